@@ -1,0 +1,1 @@
+"""Commands that exist only to try the table of commands."""

@@ -1,0 +1,3 @@
+"""A command whose import fails: help must not import it."""
+
+raise RuntimeError("this command was imported")

@@ -1,0 +1,121 @@
+"""Children of the test run: started so that they die with it, waited for, stopped, and their logs shown."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Linux' PR_SET_PDEATHSIG, set by a small program that then becomes the child: subprocess' preexec_fn warns
+# in a process with threads, which a pytest-xdist worker is. The parent may have died before: hence the check.
+_DIES_WITH_PARENT = """\
+import ctypes, os, signal, sys
+ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the test run is over")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+# Below Linux' ephemeral range (32768 and up), so that no outgoing connection takes a port before its server.
+_PORTS = range(20000, 32000)
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on, and that this process hasn't been given before."""
+    for _ in range(200):
+        port = random.choice(_PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise AssertionError(f"no free port on 127.0.0.1 between {_PORTS.start} and {_PORTS.stop}")
+
+
+class Child:
+    """A program that runs until it is stopped, or until the thread that started it ends."""
+
+    def __init__(self, argv: Sequence[str | Path], log: Path) -> None:
+        self.log = log
+        self.name = Path(argv[0]).name
+        command = [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self, within: float = 5.0) -> None:
+        """Ask it to end (SIGTERM, also if it is paused); kill it if it hasn't after `within` seconds."""
+        if self.alive:
+            self._process.terminate()
+            self.resume()
+            try:
+                self._process.wait(within)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): its sockets stay open, and nothing answers."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of what it printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def wait_for(
+    check: Callable[[], T],
+    what: str,
+    *,
+    child: Child | None = None,
+    within: float = 15.0,
+    every: float = 0.02,
+) -> T:
+    """Call `check` until it returns something true, and return that; times are in seconds.
+
+    An OSError of the check (connection refused, say) means not yet. When the time is over, or when the child
+    has ended, the failure says what was waited for, what the check last gave, and how the child's log ends.
+    """
+    deadline = time.monotonic() + within
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            if result := check():
+                return result
+            last = result
+        except OSError as error:
+            last = error
+        if child is not None and not child.alive:
+            raise AssertionError(f"{child.name} ended before {what}:\n{child.tail()}")
+        time.sleep(every)
+    log = f"\n{child.name} printed:\n{child.tail()}" if child is not None else ""
+    raise AssertionError(f"waited {within:g} s for {what}; last: {last!r}{log}")

@@ -1,0 +1,84 @@
+"""A real Prometheus on a free port, with the scrape configuration that a test gives it."""
+
+import os
+import shutil
+import urllib.request
+from pathlib import Path
+
+from tests.parts.processes import Child, free_port, wait_for
+
+PROVIDES = "tests/parts/get-prometheus"
+
+_CONFIG = """\
+global:
+  scrape_interval: {interval}
+  scrape_timeout: {interval}
+  evaluation_interval: {interval}
+scrape_configs:
+{scrape_configs}
+"""
+
+
+def find(program: str = "prometheus") -> Path | None:
+    """The program, or its neighbour `promtool`: from PROMETHEUS_BIN, PATH, or where get-prometheus put it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    given = os.environ.get("PROMETHEUS_BIN")
+    places = [
+        Path(given).with_name(program) if given else None,
+        shutil.which(program),
+        cache / "canary" / "parts" / "prometheus" / "usr" / "bin" / program,
+    ]
+    return next((Path(place) for place in places if place and os.access(place, os.X_OK)), None)
+
+
+class Prometheus:
+    """A Prometheus that keeps its port and its data in `folder` while it is stopped, and can start again.
+
+    `scrape_configs` is the YAML list that Prometheus' configuration has under that name, from column 0.
+    """
+
+    def __init__(
+        self, binary: Path, folder: Path, scrape_configs: str = "", *, scrape_interval: str = "1s"
+    ) -> None:
+        self.binary = binary
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.child: Child | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        config = _CONFIG.format(interval=scrape_interval, scrape_configs=scrape_configs)
+        (folder / "prometheus.yml").write_text(config)
+
+    def start(self) -> None:
+        """Start it, and return when it answers queries."""
+        self.child = Child(
+            [
+                self.binary,
+                f"--config.file={self.folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={self.folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+            ],
+            self.folder / "log",
+        )
+        wait_for(self._ready, "Prometheus to be ready", child=self.child)
+
+    def stop(self) -> None:
+        if self.child is not None:
+            self.child.stop()
+
+    def kill(self) -> None:
+        if self.child is not None:
+            self.child.kill()
+
+    def pause(self) -> None:
+        """Freeze it: connections are taken by the kernel, and no query is answered."""
+        if self.child is not None:
+            self.child.pause()
+
+    def resume(self) -> None:
+        if self.child is not None:
+            self.child.resume()
+
+    def _ready(self) -> bool:
+        with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
