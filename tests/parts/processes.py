@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -43,6 +45,16 @@ def free_port() -> int:
         _given.add(port)
         return port
     raise AssertionError(f"no free port on 127.0.0.1 between {_PORTS.start} and {_PORTS.stop}")
+
+
+def get(url: str, timeout: float = 1.0) -> tuple[int, str]:
+    """The status and body of a GET; only a server that can't be reached raises (an OSError)."""
+    try:
+        answer = urllib.request.urlopen(url, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return answer.status, answer.read().decode()
 
 
 class Child:

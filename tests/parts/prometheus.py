@@ -2,10 +2,9 @@
 
 import os
 import shutil
-import urllib.request
 from pathlib import Path
 
-from tests.parts.processes import Child, free_port, wait_for
+from tests.parts.processes import Child, free_port, get, wait_for
 
 PROVIDES = "tests/parts/get-prometheus"
 
@@ -50,7 +49,7 @@ class Prometheus:
         (folder / "prometheus.yml").write_text(config)
 
     def start(self) -> None:
-        """Start it, and return when it answers queries."""
+        """Start it, and return when it answers queries; its first scrape comes 5 to 6 s later."""
         self.child = Child(
             [
                 self.binary,
@@ -80,5 +79,4 @@ class Prometheus:
             self.child.resume()
 
     def _ready(self) -> bool:
-        with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
-            return bool(answer.status == 200)
+        return get(f"{self.url}/-/ready")[0] == 200

@@ -3,26 +3,20 @@
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from prometheus_api_client import PrometheusConnect
 
 from tests.parts import missing
 from tests.parts.envoy import Envoy
-from tests.parts.processes import Child, free_port, wait_for
+from tests.parts.processes import Child, free_port, get, wait_for
 from tests.parts.prometheus import Prometheus
 
 PYTHON = sys.executable
-
-
-def fetch(url: str, timeout: float = 1) -> str:
-    with urllib.request.urlopen(url, timeout=timeout) as answer:
-        return str(answer.read().decode())
 
 
 def answering(port: int, body: str) -> dict[str, Any]:
@@ -43,20 +37,20 @@ def answering(port: int, body: str) -> dict[str, Any]:
 
 def test_prometheus_scrapes_and_answers_queries(start_prometheus: Callable[..., Prometheus]) -> None:
     """A target that nobody serves has `up` of 0, and the sample outlives a kill."""
-    port = free_port()
-    nobody = f"- job_name: nobody\n  static_configs: [{{targets: ['127.0.0.1:{port}']}}]"
+    nobody = f"- job_name: nobody\n  static_configs: [{{targets: ['127.0.0.1:{free_port()}']}}]"
     prometheus = start_prometheus(nobody)
-    client = PrometheusConnect(url=prometheus.url, timeout=2)
+    with requests.Session() as session:
+        client = PrometheusConnect(prometheus.url, timeout=2, session=session)
 
-    def up() -> Any:
-        return client.custom_query('up{job="nobody"}')
+        def up() -> Any:
+            return client.custom_query('up{job="nobody"}')
 
-    assert wait_for(up, "a sample", child=prometheus.child)[0]["value"][1] == "0"
-    prometheus.kill()
-    with pytest.raises(OSError, match="refused"):
-        fetch(f"{prometheus.url}/-/ready")
-    prometheus.start()
-    assert wait_for(up, "the sample again", child=prometheus.child)[0]["value"][1] == "0"
+        assert wait_for(up, "a sample", child=prometheus.child)[0]["value"][1] == "0"
+        prometheus.kill()
+        with pytest.raises(OSError, match="refused"):
+            get(f"{prometheus.url}/-/ready")
+        prometheus.start()
+        assert wait_for(up, "the sample again", child=prometheus.child)[0]["value"][1] == "0"
 
 
 def test_a_paused_prometheus_accepts_and_does_not_answer(start_prometheus: Callable[..., Prometheus]) -> None:
@@ -64,9 +58,9 @@ def test_a_paused_prometheus_accepts_and_does_not_answer(start_prometheus: Calla
     prometheus = start_prometheus()
     prometheus.pause()
     with pytest.raises(TimeoutError):
-        fetch(f"{prometheus.url}/-/ready", timeout=0.3)
+        get(f"{prometheus.url}/-/ready", timeout=0.3)
     prometheus.resume()
-    assert "Ready" in fetch(f"{prometheus.url}/-/ready")
+    assert get(f"{prometheus.url}/-/ready")[0] == 200
 
 
 def test_promtool_checks_rules(promtool: Path, tmp_path: Path) -> None:
@@ -82,13 +76,13 @@ def test_envoy_serves_and_comes_back_on_its_ports(
     """Envoy serves what its bootstrap says, counts it exactly, and does so again after a kill."""
     port = free_port()
     envoy = start_envoy(answering(port, "hello"))
-    assert fetch(f"http://127.0.0.1:{port}/") == "hello"
-    assert "http.in.downstream_rq_2xx: 1" in fetch(f"{envoy.admin}/stats?filter=downstream_rq_2xx")
+    assert get(f"http://127.0.0.1:{port}/") == (200, "hello")
+    assert "http.in.downstream_rq_2xx: 1" in get(f"{envoy.admin}/stats?filter=downstream_rq_2xx")[1]
     envoy.kill()
-    with pytest.raises(urllib.error.URLError):
-        fetch(f"http://127.0.0.1:{port}/")
+    with pytest.raises(OSError, match="refused"):
+        get(f"http://127.0.0.1:{port}/")
     envoy.start()
-    assert fetch(f"http://127.0.0.1:{port}/") == "hello"
+    assert get(f"http://127.0.0.1:{port}/") == (200, "hello")
 
 
 def test_a_failed_start_shows_the_log(start_envoy: Callable[[Mapping[str, Any]], Envoy]) -> None:
