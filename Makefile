@@ -28,7 +28,7 @@ check: $(dev) ## lint, format, types, imports
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy --strict canary tests
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 .PHONY: bench
 bench: $(dev) ## measure
