@@ -1,0 +1,186 @@
+"""The Canary resource: what is to move (`targetRef`, `version`), and how it is judged (`analysis`)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .analysis import Analysis
+from .model import Model
+from .status import Status
+
+API_VERSION = "canary-controller.dev/v1beta1"
+
+
+class Metadata(Model):
+    """Of a Kubernetes object; in a file only `name` is needed."""
+
+    name: str
+    """The object's name."""
+    namespace: str = "default"
+    """Its namespace."""
+    generation: int = 0
+    """Counted up by the API server with each change of the spec."""
+    deletion_timestamp: datetime | None = None
+    """Set once the object is being deleted."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the object."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """Annotations of the object."""
+
+
+class TargetRef(Model):
+    """What moves."""
+
+    api_version: str | None = None
+    """API version of a Kubernetes target."""
+    kind: str
+    """`EnvoyRoute` for a route configuration of a standalone Envoy."""
+    name: str
+    """Its name; for an EnvoyRoute the name of the route configuration."""
+
+
+class EnvoyProxy(Model):
+    """Where a standalone Envoy is found."""
+
+    admin: str
+    """URL of the admin endpoint, such as http://127.0.0.1:9901."""
+    routes: str
+    """The file that Envoy reads its route configuration (RDS) from, relative to the manifest."""
+
+
+class PolicyRef(Model):
+    """A CanaryPolicy to take analysis from; the Canary's own fields win."""
+
+    name: str
+    """Its name; standard, cautious and fast come with canary."""
+    kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "CanaryPolicy"
+    """`CanaryPolicy` unless given."""
+
+
+class CanarySpec(Model):
+    """What shall serve, and how it gets there."""
+
+    target_ref: TargetRef
+    """What moves."""
+    version: str | None = None
+    """The version that shall serve everything; for an EnvoyRoute the name of a cluster."""
+    stable: str | None = None
+    """The version that serves today; needed only where several carry weight at the start."""
+    revision: str = ""
+    """What tells two builds of one version apart, where nothing else does: a tag, a digest, a commit."""
+    host: str | None = None
+    """Only where the target routes to several hosts: the one that moves."""
+    routes: tuple[str, ...] = ()
+    """Only to restrict which named routes move."""
+    envoy: EnvoyProxy | None = None
+    """Where the Envoy of an EnvoyRoute is found."""
+    policy_ref: PolicyRef | None = None
+    """A policy to take analysis from."""
+    analysis: Analysis | None = None
+    """How traffic moves and what it is judged by."""
+    canary_analysis: Analysis | None = None
+    """Flagger's older name of `analysis`; fields that `analysis` lacks are taken from it."""
+    suspend: bool = False
+    """Start nothing and raise nothing; protective rules still act."""
+    skip_analysis: bool = False
+    """Promote without looking, as soon as the canary is available."""
+    provider: str | None = None
+    """Whose metrics the builtins read: `envoy` or `istio`."""
+    metrics_server: str | None = None
+    """URL of the Prometheus to ask."""
+    progress_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Flagger's time for the canary to become ready; read as a deadline for step 0, 600 unless given."""
+    revert_on_deletion: bool = False
+    """Flagger's field; our targets are put back whenever a Canary is deleted in mid-rollout."""
+    autoscaler_ref: dict[str, Any] | None = None
+    """Flagger's field, for targets that are cloned."""
+    ingress_ref: dict[str, Any] | None = None
+    """Flagger's field, for ingress controllers."""
+    route_ref: dict[str, Any] | None = None
+    """Flagger's field, for APISIX."""
+    upstream_ref: dict[str, Any] | None = None
+    """Flagger's field, for Gloo."""
+    service: dict[str, Any] | None = None
+    """Flagger's field, for targets that are cloned."""
+
+
+class Canary(Model):
+    """One service whose traffic is moved with care."""
+
+    api_version: str = API_VERSION
+    """`canary-controller.dev/v1beta1`."""
+    kind: Literal["Canary"] = "Canary"
+    """`Canary`."""
+    metadata: Metadata
+    """Name and namespace."""
+    spec: CanarySpec
+    """What is wanted."""
+    status: Status | None = None
+    """What was reached; written by canary only."""
+
+
+class CanaryPolicySpec(Model):
+    """What canaries share."""
+
+    analysis: Analysis = Analysis()
+    """Taken by each Canary that refers to the policy, field by field; the strategy is taken as one."""
+
+
+class CanaryPolicy(Model):
+    """Analysis to share between canaries."""
+
+    api_version: str = API_VERSION
+    """`canary-controller.dev/v1beta1`."""
+    kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "CanaryPolicy"
+    """`CanaryPolicy`."""
+    metadata: Metadata
+    """Name and namespace."""
+    spec: CanaryPolicySpec
+    """What is shared."""
+
+
+class SecretRef(Model):
+    """A Secret by name."""
+
+    name: str
+    """Its name."""
+
+
+class TemplateProvider(Model):
+    """Who answers a MetricTemplate's query."""
+
+    type: Literal["prometheus"] = "prometheus"
+    """`prometheus`."""
+    address: str | None = None
+    """URL of the server; the Canary's `metricsServer` unless given."""
+    headers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Sent with each query."""
+    secret_ref: SecretRef | None = None
+    """Credentials."""
+    region: str | None = None
+    """Flagger's field for CloudWatch."""
+    insecure_skip_verify: bool = False
+    """Accept any certificate."""
+
+
+class MetricTemplateSpec(Model):
+    """A query to share."""
+
+    provider: TemplateProvider = TemplateProvider()
+    """Who answers."""
+    query: str
+    """PromQL with `{{ name }}`, `{{ namespace }}`, `{{ target }}`, `{{ interval }}`, `{{ variables.x }}`."""
+
+
+class MetricTemplate(Model):
+    """A query that canaries refer to by name."""
+
+    api_version: str = API_VERSION
+    """`canary-controller.dev/v1beta1`."""
+    kind: Literal["MetricTemplate"] = "MetricTemplate"
+    """`MetricTemplate`."""
+    metadata: Metadata
+    """Name and namespace."""
+    spec: MetricTemplateSpec
+    """The query."""

@@ -1,0 +1,370 @@
+"""What a rollout remembers. Status is the write-ahead record: `meant` is saved before the route is touched.
+
+`engine/decide.py` makes each next status; `stores/` keep it. At most 16 KiB.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .analysis import Capacity, OnDrift, Range
+from .duration import Duration
+from .model import Model
+from .plan import Answer, Plan, Traffic
+
+
+class Phase(StrEnum):
+    """Flagger's phases."""
+
+    INITIALIZING = "Initializing"
+    INITIALIZED = "Initialized"
+    WAITING = "Waiting"
+    PROGRESSING = "Progressing"
+    WAITING_PROMOTION = "WaitingPromotion"
+    PROMOTING = "Promoting"
+    FINALISING = "Finalising"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    TERMINATING = "Terminating"
+
+
+class Outcome(StrEnum):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    REJECTED = "Rejected"
+    """A person rejected it or rolled it back."""
+    SUPERSEDED = "Superseded"
+    """Another version or revision took its place."""
+    RETURNED = "Returned"
+    """`version` was set back to the stable one."""
+    DELETED = "Deleted"
+    """The Canary was deleted."""
+
+
+class Version(Model):
+    """A version and the build behind it."""
+
+    name: str
+    """Subset, host or cluster."""
+    revision: str = ""
+    """What tells two builds of one version apart; empty where nothing does."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.revision})" if self.revision else self.name
+
+
+class MetricPolicy(Model):
+    """One resolved check."""
+
+    name: str
+    """Name of the metric."""
+    window: Duration
+    """How far back a look reads."""
+    range: Range = Range()
+    """What passes."""
+    query: str | None = None
+    """PromQL template; absent for a builtin."""
+    server: str | None = None
+    """URL of the server that answers, where it isn't the usual one."""
+    variables: dict[str, str] = Field(default_factory=dict)
+    """What `{{ variables.x }}` stands for."""
+
+
+class Limit(Model):
+    """How long to bear something, resolved."""
+
+    after: Duration
+    """How long."""
+    then: Answer = Answer.HOLD
+    """What follows."""
+
+
+class Policy(Model):
+    """The rules of one rollout, resolved at its start and pinned: later edits are for the next rollout."""
+
+    judge: str = "threshold"
+    """Who judges."""
+    interval: Duration = timedelta(minutes=1)
+    """Time between looks."""
+    threshold: int = 1
+    """Failed checks that roll back."""
+    metrics: tuple[MetricPolicy, ...] = ()
+    """The checks of each look."""
+    min_requests: int = 0
+    """Requests in a window below which it isn't judged."""
+    on_no_data: Limit = Limit(after=timedelta(minutes=5))
+    """When metrics have no value."""
+    on_unreachable: Limit = Limit(after=timedelta(minutes=5))
+    """When metrics can't be read."""
+    deadline: Duration = timedelta(hours=24)
+    """The longest a rollout may take."""
+    ready_deadline: Duration = timedelta(minutes=10)
+    """The longest that step 0 may wait for the canary to become available."""
+    settle: Duration = timedelta(seconds=30)
+    """How long new traffic settles."""
+    scrape_interval: Duration = timedelta(seconds=15)
+    """How often counters are read."""
+    lag: Duration = timedelta()
+    """How far behind the clock evidence is complete."""
+    unready_grace: Duration = timedelta(seconds=15)
+    """How long the canary may be short of replicas."""
+    capacity: Capacity = Capacity.REQUIRE
+    """Whether raises wait for replicas."""
+    drain: Duration = timedelta(seconds=30)
+    """How long a version without weight is left running."""
+    on_drift: OnDrift = OnDrift.HOLD
+    """What to do about foreign edits."""
+
+
+class Evidence(Model):
+    """What a judge remembers between looks: opaque to all others, versioned by the judge."""
+
+    judge: str
+    """Who wrote it."""
+    version: int
+    """The judge's own format number."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """The judge's."""
+    up_to: datetime | None = None
+    """Time of the last look that is in it."""
+
+
+class CheckResult(Model):
+    """What one metric said in the last look, for people to see."""
+
+    metric: str
+    """Name of the metric."""
+    result: Literal["passed", "failed", "missing"]
+    """`missing` is neither a pass nor a failure."""
+    canary: float | None = None
+    """Value of the canary."""
+    stable: float | None = None
+    """Value of the stable version, where it was read."""
+    range: Range = Range()
+    """What passes."""
+    detail: str = ""
+    """Why the value is missing."""
+
+
+class Approval(Model):
+    """One person's yes to a gate."""
+
+    action: str
+    """Id of the action."""
+    author: str
+    """Who said it."""
+    verified: bool = False
+    """Whether something other than the author says so."""
+    comment: str = ""
+    """Why."""
+
+
+class GateWait(Model):
+    """A gate that was asked and is not open yet."""
+
+    name: str
+    """What messages call it."""
+    since: datetime
+    """When it was asked first."""
+    deadline: datetime | None = None
+    """When its time is over; absent when it waits without end."""
+    needed: int = 1
+    """Approvals that open it."""
+
+
+class LookResult(Model):
+    """The last look, for people to see and for the ticks until the next one."""
+
+    at: datetime
+    """Its nominal time."""
+    verdict: Literal["pass", "hold", "roll back"]
+    """The judge's."""
+    reason: str
+    """PascalCase, stable."""
+    message: str
+    """The judge's sentence."""
+    checks: tuple[CheckResult, ...] = ()
+    """One for each metric."""
+
+
+class Pause(Model):
+    """A person asked to wait."""
+
+    since: datetime
+    """When."""
+    author: str = ""
+    """Who."""
+    comment: str = ""
+    """Why."""
+
+
+class End(Model):
+    """How a rollout ends; saved before the route is touched."""
+
+    outcome: Outcome
+    """How."""
+    reason: str
+    """PascalCase, stable."""
+    message: str
+    """One sentence for a person."""
+    at: datetime
+    """When it was decided."""
+
+
+class Rollout(Model):
+    """The rollout in flight, or the last one."""
+
+    number: int
+    """Counted up with each rollout of this Canary."""
+    stable: Version
+    """What served when it began."""
+    canary: Version
+    """What shall serve."""
+    stable_replicas: int = 0
+    """Replicas of the stable version at the start."""
+    plan: Plan
+    """Pinned at the start."""
+    policy: Policy
+    """Pinned at the start."""
+    generation: int = 0
+    """Generation of the Canary that plan and policy were resolved from."""
+    started: datetime
+    """When it began."""
+    deadline: datetime
+    """When its time is over; moved by the length of each pause and gate."""
+    step: int = 0
+    """Index into the plan's steps, followed by its promotion."""
+    meant: Traffic = Traffic()
+    """The traffic that was decided last."""
+    previous: Traffic = Traffic()
+    """The traffic before that."""
+    in_place_since: datetime | None = None
+    """When `meant` was first read back; absent until then."""
+    next_look: datetime
+    """When the next look is due."""
+    looks: int = 0
+    """Looks that passed in this step."""
+    look: LookResult | None = None
+    """The last look of this rollout."""
+    evidence: Evidence | None = None
+    """The judge's memory."""
+    short_since: datetime | None = None
+    """Since when the canary has fewer replicas than its weight needs."""
+    pause: Pause | None = None
+    """A person's pause."""
+    approvals: tuple[Approval, ...] = ()
+    """Approvals for this step, one a person."""
+    gates: tuple[GateWait, ...] = ()
+    """The gates of this step that were asked and were closed."""
+    stopped_at: datetime | None = None
+    """Since when the deadline's clock stands still (pause, suspend, gate)."""
+    halted_at: datetime | None = None
+    """Since when the gates' clocks stand still (pause, suspend)."""
+    edited: bool = False
+    """The spec was edited since the start; the edit is for the next rollout."""
+    skipped: bool = False
+    """A person skipped the rest of this step."""
+    hurried: bool = False
+    """A person asked to promote without the remaining steps."""
+    highest: int = 0
+    """The highest weight that was meant so far, in per cent."""
+    end: End | None = None
+    """How it ends; set with the decision, before the route is touched."""
+
+
+class RolloutSummary(Model):
+    """A rollout that is over."""
+
+    number: int
+    """Its number."""
+    stable: Version
+    """What served before."""
+    canary: Version
+    """What was tried."""
+    started: datetime
+    """When it began."""
+    ended: datetime
+    """When it was over."""
+    outcome: Outcome
+    """How it ended."""
+    reason: str
+    """PascalCase, stable."""
+    message: str
+    """One sentence."""
+    weight: int = 0
+    """The highest weight that the canary reached, in per cent."""
+
+
+class Message(Model):
+    """Something to tell people, kept until it was told."""
+
+    id: str
+    """Unique within the Canary; a receiver may meet a message twice after a crash."""
+    type: Literal["Normal", "Warning"] = "Normal"
+    """As in Kubernetes' events."""
+    reason: str
+    """PascalCase, stable."""
+    message: str
+    """One sentence."""
+    at: datetime
+    """When it was decided."""
+
+
+class Condition(Model):
+    """In the form of Kubernetes' API conventions, as kstatus reads them."""
+
+    type: Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
+    """What it is about."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: str
+    """PascalCase, stable."""
+    message: str = ""
+    """One sentence."""
+    observed_generation: int = 0
+    """Generation of the spec that it speaks of."""
+    last_transition_time: datetime
+    """When `status` changed last."""
+
+
+class Status(Model):
+    """All that is known of a Canary between two ticks."""
+
+    phase: Phase = Phase.INITIALIZING
+    """Where it stands."""
+    reason: str = ""
+    """Code of the last decision, PascalCase."""
+    message: str = ""
+    """The last decision in one sentence."""
+    observed_generation: int = 0
+    """Generation of the spec that was read last."""
+    canary_weight: int = 0
+    """Meant weight of the canary, in per cent."""
+    failed_checks: int = 0
+    """Failed checks of the rollout in flight, or of the last one."""
+    iterations: int = 0
+    """Passing looks in the present step."""
+    stable: Version | None = None
+    """What serves everything, outside of a rollout."""
+    failed: Version | None = None
+    """The version and revision that was tried last and failed."""
+    rollout: Rollout | None = None
+    """The rollout in flight."""
+    rollouts: int = 0
+    """How many rollouts there have been."""
+    history: tuple[RolloutSummary, ...] = ()
+    """The last ten that are over, newest first."""
+    conditions: tuple[Condition, ...] = ()
+    """kstatus' conditions, and `Promoted`."""
+    outbox: tuple[Message, ...] = ()
+    """Decided and saved, perhaps not told yet."""
+    told: int = 0
+    """How many messages there have been."""
+    actions_taken: tuple[str, ...] = ()
+    """Ids of the latest actions that were taken or refused; each acts once."""
+    last_transition_time: datetime | None = None
+    """When the phase changed last."""

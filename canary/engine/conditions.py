@@ -1,0 +1,57 @@
+"""Status conditions in the form that kstatus, Argo CD and Flux read, and Flagger's `Promoted`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from canary.api.status import Condition, Phase, Status
+
+from .outcome import Finding, Hold
+from .phases import ACTIVE, ENDING
+
+Truth = Literal["True", "False", "Unknown"]
+Type = Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
+
+
+def conditions(status: Status, finding: Finding, before: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
+    """All conditions after a decision; `lastTransitionTime` moves only where the truth changed."""
+    stalled = isinstance(finding.outcome, Hold) and finding.outcome.stalled
+    drift = finding.reason == "TrafficDrift"
+    moving = status.phase in ACTIVE | ENDING and not stalled
+    rows: list[tuple[Type, Truth]] = [
+        ("Ready", _truth(status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and not stalled)),
+        ("Reconciling", _truth(moving)),
+        ("Stalled", _truth(stalled or status.phase is Phase.FAILED)),
+        ("Promoted", promoted(status.phase, finding)),
+    ]
+    if drift or any(one.type == "TrafficDrift" for one in before):
+        rows.append(("TrafficDrift", _truth(drift)))
+    known = {one.type: one for one in before}
+    return tuple(_condition(kind, truth, finding, status, known.get(kind), now) for kind, truth in rows)
+
+
+def promoted(phase: Phase, finding: Finding) -> Truth:
+    """Flagger's: True at rest after success, False after failure, Unknown meanwhile."""
+    if finding.reason == "UnanalysedRevision":
+        return "Unknown"
+    if phase in (Phase.INITIALIZED, Phase.SUCCEEDED):
+        return "True"
+    return "False" if phase is Phase.FAILED else "Unknown"
+
+
+def _condition(
+    kind: Type, truth: Truth, finding: Finding, status: Status, before: Condition | None, now: datetime
+) -> Condition:
+    since = before.last_transition_time if before is not None and before.status == truth else now
+    return Condition(
+        type=kind,
+        status=truth,
+        reason=finding.reason,
+        message=finding.sentence,
+        observed_generation=status.observed_generation,
+        last_transition_time=since,
+    )
+
+
+def _truth(value: bool) -> Truth:
+    return "True" if value else "False"

@@ -1,0 +1,346 @@
+"""One decision: fold what was observed, let the first rule speak, carry its conclusion out on status.
+
+    decision = decide(desired, status, observed, now)
+
+Pure. The caller saves `decision.status` before it carries out `decision.actions` (rollout/tick.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from canary.api.plan import Traffic
+from canary.api.status import End, Message, Outcome, Phase, Rollout, RolloutSummary, Status, Version
+
+from . import looks
+from .actions import Action, SetTraffic
+from .conditions import conditions
+from .desired import Desired
+from .idle import Idle, fold_idle
+from .observed import Observed, Query
+from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack, Serve, Start
+from .people import REMEMBERED, Remark
+from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
+from .plan import raises, step_at
+from .rules import ACTIVE as ACTIVE_RULES
+from .rules import ENDING as ENDING_RULES
+from .situation import Situation, fold
+from .targets import target_of
+
+HISTORY = 10
+TICK = timedelta(seconds=5)
+"""A rollout is looked at this often at least, whether or not a look is due."""
+SOON = timedelta(milliseconds=200)
+"""When to see whether a write is in effect."""
+QUIET = frozenset({"Analysing", "Settling", "ChecksPassed", "Draining", "WaitingForRoute", "AlreadyServing"})
+"""Reasons to hold that nobody needs to be told of."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What `gather` has to read for the next decision."""
+
+    needs: Need
+    stable: str | None
+    """None while it isn't known which version serves."""
+    canary: str
+    queries: tuple[Query, ...] = ()
+    at: datetime | None = None
+    """The time at which the queries' windows end."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one tick decided."""
+
+    status: Status
+    """To be saved first."""
+    actions: tuple[Action, ...]
+    """To be carried out then; end states."""
+    reason: str
+    """PascalCase, stable."""
+    sentence: str
+    """For a person."""
+    messages: tuple[Message, ...] = ()
+    """What this tick added to the outbox."""
+    requeue_after: timedelta = TICK
+    """When to tick again, unless woken before."""
+    looked: bool = False
+    """Whether a look was taken."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision in the making: what a conclusion leads to, before phase, conditions and messages are set."""
+
+    status: Status
+    finding: Finding
+    actions: tuple[Action, ...] = ()
+    taken: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    loud: bool = False
+    """Told even where its reason is the same as before."""
+    looked: bool = field(default=False)
+
+
+def needs(desired: Desired, status: Status, now: datetime) -> Needs:
+    """What the next decision needs to know, by phase."""
+    wanted = desired.canary.spec.version or ""
+    rollout = status.rollout
+    if rollout is None:
+        return Needs(NEEDS[status.phase], None, wanted)
+    need = NEEDS[status.phase]
+    asked = looks.queries(desired.canary, rollout, now) if Need.EVIDENCE in need else ()
+    at = looks.standing(desired.canary, rollout, now).at if asked else None
+    return Needs(need, rollout.stable.name, rollout.canary.name, asked, at)
+
+
+def decide(desired: Desired, status: Status, observed: Observed, now: datetime) -> Decision:
+    """The next status, and what to do about it. Never raises for anything that was observed."""
+    if status.rollout is None:
+        return _finish(_rest(fold_idle(desired, status, observed, now)), desired, status, now)
+    situation = fold(desired, status, status.rollout, observed, now)
+    rules = ACTIVE_RULES if status.phase in ACTIVE else ENDING_RULES
+    finding = next((said for rule in rules if (said := rule(situation))), Finding(Close(), "", ""))
+    return _finish(carry_out(situation, finding), desired, status, now)
+
+
+# ---- at rest ---------------------------------------------------------------------------------------------------
+
+
+def _rest(idle: Idle) -> Draft:
+    finding = _first(idle)
+    draft = Draft(idle.status, finding, taken=idle.taken, remarks=idle.remarks)
+    match finding.outcome:
+        case Start(stable, canary):
+            return _with(draft, status=_started(idle, stable, canary), loud=True)
+        case Serve(stable, analysed):
+            phase = Phase.INITIALIZED if idle.status.phase is not Phase.SUCCEEDED else Phase.SUCCEEDED
+            failed = None if analysed else idle.status.failed
+            return _with(draft, status=idle.status.but(phase=phase, stable=stable, failed=failed, canary_weight=0))
+    return draft
+
+
+def _first(idle: Idle) -> Finding:
+    if idle.canary.metadata.deletion_timestamp is not None or idle.status.phase is Phase.TERMINATING:
+        return Finding(Hold(), "Deleted", "the Canary was deleted; nothing moves")
+    if idle.desired.problems:
+        return Finding(Hold(stalled=True), "InvalidSpec", "; ".join(idle.desired.problems))
+    target = target_of(idle.canary.spec.target_ref.kind)
+    return next(said for rule in target.idle if (said := rule(idle)))
+
+
+def _started(idle: Idle, stable: Version, canary: Version) -> Status:
+    """A rollout at step 0. Weight that the canary carried at adoption is taken back first."""
+    policy, now = idle.desired.policy, idle.now
+    seen = idle.route.traffic if idle.route else None
+    rollout = Rollout(
+        number=idle.status.rollouts + 1,
+        stable=stable,
+        canary=canary,
+        plan=idle.desired.plan,
+        policy=policy,
+        generation=idle.canary.metadata.generation,
+        started=now,
+        deadline=now + policy.deadline,
+        previous=seen or Traffic(),
+        next_look=now + policy.interval,
+    )
+    return idle.status.but(rollout=rollout, rollouts=rollout.number, stable=stable, failed_checks=0)
+
+
+# ---- in a rollout ----------------------------------------------------------------------------------------------
+
+
+def carry_out(s: Situation, finding: Finding) -> Draft:
+    """What each conclusion means for status and route."""
+    rollout = s.rollout
+    draft = Draft(s.status, finding, taken=s.heard.taken, remarks=s.remarks, looked=s.ruling is not None)
+    if s.ruling is not None:
+        draft = _with(draft, status=s.status.but(failed_checks=s.ruling.failed_checks))
+    match finding.outcome:
+        case Hold(actions):
+            return _with(draft, rollout=rollout, actions=actions)
+        case Reassert():
+            return _with(draft, rollout=rollout, actions=(_set(s, rollout, _standing_at(s)),))
+        case Advance(step):
+            return _move(draft, s, _advanced(s, step))
+        case RollBack(outcome):
+            return _move(draft, s, _moved(s, Traffic()).but(end=_end(s, finding, outcome)))
+        case Promote():
+            return _with(draft, rollout=rollout.but(end=_end(s, finding, Outcome.PROMOTED)), loud=True)
+        case Close():
+            return _closed(draft, s)
+        case Start() | Serve():
+            raise AssertionError("only a Canary at rest starts or serves")
+        case _:
+            assert_never(finding.outcome)
+
+
+def _move(draft: Draft, s: Situation, rollout: Rollout) -> Draft:
+    here = _standing_at(s)
+    actions = () if rollout.in_place_since else (_set(s, rollout, here),)
+    return _with(draft, rollout=rollout, actions=actions, loud=True)
+
+
+def _advanced(s: Situation, step: int) -> Rollout:
+    """At the beginning of a step. The looks' grid begins with the first exposure, and is kept from there."""
+    rollout = _moved(s, step_at(s.rollout.plan, step).traffic)
+    first = s.rollout.step == 0
+    next_look = s.now + rollout.policy.interval if first else rollout.next_look
+    return rollout.but(step=step, looks=0, gates=(), approvals=(), skipped=False, next_look=next_look)
+
+
+def _moved(s: Situation, traffic: Traffic) -> Rollout:
+    """Intent first: `meant` and `previous` are saved before the route is touched."""
+    rollout, here = s.rollout, _standing_at(s)
+    if traffic == rollout.meant and s.in_place:
+        return rollout
+    highest = max(rollout.highest, traffic.weight)
+    return rollout.but(meant=traffic, previous=here, in_place_since=None, short_since=None, highest=highest)
+
+
+def _standing_at(s: Situation) -> Traffic:
+    """Where traffic stands as far as is known: what was read if that is ours, else what was meant."""
+    seen = s.route.traffic if s.route else None
+    return seen if seen is not None and s.ours else s.rollout.meant
+
+
+def _set(s: Situation, rollout: Rollout, here: Traffic) -> SetTraffic:
+    lowers = not raises(here, rollout.meant)
+    token = s.route.token if s.route else None
+    return SetTraffic(rollout.stable.name, rollout.canary.name, rollout.meant, token, lowers)
+
+
+def _end(s: Situation, finding: Finding, outcome: Outcome) -> End:
+    return End(outcome=outcome, reason=finding.reason, message=finding.sentence, at=s.now)
+
+
+def _closed(draft: Draft, s: Situation) -> Draft:
+    """Into the history; the canary is stable now, or has failed, or neither."""
+    rollout, end = s.rollout, s.rollout.end
+    if end is None:
+        raise AssertionError("a rollout closes only after its end was decided")
+    summary = RolloutSummary(
+        number=rollout.number,
+        stable=rollout.stable,
+        canary=rollout.canary,
+        started=rollout.started,
+        ended=s.now,
+        outcome=end.outcome,
+        reason=end.reason,
+        message=end.message,
+        weight=rollout.highest,
+    )
+    phase = ENDS[end.outcome]
+    status = draft.status.but(
+        phase=phase,
+        rollout=None,
+        stable=rollout.canary if end.outcome is Outcome.PROMOTED else rollout.stable,
+        failed=rollout.canary if phase is Phase.FAILED else None,
+        history=(summary, *s.status.history)[:HISTORY],
+        canary_weight=0,
+        iterations=0,
+    )
+    finding = Finding(Close(), str(end.outcome), f"{_OVER[end.outcome]}: {end.message}")
+    return _with(draft, status=status, finding=finding, loud=True)
+
+
+_OVER = {
+    Outcome.PROMOTED: "promoted",
+    Outcome.ROLLED_BACK: "rolled back",
+    Outcome.REJECTED: "rejected",
+    Outcome.SUPERSEDED: "superseded",
+    Outcome.RETURNED: "back on the stable version",
+    Outcome.DELETED: "deleted",
+}
+
+
+# ---- the same for all ------------------------------------------------------------------------------------------
+
+
+def _with(
+    draft: Draft,
+    *,
+    status: Status | None = None,
+    rollout: Rollout | None = None,
+    finding: Finding | None = None,
+    actions: tuple[Action, ...] = (),
+    loud: bool = False,
+) -> Draft:
+    status = status or draft.status
+    if rollout is not None:
+        status = status.but(rollout=rollout)
+    return Draft(
+        status,
+        finding or draft.finding,
+        (*draft.actions, *actions),
+        draft.taken,
+        draft.remarks,
+        loud,
+        draft.looked,
+    )
+
+
+def _finish(draft: Draft, desired: Desired, before: Status, now: datetime) -> Decision:
+    """Phase, conditions, messages: what follows from the draft, whatever it concluded."""
+    finding, status = draft.finding, draft.status
+    rollout = status.rollout
+    messages = tuple(_messages(draft, before, now))
+    phase = _phase(status, desired)
+    status = status.but(
+        phase=phase,
+        reason=finding.reason,
+        message=finding.sentence,
+        observed_generation=desired.canary.metadata.generation,
+        canary_weight=rollout.meant.weight if rollout else status.canary_weight,
+        iterations=rollout.looks if rollout else status.iterations,
+        outbox=(*before.outbox, *messages),
+        told=before.told + len(messages),
+        actions_taken=(*before.actions_taken, *draft.taken)[-REMEMBERED:],
+        last_transition_time=now if phase is not before.phase else before.last_transition_time,
+    )
+    status = status.but(conditions=conditions(status, finding, before.conditions, now))
+    after = _requeue(status, draft, now)
+    return Decision(status, draft.actions, finding.reason, finding.sentence, messages, after, draft.looked)
+
+
+def _phase(status: Status, desired: Desired) -> Phase:
+    if status.rollout is not None:
+        return phase_of(status.rollout)
+    deleted = desired.canary.metadata.deletion_timestamp is not None
+    return Phase.TERMINATING if deleted else status.phase
+
+
+def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
+    remarks = list(draft.remarks)
+    finding = draft.finding
+    if draft.loud or (finding.reason != before.reason and finding.reason not in QUIET):
+        warns = isinstance(finding.outcome, RollBack) or (isinstance(finding.outcome, Hold) and not draft.loud)
+        remarks.append(Remark(finding.reason, finding.sentence, "Warning" if warns else "Normal"))
+    for index, remark in enumerate(remarks, before.told + 1):
+        yield Message(id=str(index), type=remark.type, reason=remark.reason, message=remark.message, at=now)
+
+
+def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
+    """Until the next thing that time alone brings about; at most `TICK`, at least a moment."""
+    rollout = status.rollout
+    if rollout is None:
+        superseded = isinstance(draft.finding.outcome, Close) and status.phase is Phase.INITIALIZED
+        return SOON if superseded else TICK
+    if rollout.in_place_since is None:
+        return SOON
+    nearest = min(_times(rollout), default=now + TICK)
+    return min(max(nearest - now, SOON), TICK)
+
+
+def _times(rollout: Rollout) -> Iterable[datetime]:
+    policy, since = rollout.policy, rollout.in_place_since
+    if rollout.end is None and rollout.step > 0:
+        yield rollout.next_look
+    if since is not None:
+        yield since + (policy.drain if rollout.end else step_at(rollout.plan, rollout.step).hold)
+    if rollout.short_since is not None:
+        yield rollout.short_since + policy.unready_grace
+    yield from (gate.deadline for gate in rollout.gates if gate.deadline is not None)

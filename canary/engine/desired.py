@@ -1,0 +1,33 @@
+"""What is wanted of a Canary, resolved: the plan and the policy that a rollout would pin if it started now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.api.plan import Plan
+from canary.api.status import Policy
+
+from .policy import effective, resolve
+from .strategies import plan_of
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A Canary with its plan and policy; `problems` are sentences, and nothing starts while there are any."""
+
+    canary: Canary
+    plan: Plan
+    policy: Policy
+    problems: tuple[str, ...] = ()
+
+
+def desired(
+    canary: Canary,
+    policy: CanaryPolicy | None = None,
+    templates: Mapping[str, MetricTemplate] | None = None,
+    problems: tuple[str, ...] = (),
+) -> Desired:
+    """Resolves a Canary. Raises Invalid where it refers to a template that isn't there."""
+    analysis = effective(canary.spec, policy)
+    plan = plan_of(analysis, canary.spec.skip_analysis)
+    return Desired(canary, plan, resolve(canary.spec, analysis, templates or {}), problems)

@@ -1,0 +1,28 @@
+"""The few ways in which writing can fail; adapters translate theirs at the edge.
+
+CanaryError
+├── Invalid       what the user wrote is wrong; no retry helps
+├── Conflict      somebody else wrote in between: gather and decide again
+├── Rejected      the other side understood and refused, with its words
+└── Unreachable   no answer in time: try again later
+"""
+
+
+class CanaryError(Exception):
+    """The message is one sentence for a person."""
+
+
+class Invalid(CanaryError):
+    """What the user wrote is wrong."""
+
+
+class Conflict(CanaryError):
+    """Somebody else wrote in between."""
+
+
+class Rejected(CanaryError):
+    """The other side understood and refused; the message holds its words."""
+
+
+class Unreachable(CanaryError):
+    """No answer in time."""

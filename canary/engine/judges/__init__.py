@@ -1,0 +1,8 @@
+"""The judges by name. A new one is a file beside `threshold.py` and a line here."""
+
+from collections.abc import Mapping
+
+from . import threshold
+from .judge import Judge
+
+JUDGES: Mapping[str, Judge] = {threshold.NAME: threshold.Threshold()}

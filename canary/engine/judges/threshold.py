@@ -1,0 +1,233 @@
+"""The judge `threshold`: Flagger's rule with its defects mended.
+
+A look fails when any metric is outside of its range. Failed looks are counted over the whole rollout, and the
+look that reaches the threshold rolls back. What is missing neither passes nor fails: it holds, and when it lasts
+longer than the policy bears, the policy says what follows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+
+from canary.api.duration import brief
+from canary.api.plan import Answer
+from canary.api.status import CheckResult, Evidence, Limit, MetricPolicy, Policy
+from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+
+from .judge import Ruling, Standing, Verdict
+
+NAME = "threshold"
+FORMAT = 1
+UNITS = {"request-success-rate": "%", "request-duration": "ms"}
+REASONS = {
+    ("request-success-rate", "min"): "SuccessRateBelowMinimum",
+    ("request-duration", "max"): "DurationAboveMaximum",
+}
+BUILTINS = ("request-success-rate", "request-duration")
+REQUESTS = "requests"
+"""The builtin that counts a subject's requests."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is kept between looks."""
+
+    failed_checks: int = 0
+    no_data_since: str | None = None
+    unreachable_since: str | None = None
+
+
+class Threshold:
+    """See the module."""
+
+    def asks(self, policy: Policy, evidence: Evidence | None, standing: Standing) -> Sequence[Query]:
+        """Each metric of the canary; builtins of the stable version too, to show; and the number of requests."""
+        asked = [query for metric in policy.metrics for query in _queries(metric, policy, standing)]
+        if policy.min_requests:
+            asked += [_requests(metric, policy, standing) for metric in policy.metrics]
+        return tuple(dict.fromkeys(asked))
+
+    def fold(
+        self, policy: Policy, evidence: Evidence | None, look: Mapping[Query, Sample], standing: Standing
+    ) -> Ruling:
+        """One more look."""
+        checks, missing = _check_all(policy, look, standing)
+        failed = [check for check in checks if check.result == "failed"]
+        memory = _wait(_remembered(evidence), missing, standing)
+        memory = replace(memory, failed_checks=memory.failed_checks + bool(failed))
+        verdict, reason, sentence = _rule(policy, memory, failed, missing, standing)
+        kept = Evidence(judge=NAME, version=FORMAT, data=asdict(memory), up_to=standing.at)
+        return Ruling(verdict, kept, reason, sentence, checks, memory.failed_checks)
+
+
+def settled(policy: Policy, standing: Standing) -> bool:
+    """Whether a window can begin after this step's traffic had settled and still hold a scrape."""
+    return standing.since is not None and standing.at - standing.since >= policy.scrape_interval
+
+
+def cut(window: timedelta, policy: Policy, standing: Standing) -> timedelta:
+    """The window, cut at the start of the step; whole while that would leave nothing of it."""
+    if standing.since is None or not settled(policy, standing):
+        return window
+    return min(window, standing.at - standing.since)
+
+
+def _rule(
+    policy: Policy,
+    memory: Memory,
+    failed: Sequence[CheckResult],
+    missing: Sequence[Missing],
+    standing: Standing,
+) -> tuple[Verdict, str, str]:
+    """The order is the argument: what is known to be bad, what is not known, what is known to be good."""
+    if failed:
+        reason, sentence = _blame(failed)
+        counted = f"{memory.failed_checks} of {policy.threshold} failed checks"
+        worse = memory.failed_checks >= policy.threshold
+        return (Verdict.ROLL_BACK if worse else Verdict.HOLD), reason, f"{sentence} ({counted})"
+    if missing:
+        ruling = _bear(policy, memory, missing, standing)
+        if ruling is not None:
+            return ruling
+    if not settled(policy, standing):
+        return Verdict.HOLD, "Settling", "the new traffic settles before it is judged"
+    return (
+        Verdict.PASS,
+        "ChecksPassed",
+        "all checks passed" if not missing else "passed without data, as the manifest asks",
+    )
+
+
+def _bear(
+    policy: Policy, memory: Memory, missing: Sequence[Missing], standing: Standing
+) -> tuple[Verdict, str, str] | None:
+    """What missing metrics amount to; None where the manifest wants them to pass."""
+    unreachable = [one for one in missing if one.kind.unreachable]
+    limit = policy.on_unreachable if unreachable else policy.on_no_data
+    since = memory.unreachable_since if unreachable else memory.no_data_since
+    reason = "MetricsUnreachable" if unreachable else "NoData"
+    what = f"metrics can't be read: {unreachable[0]}" if unreachable else f"no evidence: {missing[0]}"
+    if since is None or not _over(since, limit, standing.at):
+        return Verdict.HOLD, reason, what
+    lasted = f"{what}, for {brief(standing.at - datetime.fromisoformat(since))}"
+    match limit.then:
+        case Answer.ROLLBACK:
+            return Verdict.ROLL_BACK, reason, lasted
+        case Answer.PROMOTE:
+            return None
+        case Answer.HOLD:
+            return Verdict.HOLD, reason, lasted
+
+
+def _wait(memory: Memory, missing: Sequence[Missing], standing: Standing) -> Memory:
+    """Starts, keeps or stops the two clocks; they run only while somebody may meet the canary, unpaused."""
+    runs = standing.exposed and not standing.paused
+    unreachable = runs and any(one.kind.unreachable for one in missing)
+    no_data = runs and any(not one.kind.unreachable for one in missing)
+    now = standing.at.isoformat()
+    return replace(
+        memory,
+        unreachable_since=(memory.unreachable_since or now) if unreachable else None,
+        no_data_since=(memory.no_data_since or now) if no_data else None,
+    )
+
+
+def _over(since: str, limit: Limit, now: datetime) -> bool:
+    return now - datetime.fromisoformat(since) >= limit.after
+
+
+def _check_all(
+    policy: Policy, look: Mapping[Query, Sample], standing: Standing
+) -> tuple[tuple[CheckResult, ...], list[Missing]]:
+    checks, missing = [], []
+    for metric in policy.metrics:
+        answer = look.get(_query(metric, policy, standing, standing.canary), Missing(Kind.NOT_YET, "not asked"))
+        few = _too_few(metric, policy, look, standing)
+        if few is not None:
+            answer = few
+        stable = look.get(_query(metric, policy, standing, standing.stable))
+        checks.append(_check(metric, answer, stable))
+        if isinstance(answer, Missing):
+            missing.append(Missing(answer.kind, f"{metric.name}{_colon(answer.detail)}"))
+    return tuple(checks), missing
+
+
+def _check(metric: MetricPolicy, answer: Sample, stable: Sample | None) -> CheckResult:
+    beside = stable.value if isinstance(stable, Value) else None
+    if not isinstance(answer, Value):
+        detail = str(answer) if isinstance(answer, Missing) else "counts where a value was due"
+        return CheckResult(metric=metric.name, result="missing", stable=beside, range=metric.range, detail=detail)
+    low, high = metric.range.min, metric.range.max
+    outside = (low is not None and answer.value < low) or (high is not None and answer.value > high)
+    return CheckResult(
+        metric=metric.name,
+        result="failed" if outside else "passed",
+        canary=answer.value,
+        stable=beside,
+        range=metric.range,
+    )
+
+
+def _too_few(
+    metric: MetricPolicy, policy: Policy, look: Mapping[Query, Sample], standing: Standing
+) -> Missing | None:
+    if not policy.min_requests:
+        return None
+    answer = look.get(_requests(metric, policy, standing), Missing(Kind.NOT_YET, "not asked"))
+    if isinstance(answer, Missing):
+        return answer
+    if isinstance(answer, Counts) and answer.total < policy.min_requests:
+        return Missing(Kind.EMPTY, f"{answer.total} of the {policy.min_requests} requests that minRequests asks for")
+    return None
+
+
+def _blame(failed: Sequence[CheckResult]) -> tuple[str, str]:
+    """Code of the first failed check, and a sentence that names all."""
+    said = [_say(check) for check in failed]
+    return said[0][0], ", ".join(sentence for _, sentence in said)
+
+
+def _say(check: CheckResult) -> tuple[str, str]:
+    unit, value = UNITS.get(check.metric, ""), check.canary or 0.0
+    low = check.range.min is not None and value < check.range.min
+    bound, side, word = (check.range.min, "min", "below") if low else (check.range.max, "max", "above")
+    reason = REASONS.get((check.metric, side), "MetricBelowMinimum" if low else "MetricAboveMaximum")
+    beside = "" if check.stable is None else f", stable {_number(check.stable)}{unit}"
+    return reason, f"{check.metric} {_number(value)}{unit} is {word} {_number(bound or 0.0)}{unit}{beside}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _queries(metric: MetricPolicy, policy: Policy, standing: Standing) -> Iterable[Query]:
+    yield _query(metric, policy, standing, standing.canary)
+    if metric.query is None:
+        yield _query(metric, policy, standing, standing.stable)
+
+
+def _query(metric: MetricPolicy, policy: Policy, standing: Standing, subject: Subject) -> Query:
+    variables = tuple((f"variables.{name}", value) for name, value in sorted(metric.variables.items()))
+    return Query(
+        metric=metric.name,
+        window=cut(metric.window, policy, standing),
+        subject=subject,
+        text=metric.query,
+        server=metric.server,
+        names=(*standing.names, *variables) if metric.query is not None else (),
+    )
+
+
+def _requests(metric: MetricPolicy, policy: Policy, standing: Standing) -> Query:
+    window = cut(metric.window, policy, standing)
+    return Query(metric=REQUESTS, window=window, subject=standing.canary, shape=Shape.COUNTS)
+
+
+def _remembered(evidence: Evidence | None) -> Memory:
+    if evidence is None or (evidence.judge, evidence.version) != (NAME, FORMAT):
+        return Memory()
+    return Memory(**evidence.data)
+
+
+def _colon(detail: str) -> str:
+    return f", {detail}" if detail else ""

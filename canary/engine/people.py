@@ -1,0 +1,129 @@
+"""What people ask, folded into the rollout: each action counts once, for the rollout and step it was made for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from canary.api.action import CanaryAction, Verb
+from canary.api.status import Approval, Pause, Rollout, Status
+
+from .plan import promotion_index, step_at
+
+REMEMBERED = 50
+"""How many ids of actions are kept in status."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to tell people that is not the tick's own reason."""
+
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The rollout after people's actions, and what is to be said about them."""
+
+    rollout: Rollout
+    taken: tuple[str, ...] = ()
+    rollback: CanaryAction | None = None
+    """A reject or a rollback that was asked for."""
+    remarks: tuple[Remark, ...] = ()
+
+
+def new_actions(name: str, status: Status, actions: tuple[CanaryAction, ...]) -> tuple[CanaryAction, ...]:
+    """Those for this Canary that were not taken before, oldest first."""
+    fresh = [one for one in actions if one.target == name and one.id not in status.actions_taken]
+    return tuple(sorted(fresh, key=lambda one: (one.at, one.id)))
+
+
+def hear(rollout: Rollout, actions: tuple[CanaryAction, ...], now: datetime) -> Heard:
+    """Takes or refuses each action; a refused one is taken too, so that it is told once."""
+    heard = Heard(rollout)
+    for action in actions:
+        refusal = _stale(action, heard.rollout) or _refusal(action, heard.rollout)
+        if refusal:
+            remark = Remark("ActionRefused", f"{who(action)} asked to {action.verb}: {refusal}", "Warning")
+        else:
+            heard = TAKE[action.verb](heard, action, now)
+            remark = Remark(f"{action.verb.capitalize()}Asked", f"{who(action)} asked to {action.verb}{_why(action)}")
+        heard = replace(heard, taken=(*heard.taken, action.id), remarks=(*heard.remarks, remark))
+    return heard
+
+
+def who(action: CanaryAction | Approval) -> str:
+    """The author, and whether that was verified."""
+    name = action.author or "somebody"
+    return name if action.verified else f"{name} (unverified)"
+
+
+def _stale(action: CanaryAction, rollout: Rollout) -> str | None:
+    if action.rollout is not None and action.rollout != rollout.number:
+        return f"that was for rollout {action.rollout}, this is rollout {rollout.number}"
+    if action.version is not None and action.version != rollout.canary.name:
+        return f"that was for version {action.version}, this is {rollout.canary.name}"
+    if action.revision is not None and action.revision != rollout.canary.revision:
+        return f"that was for revision {action.revision}, this is {rollout.canary.revision}"
+    if action.step is not None and action.step != rollout.step and action.verb in (Verb.APPROVE, Verb.SKIP):
+        return f"that was for step {action.step}, this is step {rollout.step}"
+    return None
+
+
+def _refusal(action: CanaryAction, rollout: Rollout) -> str | None:
+    match action.verb:
+        case Verb.APPROVE if not any(gate.approval for gate in step_at(rollout.plan, rollout.step).gates):
+            return f"step {rollout.step} has no gate that people open"
+        case Verb.APPROVE if any(one.author == action.author for one in rollout.approvals):
+            return "the same person approved this step before"
+        case Verb.RESUME if rollout.pause is None:
+            return "nothing is paused"
+        case Verb.RETRY:
+            return "a rollout is running"
+        case Verb.PROMOTE | Verb.SKIP if rollout.step == promotion_index(rollout.plan):
+            return "this is the last step"
+    return None
+
+
+def _approve(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    said = Approval(action=action.id, author=action.author, verified=action.verified, comment=action.comment)
+    return replace(heard, rollout=heard.rollout.but(approvals=(*heard.rollout.approvals, said)))
+
+
+def _pause(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    pause = heard.rollout.pause or Pause(since=now, author=action.author, comment=action.comment)
+    return replace(heard, rollout=heard.rollout.but(pause=pause))
+
+
+def _resume(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollout=heard.rollout.but(pause=None))
+
+
+def _skip(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollout=heard.rollout.but(skipped=True))
+
+
+def _promote(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollout=heard.rollout.but(hurried=True))
+
+
+def _rollback(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollback=heard.rollback or action)
+
+
+TAKE: Mapping[Verb, Callable[[Heard, CanaryAction, datetime], Heard]] = {
+    Verb.APPROVE: _approve,
+    Verb.PAUSE: _pause,
+    Verb.RESUME: _resume,
+    Verb.SKIP: _skip,
+    Verb.PROMOTE: _promote,
+    Verb.REJECT: _rollback,
+    Verb.ROLLBACK: _rollback,
+}
+"""What taking each verb does to a running rollout; `retry` is for when none is running."""
+
+
+def _why(action: CanaryAction) -> str:
+    return f": {action.comment}" if action.comment else ""

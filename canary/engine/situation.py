@@ -1,0 +1,231 @@
+"""Spec, status and what was observed, folded once: the rules read this and nothing else.
+
+`fold` is a pipeline. The look comes first, and it is folded with the state in which its questions were asked;
+then what people asked, what the route says, replicas, gates and clocks.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from canary.api.canary import Canary
+from canary.api.plan import Answer, Gate, Step, Traffic
+from canary.api.status import GateWait, Rollout, Status, Version
+
+from . import looks
+from .desired import Desired
+from .judges.judge import Ruling
+from .observed import Kind, Missing, Observed, RouteSeen, WorkloadSeen
+from .people import Heard, Remark, hear, new_actions
+from .plan import exposed, step_at
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A running rollout as it is right now."""
+
+    desired: Desired
+    status: Status
+    """As it was saved."""
+    rollout: Rollout
+    """With everything folded in that this tick saw."""
+    observed: Observed
+    now: datetime
+    ruling: Ruling | None
+    """Of the look that was taken in this tick."""
+    heard: Heard
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def canary(self) -> Canary:
+        return self.desired.canary
+
+    @property
+    def step(self) -> Step:
+        return step_at(self.rollout.plan, self.rollout.step)
+
+    @property
+    def weight(self) -> int:
+        return self.rollout.meant.weight
+
+    @property
+    def exposed(self) -> bool:
+        return exposed(self.rollout.meant)
+
+    @property
+    def halted(self) -> bool:
+        """Paused by a person, or suspended by the manifest."""
+        return self.rollout.pause is not None or self.canary.spec.suspend
+
+    @property
+    def in_place(self) -> bool:
+        """The proxy serves what was meant, as far as is known."""
+        return self.rollout.in_place_since is not None
+
+    @property
+    def wanted(self) -> Version | None:
+        return None if isinstance(self.observed.wanted, Missing) else self.observed.wanted
+
+    @property
+    def route(self) -> RouteSeen | None:
+        return None if isinstance(self.observed.route, Missing) else self.observed.route
+
+    @property
+    def ours(self) -> bool:
+        """Traffic stands where we put it: at what is meant, or at what was before."""
+        return self.route is not None and self.route.traffic in (self.rollout.meant, self.rollout.previous)
+
+    @property
+    def available(self) -> int | None:
+        """Replicas of the canary that can answer; None where that isn't known."""
+        return _available(self.observed.canary)
+
+    @property
+    def stable_available(self) -> int | None:
+        return _available(self.observed.stable)
+
+    @property
+    def held(self) -> timedelta:
+        """How long this step's traffic has been in place."""
+        since = self.rollout.in_place_since
+        return timedelta() if since is None else self.now - since
+
+    @property
+    def done_but_gates(self) -> bool:
+        """The step was held and looked at as the plan asks."""
+        return done_but_gates(self.rollout, self.now)
+
+    @property
+    def closed(self) -> tuple[GateWait, ...]:
+        """Gates that keep the step from being left."""
+        return self.rollout.gates
+
+
+def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed, now: datetime) -> Situation:
+    """Folds one tick's observations into the running rollout."""
+    canary = desired.canary
+    ruling = looks.look(canary, rollout, observed, now)
+    rollout = read_back(rollout, observed, now)
+    rollout = rollout if ruling is None else looks.remembered(rollout, ruling, now)
+    rollout, moved = stable_moved(rollout, observed, now)
+    rollout, edited = spec_edited(rollout, desired)
+    heard = hear(rollout, new_actions(canary.metadata.name, status, observed.actions), now)
+    rollout = count_replicas(heard.rollout, observed, now)
+    halted = rollout.pause is not None or canary.spec.suspend
+    rollout = halt_clock(rollout, halted, now)
+    rollout = ask_gates(rollout, halted, now)
+    rollout = stop_clock(rollout, halted or bool(rollout.gates), now)
+    return Situation(desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *edited))
+
+
+def needed(rollout: Rollout, traffic: Traffic) -> int:
+    """Replicas that this traffic needs: its share of the stable version's at the start, at least one."""
+    if not exposed(traffic):
+        return 0
+    return max(1, ceil(rollout.stable_replicas * traffic.weight / 100))
+
+
+def done_but_gates(rollout: Rollout, now: datetime) -> bool:
+    """Whether only gates may keep this step from being left; a person may have skipped the rest of it."""
+    if rollout.in_place_since is None:
+        return False
+    step = step_at(rollout.plan, rollout.step)
+    return rollout.skipped or (now - rollout.in_place_since >= step.hold and rollout.looks >= step.looks)
+
+
+def read_back(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
+    """Notes when what was meant is first seen in the proxy. An unread route changes nothing."""
+    route = observed.route
+    if isinstance(route, Missing):
+        return rollout
+    if route.traffic != rollout.meant:
+        return rollout.but(in_place_since=None)
+    return rollout if rollout.in_place_since is not None else rollout.but(in_place_since=now)
+
+
+def stable_moved(rollout: Rollout, observed: Observed, now: datetime) -> tuple[Rollout, tuple[Remark, ...]]:
+    """The stable version's own build changed: evidence starts again, for it compared with another."""
+    seen = observed.stable
+    if isinstance(seen, Missing) or not seen.revision or seen.revision == rollout.stable.revision:
+        return rollout, ()
+    stable = Version(name=rollout.stable.name, revision=seen.revision)
+    if not rollout.stable.revision:
+        return rollout.but(stable=stable), ()
+    remark = Remark("StableChanged", f"stable changed to {stable}; evidence starts again", "Warning")
+    return looks.forgotten(rollout.but(stable=stable), now), (remark,)
+
+
+def spec_edited(rollout: Rollout, desired: Desired) -> tuple[Rollout, tuple[Remark, ...]]:
+    """Says once that plan and policy are pinned."""
+    if rollout.edited or (desired.plan, desired.policy) == (rollout.plan, rollout.policy):
+        return rollout, ()
+    remark = Remark("EditedLater", "the analysis was edited; the edit is for the next rollout")
+    return rollout.but(edited=True), (remark,)
+
+
+def count_replicas(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
+    """At the start, how many replicas stable has; later, since when the canary has too few."""
+    if rollout.step == 0 and isinstance(observed.stable, WorkloadSeen):
+        rollout = rollout.but(stable_replicas=observed.stable.replicas)
+    available = _available(observed.canary)
+    if available is None:
+        return rollout
+    if available >= needed(rollout, rollout.meant):
+        return rollout if rollout.short_since is None else rollout.but(short_since=None)
+    return rollout if rollout.short_since is not None else rollout.but(short_since=now)
+
+
+def ask_gates(rollout: Rollout, halted: bool, now: datetime) -> Rollout:
+    """Asks the gates of a step that is done otherwise; an open gate leaves no trace."""
+    if rollout.skipped or not done_but_gates(rollout, now):
+        return rollout if not rollout.gates else rollout.but(gates=())
+    gates = step_at(rollout.plan, rollout.step).gates
+    waits = tuple(_wait(rollout, gate, now) for gate in gates)
+    closed = tuple(
+        wait for gate, wait in zip(gates, waits, strict=True) if not _open(rollout, gate, wait, halted, now)
+    )
+    return rollout.but(gates=closed)
+
+
+def halt_clock(rollout: Rollout, halted: bool, now: datetime) -> Rollout:
+    """A gate's clock stands still while the rollout is paused or suspended."""
+    if halted:
+        return rollout if rollout.halted_at is not None else rollout.but(halted_at=now)
+    if rollout.halted_at is None:
+        return rollout
+    length = now - rollout.halted_at
+    gates = tuple(one.but(deadline=one.deadline and one.deadline + length) for one in rollout.gates)
+    return rollout.but(halted_at=None, gates=gates)
+
+
+def stop_clock(rollout: Rollout, stopped: bool, now: datetime) -> Rollout:
+    """The rollout's own clock stands still while it is paused, suspended or at a gate."""
+    if stopped:
+        return rollout if rollout.stopped_at is not None else rollout.but(stopped_at=now)
+    if rollout.stopped_at is None:
+        return rollout
+    return rollout.but(stopped_at=None, deadline=rollout.deadline + (now - rollout.stopped_at))
+
+
+def _wait(rollout: Rollout, gate: Gate, now: datetime) -> GateWait:
+    name = gate.name or "approval"
+    known = next((wait for wait in rollout.gates if wait.name == name), None)
+    if known is not None:
+        return known
+    patience = rollout.policy.deadline if gate.timeout is None else gate.timeout
+    deadline = None if gate.on_timeout is Answer.HOLD else now + patience
+    return GateWait(name=name, since=now, deadline=deadline, needed=gate.approval.count if gate.approval else 1)
+
+
+def _open(rollout: Rollout, gate: Gate, wait: GateWait, halted: bool, now: datetime) -> bool:
+    if len(rollout.approvals) >= wait.needed:
+        return True
+    overdue = not halted and wait.deadline is not None and now >= wait.deadline
+    return overdue and gate.on_timeout is Answer.PROMOTE
+
+
+def _available(seen: WorkloadSeen | Missing) -> int | None:
+    """A destination that isn't there has no replica; what could not be read has an unknown number."""
+    if isinstance(seen, Missing):
+        return 0 if seen.kind is Kind.ABSENT else None
+    return seen.available

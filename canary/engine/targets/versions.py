@@ -1,0 +1,151 @@
+"""The versions target: the user owns the routes and one workload per version; we change weights, nothing else.
+
+`IDLE` is the table of what starts a rollout. The stages are short, because there is nothing to build or to copy:
+`prepare` waits for the destination and its replicas, `release` for the old version to drain.
+"""
+
+from canary.api.analysis import Capacity
+from canary.api.plan import Traffic
+from canary.api.status import Outcome, Version
+from canary.engine.idle import Idle
+from canary.engine.observed import Kind, Missing
+from canary.engine.outcome import Finding, Hold, Serve, Start
+from canary.engine.situation import Situation, needed
+
+from .target import DONE, IdleRule, Stage
+
+
+def unread(s: Idle) -> Finding | None:
+    """What can't be read is never guessed."""
+    if isinstance(s.observed.route, Missing):
+        absent = s.observed.route.kind is Kind.ABSENT
+        return Finding(Hold(stalled=absent), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
+    if isinstance(s.observed.wanted, Missing):
+        return Finding(Hold(), "RevisionUnknown", f"the wanted version can't be read: {s.observed.wanted}")
+    return None
+
+
+def serves_nothing(s: Idle) -> Finding | None:
+    """A route without weight has no stable version."""
+    if s.carrying:
+        return None
+    return Finding(Hold(stalled=True), "NothingServes", "no version carries weight in the routes that would move")
+
+
+def serves_already(s: Idle) -> Finding | None:
+    """The wanted version serves all: nothing to do, whoever brought it there."""
+    if s.wanted is None or s.carrying != (s.wanted.name,):
+        return None
+    known = s.status.stable if s.status.stable and s.status.stable.name == s.wanted.name else None
+    if known is None or known.revision == s.wanted.revision:
+        return Finding(Serve(s.wanted), "AlreadyServing", f"{s.wanted} serves everything")
+    sentence = f"{s.wanted} serves everything without having been judged; {known} was"
+    return Finding(Serve(known, analysed=False), "UnanalysedRevision", sentence)
+
+
+def ambiguous(s: Idle) -> Finding | None:
+    """Several versions carry weight, and nothing says which one is stable."""
+    if s.wanted is not None and _stable(s) is None:
+        among = ", ".join(name for name in s.carrying if name != s.wanted.name)
+        sentence = f"several versions carry weight; write spec.stable, one of {among}"
+        return Finding(Hold(stalled=True), "StableUnknown", sentence)
+    return None
+
+
+def stable_is_wanted(s: Idle) -> Finding | None:
+    """`stable` and `version` name the same version, which doesn't serve everything."""
+    if s.wanted is None or _stable(s) != s.wanted.name:
+        return None
+    others = ", ".join(name for name in s.carrying if name != s.wanted.name)
+    sentence = f"{s.wanted.name} is stable and shall serve everything, but {others} carries weight as well"
+    return Finding(Hold(stalled=True), "StableIsWanted", sentence)
+
+
+def failed_before(s: Idle) -> Finding | None:
+    """This same version and revision was tried last and failed: no loop of failing rollouts."""
+    if s.wanted is None or s.status.failed != s.wanted:
+        return None
+    return Finding(Hold(), "AlreadyFailed", f"{s.wanted} was tried and failed; retry, or bring another revision")
+
+
+def suspended(s: Idle) -> Finding | None:
+    """Suspended: nothing starts."""
+    return Finding(Hold(), "Suspended", "suspended: nothing starts") if s.canary.spec.suspend else None
+
+
+def another_wanted(s: Idle) -> Finding:
+    """Whoever asks for another version wants a rollout, also at first sight."""
+    stable, wanted = _stable(s), s.wanted
+    if stable is None or wanted is None:
+        raise AssertionError("the rules before this one speak where either is unknown")
+    known = s.status.stable if s.status.stable and s.status.stable.name == stable else Version(name=stable)
+    return Finding(Start(known, wanted), "Started", f"{wanted} shall take over from {known}")
+
+
+IDLE: tuple[IdleRule, ...] = (
+    unread,
+    serves_nothing,
+    serves_already,
+    ambiguous,
+    stable_is_wanted,
+    failed_before,
+    suspended,
+    another_wanted,
+)
+
+
+class Versions:
+    """See the module."""
+
+    idle = IDLE
+
+    def prepare(self, s: Situation, traffic: Traffic) -> Stage:
+        """The destination is there, and enough replicas of the pinned revision, and of no other, can answer."""
+        seen, name = s.observed.canary, s.rollout.canary.name
+        if isinstance(seen, Missing) and seen.kind is Kind.ABSENT:
+            return Stage(False, "DestinationMissing", f"there is no destination {name}")
+        if s.route and s.route.destinations is not None and name not in s.route.destinations:
+            return Stage(False, "DestinationMissing", f"there is no destination {name}")
+        if s.rollout.policy.capacity is Capacity.IGNORE:
+            return DONE
+        if isinstance(seen, Missing):
+            return Stage(False, "CapacityUnknown", f"the replicas of {name} can't be read: {seen}")
+        if seen.others:
+            return Stage(
+                False, "OtherRevisionServes", f"{seen.others} pods of another revision still serve in {name}"
+            )
+        return self._enough(s, traffic, seen.available)
+
+    def promote(self, s: Situation) -> Stage:
+        """Traffic is all there is to promote."""
+        return DONE
+
+    def release(self, s: Situation) -> Stage:
+        """The version that lost its weight may still be answering; a superseded one is tried anew at once."""
+        since, end = s.rollout.in_place_since, s.rollout.end
+        if end is None or end.outcome is Outcome.SUPERSEDED or since is None:
+            return DONE
+        left = since + s.rollout.policy.drain - s.now
+        if left.total_seconds() <= 0:
+            return DONE
+        idle = s.rollout.stable if end.outcome is Outcome.PROMOTED else s.rollout.canary
+        return Stage(False, "Draining", f"{idle.name} drains for {s.rollout.policy.drain.total_seconds():g}s")
+
+    def _enough(self, s: Situation, traffic: Traffic, available: int) -> Stage:
+        wants = max(1, needed(s.rollout, traffic))
+        if available >= wants:
+            return DONE
+        sentence = f"{s.rollout.canary.name} has {available} of the {wants} replicas that {traffic.weight}% needs"
+        return Stage(False, "CanaryNotReady", sentence)
+
+
+def _stable(s: Idle) -> str | None:
+    """What serves: the only version that carries weight, else the manifest's word, else what was promoted last."""
+    wanted = s.wanted.name if s.wanted else None
+    others = [name for name in s.carrying if name != wanted]
+    if s.canary.spec.stable is not None:
+        return s.canary.spec.stable
+    if len(others) == 1 and len(s.carrying) == 1:
+        return others[0]
+    promoted = s.status.stable.name if s.status.stable else None
+    return promoted if promoted in s.carrying else None
