@@ -1,0 +1,67 @@
+"""What is wrong with a Canary beyond its syntax, as sentences; lint, run and conditions share them.
+
+`problem.py` and `case.py` are what checks are made of; each other file checks one part of a Canary and ends
+with its list. A check is a function of the case that yields problems, and never raises.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from canary.api.canary import Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
+
+from . import metrics, strategy, target, timing, traffic, unread
+from .case import Case, shared
+from .problem import ENVOY_ROUTE, Capabilities, Field, Problem, Severity, dotted
+
+__all__ = [
+    "ENVOY_ROUTE", "Capabilities", "Field", "Problem", "Severity",
+    "check", "check_policy", "check_template", "dotted", "shared",
+]  # fmt: skip
+
+Check = Callable[[Case], Iterator[Problem]]
+CHECKS: tuple[Check, ...] = (
+    *target.CHECKS,
+    *strategy.CHECKS,
+    *traffic.CHECKS,
+    *timing.CHECKS,
+    *metrics.CHECKS,
+    *unread.CHECKS,
+)
+_OF_A_WHOLE_CANARY: tuple[Check, ...] = (
+    *target.CHECKS,
+    strategy.some_strategy,
+    metrics.any_metric,
+    metrics.servers,
+    metrics.template_refs,
+)
+"""What a policy alone can't be asked."""
+
+
+def check(
+    canary: Canary,
+    policy: CanaryPolicy | None = None,
+    templates: Mapping[str, MetricTemplate] | None = None,
+    capabilities: Capabilities = ENVOY_ROUTE,
+) -> list[Problem]:
+    """All problems of a Canary, those of the policy that reach it included. `templates` are by name.
+
+    The fields are as written in the Canary; what is wrong in the policy stands at `spec.policyRef`.
+    """
+    return _run(CHECKS, Case(canary, policy, templates or {}, capabilities))
+
+
+def check_policy(policy: CanaryPolicy, capabilities: Capabilities = ENVOY_ROUTE) -> list[Problem]:
+    """What is wrong with a policy, whoever refers to it."""
+    spec = CanarySpec(target_ref=TargetRef(kind=target.RUNS, name="any"), analysis=policy.spec.analysis)
+    case = Case(Canary(metadata=Metadata(name="any"), spec=spec), None, {}, capabilities)
+    return _run([each for each in CHECKS if each not in _OF_A_WHOLE_CANARY], case)
+
+
+def check_template(template: MetricTemplate) -> list[Problem]:
+    """What is wrong with a MetricTemplate, whoever refers to it."""
+    address = template.spec.provider.address
+    found = target.address(("spec", "provider", "address"), address) if address else ()
+    return [*found, *metrics.template(template)]
+
+
+def _run(checks: Iterable[Check], case: Case) -> list[Problem]:
+    return [problem for each in checks for problem in each(case)]

@@ -1,0 +1,105 @@
+"""Checks of what moves: `targetRef`, `version`, `envoy`, the policy referred to, and names."""
+
+import re
+from collections.abc import Iterator
+
+from ..nearest import did_you_mean, nearest
+from .case import Case
+from .problem import Field, Problem, Severity
+
+RUNS = "EnvoyRoute"
+LATER = ("VirtualService", "Deployment", "DaemonSet", "Service", "HTTPRoute")
+"""Kinds that are known and that this build can't move yet."""
+PROVIDERS = ("envoy", "istio")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def names(case: Case) -> Iterator[Problem]:
+    """Names make up file names and URLs, so they are held to Kubernetes' rule."""
+    metadata = case.canary.metadata
+    for field, value in (("name", metadata.name), ("namespace", metadata.namespace)):
+        if not _NAME.fullmatch(value):
+            yield Problem(
+                ("metadata", field),
+                f"{value!r} can't be a name: at most 253 lower-case letters, digits, '-' and '.', "
+                "with a letter or digit at both ends",
+            )
+
+
+def kind(case: Case) -> Iterator[Problem]:
+    """Only what can be moved may be asked for."""
+    given = case.spec.target_ref.kind
+    if given == RUNS:
+        return
+    field = ("spec", "targetRef", "kind")
+    if given in LATER:
+        yield Problem(field, f"{given} can't be moved by this build; at present only {RUNS} can")
+    else:
+        meant = nearest(given, (RUNS, *LATER))
+        hint = f"did you mean {meant}?" if meant else f"at present there is only {RUNS}"
+        yield Problem(field, f"{given!r} is no kind that can be moved; {hint}")
+
+
+def envoy_route(case: Case) -> Iterator[Problem]:
+    """An EnvoyRoute needs an Envoy and a version to go to."""
+    spec = case.spec
+    if spec.target_ref.kind != RUNS:
+        return
+    if spec.envoy is None:
+        yield Problem(
+            ("spec", "envoy"),
+            "is missing: an EnvoyRoute needs `envoy: {admin: http://127.0.0.1:9901, routes: routes.yaml}`",
+        )
+    if not spec.version:
+        yield Problem(
+            ("spec", "version"), "is missing: write the name of the Envoy cluster that shall serve everything"
+        )
+
+
+def version(case: Case) -> Iterator[Problem]:
+    """A version that is stable already is the way to ask for the way back, so this is no error."""
+    spec = case.spec
+    if spec.version and spec.version == spec.stable:
+        yield Problem(
+            ("spec", "version"),
+            f"{spec.version!r} is spec.stable as well: no rollout starts, and one in flight goes back to it",
+            Severity.WARNING,
+        )
+
+
+def addresses(case: Case) -> Iterator[Problem]:
+    """URLs are asked as they are written."""
+    envoy = case.spec.envoy
+    urls: dict[Field, str | None] = {("spec", "metricsServer"): case.spec.metrics_server}
+    if envoy is not None:
+        urls["spec", "envoy", "admin"] = envoy.admin
+        if not envoy.routes.strip():
+            yield Problem(("spec", "envoy", "routes"), "is empty: write the file that Envoy reads its routes from")
+    for field, url in urls.items():
+        if url is not None:
+            yield from address(field, url)
+
+
+def address(field: Field, url: str) -> Iterator[Problem]:
+    """A URL starts with its scheme and has a host."""
+    if not re.match(r"https?://[^/\s]+", url):
+        meant = f"; did you mean http://{url}?" if re.fullmatch(r"[\w.-]+(:\d+)?(/\S*)?", url) else ""
+        yield Problem(field, f"{url!r} is no URL such as http://127.0.0.1:9090{meant}")
+
+
+def provider(case: Case) -> Iterator[Problem]:
+    """Builtins are read from somewhere."""
+    given = case.spec.provider
+    if given is not None and given not in PROVIDERS:
+        hint = did_you_mean(given, PROVIDERS) or f"; there are {' and '.join(PROVIDERS)}"
+        yield Problem(("spec", "provider"), f"{given!r} is no provider that this build reads metrics of{hint}")
+
+
+def policy(case: Case) -> Iterator[Problem]:
+    """A policy that is referred to must be there."""
+    ref = case.spec.policy_ref
+    if ref is not None and case.policy is None:
+        yield Problem(("spec", "policyRef", "name"), f"there is no {ref.kind} {ref.name!r}")
+
+
+CHECKS = (names, kind, envoy_route, version, addresses, provider, policy)

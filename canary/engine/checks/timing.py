@@ -1,0 +1,81 @@
+"""Checks of how long things take: intervals, windows, the scrape interval and the deadline."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from canary.api.duration import brief
+
+from ..policy import DEADLINE, SCRAPE, WINDOW, source_of
+from ..strategies import plan_of
+from .case import Case
+from .problem import Problem
+
+SECOND = timedelta(seconds=1)
+NONE = timedelta()
+
+
+def interval(case: Case) -> Iterator[Problem]:
+    """Looks happen on whole seconds; a look without a fresh scrape sees what the one before it saw."""
+    given = case.analysis.interval
+    if given is None:
+        return
+    if given < SECOND:
+        yield case.problem("interval", f"must be at least 1s, not {brief(given)}")
+    elif given < scrape(case):
+        yield case.warning(
+            "interval",
+            f"is {brief(given)}, shorter than the scrape interval of {brief(scrape(case))}: "
+            "some looks will see nothing new",
+        )
+
+
+def windows(case: Case) -> Iterator[Problem]:
+    """A rate needs samples to be taken from: two of Prometheus', one of Envoy's own counters."""
+    scrapes = 2 if source_of(case.spec) == "prometheus" else 1
+    for index, metric in enumerate(case.analysis.metrics or ()):
+        window = WINDOW if metric.interval is None else metric.interval
+        if window == NONE:
+            yield case.problem("metrics", "must be longer than 0s", index, "interval")
+        elif window < scrapes * scrape(case):
+            few = "two scrapes" if scrapes == 2 else "one scrape"
+            sentence = f"{brief(window)} is shorter than {few} ({brief(scrape(case))} each): often without a value"
+            yield case.warning("metrics", sentence, index, "interval")
+
+
+def positive(case: Case) -> Iterator[Problem]:
+    """Durations that end or divide something can't be nothing."""
+    for name in ("deadline", "scrape_interval"):
+        if getattr(case.analysis, name) == NONE:
+            yield case.problem(name, "must be longer than 0s")
+
+
+def threshold(case: Case) -> Iterator[Problem]:
+    """Flagger takes 0 and less for 1, silently."""
+    given = case.analysis.threshold
+    if given is not None and given <= 0:
+        yield case.warning("threshold", f"{given} means 1: the first failed check rolls back")
+
+
+def deadline(case: Case) -> Iterator[Problem]:
+    """A deadline that a healthy rollout can't meet rolls back every one."""
+    limit = DEADLINE if case.analysis.deadline is None else case.analysis.deadline
+    needed = shortest(case)
+    if NONE < limit < needed:
+        sentence = f"{brief(limit)} is shorter than the {brief(needed)} that holds and looks take at least"
+        yield case.warning("deadline", f"{sentence}: every rollout would be rolled back")
+
+
+def shortest(case: Case) -> timedelta:
+    """What a rollout takes at least: each step its hold or its looks, whichever is longer."""
+    every = case.analysis.interval or WINDOW
+    plan = plan_of(case.analysis, case.spec.skip_analysis)
+    return sum((max(step.hold, step.looks * every) for step in (*plan.steps, *plan.promotion)), NONE)
+
+
+def scrape(case: Case) -> timedelta:
+    """How often counters are read at their source."""
+    given = case.analysis.scrape_interval
+    return SCRAPE[source_of(case.spec)] if given is None else given
+
+
+CHECKS = (interval, windows, positive, threshold, deadline)
