@@ -1,0 +1,223 @@
+"""Files to resources that know each other: what `lint` prints and what `run` starts from."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.engine.checks import (
+    Problem,
+    Severity,
+    check,
+    check_policy,
+    check_template,
+    dotted,
+    shared,
+)
+from canary.engine.errors import Invalid
+from canary.engine.nearest import did_you_mean
+
+from .documents import Document, Mark, documents
+from .files import shown, text_of
+from .located import Located
+from .policies import shipped, shipped_names
+from .validation import Resource, resource
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A document of a file, and the resource that it is; None where it is none."""
+
+    path: str
+    document: Document
+    resource: Resource | None = None
+
+    def located(self, problem: Problem, mark: Mark | None = None) -> Located:
+        """The problem with its place in the file."""
+        line, column = mark or self.document.place(problem.field)
+        return Located(self.path, line, column, problem.severity, dotted(problem.field), problem.sentence)
+
+    def broken(self, kinds: Sequence[str]) -> str | None:
+        """The name of a resource of one of these kinds that is there, and can't be used as it is."""
+        data = self.document.data
+        if self.resource is not None or not isinstance(data, dict) or data.get("kind") not in kinds:
+            return None
+        metadata = data.get("metadata")
+        return str(metadata.get("name")) if isinstance(metadata, dict) else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that was read from some files."""
+
+    placed: tuple[Placed, ...] = ()
+    problems: tuple[Located, ...] = ()
+    """Of writing and shape; `lint` adds those of meaning."""
+    offered: str | None = None
+    """Name of the policy that holds for Canaries without a `policyRef`."""
+
+    @property
+    def canaries(self) -> tuple[Canary, ...]:
+        """In the order of the files."""
+        return tuple(each.resource for each in self.placed if isinstance(each.resource, Canary))
+
+    @property
+    def policies(self) -> dict[str, CanaryPolicy]:
+        """By name."""
+        found = (each.resource for each in self.placed)
+        return {each.metadata.name: each for each in found if isinstance(each, CanaryPolicy)}
+
+    @property
+    def templates(self) -> dict[str, MetricTemplate]:
+        """By name."""
+        found = (each.resource for each in self.placed)
+        return {each.metadata.name: each for each in found if isinstance(each, MetricTemplate)}
+
+    def policy_of(self, canary: Canary) -> CanaryPolicy | None:
+        """The one that the Canary refers to: of these files, else one that comes with canary."""
+        ref = canary.spec.policy_ref
+        name = ref.name if ref is not None else self.offered
+        return None if name is None else self.policies.get(name) or shipped(name)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a rollout starts from."""
+
+    canary: Canary
+    policy: CanaryPolicy | None
+    templates: Mapping[str, MetricTemplate]
+    """By name."""
+    warnings: tuple[Located, ...] = ()
+
+
+def read(paths: Iterable[str], policy: str | None = None) -> Reading:
+    """Reads files (`-` is the standard input), and one more whose only policy is offered to all Canaries."""
+    reading = _joined([_file(path) for path in paths])
+    if policy is None:
+        return reading
+    extra = _file(policy)
+    names = tuple(extra.policies)
+    joined = _joined([reading, extra])
+    if not extra.problems and not names:
+        joined = replace(joined, problems=(*joined.problems, _whole(policy, "holds no CanaryPolicy")))
+    return replace(joined, offered=names[0] if len(names) == 1 else None)
+
+
+def lint(reading: Reading) -> tuple[Located, ...]:
+    """Every problem, sorted by its place."""
+    found = [located for placed in reading.placed for located in _meaning(placed, reading)]
+    return tuple(sorted({*reading.problems, *found, *_twice(reading)}))
+
+
+def only_canary(reading: Reading) -> Canary:
+    """The one Canary of what was read. Raises Invalid where there is none, or more than one."""
+    match reading.canaries:
+        case [canary]:
+            return canary
+        case []:
+            raise Invalid("no Canary was found; one document must have kind: Canary")
+        case several:
+            names = ", ".join(each.metadata.name for each in several)
+            raise Invalid(f"{len(several)} Canaries were found ({names}); name a file that holds one")
+
+
+def load(paths: Iterable[str], policy: str | None = None) -> Given:
+    """The one Canary of some files, with all that it refers to.
+
+    Raises Invalid with every error, a line each, where anything is wrong.
+    """
+    reading = read(paths, policy)
+    problems = lint(reading)
+    errors = [str(each) for each in problems if each.severity is Severity.ERROR]
+    if errors:
+        raise Invalid("\n".join(errors))
+    canary = only_canary(reading)
+    return Given(canary, reading.policy_of(canary), reading.templates, problems)
+
+
+def _file(path: str) -> Reading:
+    name = shown(path)
+    try:
+        found = list(documents(text_of(path)))
+    except Invalid as error:
+        return Reading(problems=(_whole(path, str(error)),))
+    if not found:
+        return Reading(problems=(_whole(path, "is empty"),))
+    return _joined(_read(name, document) for document in found)
+
+
+def _read(path: str, document: Document) -> Reading:
+    """A document whose writing is at fault is judged no further: what it means isn't known."""
+    bare = Placed(path, document)
+    if document.problems:
+        return Reading((bare,), tuple(bare.located(problem, mark) for mark, problem in document.problems))
+    made, problems = resource(document.data)
+    return Reading((Placed(path, document, made),), tuple(bare.located(problem) for problem in problems))
+
+
+def _joined(readings: Iterable[Reading]) -> Reading:
+    every = list(readings)
+    return Reading(
+        tuple(placed for each in every for placed in each.placed),
+        tuple(problem for each in every for problem in each.problems),
+    )
+
+
+def _whole(path: str, sentence: str) -> Located:
+    return Located(shown(path), 0, 0, Severity.ERROR, "", sentence)
+
+
+def _meaning(placed: Placed, reading: Reading) -> Iterator[Located]:
+    match placed.resource:
+        case Canary() as canary:
+            found = _of_canary(canary, reading)
+        case CanaryPolicy() as policy:
+            found = check_policy(policy)
+        case MetricTemplate() as template:
+            found = check_template(template)
+        case None:
+            found = []
+    yield from (placed.located(problem) for problem in found)
+
+
+def _of_canary(canary: Canary, reading: Reading) -> list[Problem]:
+    """All but what is reported elsewhere already: at the policy itself, or at a broken document."""
+    policy = reading.policy_of(canary)
+    elsewhere = {shared(policy, each) for each in check_policy(policy)} if policy is not None else set()
+    found = check(canary, policy, reading.templates)
+    return [
+        _nearest(each, reading) for each in found if each not in elsewhere and not _follows(each, canary, reading)
+    ]
+
+
+def _follows(problem: Problem, canary: Canary, reading: Reading) -> bool:
+    """Whether something is only said to be absent because it is broken."""
+    if problem.field == ("spec", "policyRef", "name") and canary.spec.policy_ref is not None:
+        kinds = ("CanaryPolicy", "ClusterCanaryPolicy")
+        return canary.spec.policy_ref.name in {each.broken(kinds) for each in reading.placed}
+    broken = {each.broken(("MetricTemplate",)) for each in reading.placed} - {None}
+    return problem.field[-1:] == ("templateRef",) and bool(broken)
+
+
+def _nearest(problem: Problem, reading: Reading) -> Problem:
+    """Only here is it known which policies there are."""
+    if problem.field != ("spec", "policyRef", "name"):
+        return problem
+    names = (*reading.policies, *shipped_names())
+    wanted = problem.sentence.split("'")[1]
+    hint = did_you_mean(wanted, names) or f"; there are {', '.join(dict.fromkeys(names))}"
+    return replace(problem, sentence=problem.sentence + hint)
+
+
+def _twice(reading: Reading) -> Iterator[Located]:
+    """Two resources of one kind and name in the same namespace: which is meant can't be told."""
+    first: dict[tuple[type, str, str], Placed] = {}
+    for placed in reading.placed:
+        if placed.resource is None:
+            continue
+        metadata = placed.resource.metadata
+        before = first.setdefault((type(placed.resource), metadata.namespace, metadata.name), placed)
+        if before is not placed:
+            line = before.document.place(("metadata", "name"))[0]
+            sentence = f"{metadata.name!r} is the name of the {placed.resource.kind} at {before.path}:{line} as well"
+            yield placed.located(Problem(("metadata", "name"), sentence))
