@@ -17,7 +17,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from canary import __version__
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "lint": "Check manifests, and say what is wrong and where.",
+    "explain": "Explain a field of a manifest.",
+}
 """What `canary --help` lists, in this order: a command's name and its help in one line."""
 
 

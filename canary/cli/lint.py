@@ -1,0 +1,62 @@
+"""`canary lint`: every problem of some manifests at once, each with file, line and column."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from canary.engine.checks import Severity
+from canary.manifests import Located, lint, read
+from canary.manifests.files import within
+
+FINE, BAD = 0, 2
+
+
+class Output(StrEnum):
+    """What is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def command(
+    file: Annotated[
+        list[str], typer.Option("--file", "-f", help="A manifest, a directory of them, or - for standard input.")
+    ],
+    policy: Annotated[
+        str | None,
+        typer.Option(help="A file of policies; the only one in it holds for Canaries without policyRef."),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="How problems are printed.")] = Output.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail as well.")] = False,
+) -> int:
+    """Check manifests, and say what is wrong, where, and what was probably meant.
+
+    Ends with 0 where a rollout could start, else with 2.
+    """
+    files = list(dict.fromkeys(path for given in file for path in within(given)))
+    problems = lint(read(files, policy))
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    warnings = len(problems) - errors
+    if output is Output.JSON:
+        found = {"problems": [each.wire() for each in problems], "errors": errors, "warnings": warnings}
+        print(json.dumps(found, indent=2))
+    else:
+        _print(problems, _summary(errors, warnings, len(files) + (policy is not None)))
+    return BAD if errors or (strict and warnings) else FINE
+
+
+def _print(problems: tuple[Located, ...], summary: str) -> None:
+    for problem in problems:
+        print(problem)
+    print(summary)
+
+
+def _summary(errors: int, warnings: int, files: int) -> str:
+    counted = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
+    return f"{' and '.join(counted) or 'no problems'} in {_count(files, 'file')}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
