@@ -29,8 +29,8 @@ from .situation import Situation, fold
 from .targets import target_of
 
 HISTORY = 10
-TICK = timedelta(seconds=5)
-"""A rollout is looked at this often at least, whether or not a look is due."""
+LATER = timedelta(minutes=1)
+"""When to decide again while nothing is due."""
 SOON = timedelta(milliseconds=200)
 """When to see whether a write is in effect."""
 QUIET = frozenset({"Analysing", "Settling", "ChecksPassed", "Draining", "WaitingForRoute", "AlreadyServing"})
@@ -64,10 +64,12 @@ class Decision:
     """For a person."""
     messages: tuple[Message, ...] = ()
     """What this tick added to the outbox."""
-    requeue_after: timedelta = TICK
-    """When to tick again, unless woken before."""
+    requeue_after: timedelta = LATER
+    """When something will be due that time alone brings about; drivers tick sooner, to see what happens."""
     looked: bool = False
     """Whether a look was taken."""
+    closed: bool = False
+    """Whether a rollout was over with this decision; `status.history[0]` tells of it."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,8 @@ def _finish(draft: Draft, desired: Desired, before: Status, now: datetime) -> De
     )
     status = status.but(conditions=conditions(status, finding, before.conditions, now))
     after = _requeue(status, draft, now)
-    return Decision(status, draft.actions, finding.reason, finding.sentence, messages, after, draft.looked)
+    closed = isinstance(finding.outcome, Close)
+    return Decision(status, draft.actions, finding.reason, finding.sentence, messages, after, draft.looked, closed)
 
 
 def _phase(status: Status, desired: Desired) -> Phase:
@@ -324,21 +327,22 @@ def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
 
 
 def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
-    """Until the next thing that time alone brings about; at most `TICK`, at least a moment."""
+    """Until the next thing that time alone brings about; at least a moment."""
     rollout = status.rollout
     if rollout is None:
         superseded = isinstance(draft.finding.outcome, Close) and status.phase is Phase.INITIALIZED
-        return SOON if superseded else TICK
+        return SOON if superseded else LATER
     if rollout.in_place_since is None:
         return SOON
-    nearest = min(_times(rollout), default=now + TICK)
-    return min(max(nearest - now, SOON), TICK)
+    coming = [time for time in _times(rollout) if time > now]
+    return max(min(coming, default=now + LATER) - now, SOON)
 
 
 def _times(rollout: Rollout) -> Iterable[datetime]:
     policy, since = rollout.policy, rollout.in_place_since
-    if rollout.end is None and rollout.step > 0:
-        yield rollout.next_look
+    if rollout.end is None:
+        yield rollout.deadline
+        yield rollout.next_look if rollout.step > 0 else rollout.started + policy.ready_deadline
     if since is not None:
         yield since + (policy.drain if rollout.end else step_at(rollout.plan, rollout.step).hold)
     if rollout.short_since is not None:

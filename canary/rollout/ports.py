@@ -6,6 +6,7 @@ Reads answer with `Missing` and never raise; what a write may raise stands at th
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,17 +14,15 @@ from typing import Protocol
 from canary.api.action import CanaryAction
 from canary.api.plan import Traffic
 from canary.api.status import Message, Status, Version
-from canary.engine.errors import Conflict, Rejected, Unreachable
+from canary.engine.desired import Desired
 from canary.engine.observed import Missing, Query, RouteSeen, Sample, WorkloadSeen
-
-__all__ = [
-    "Clock", "Conflict", "Inbox", "Metrics", "Notifier", "Rejected", "Router", "Store", "Stored",
-    "Target", "Unreachable", "Workloads",
-]  # fmt: skip
 
 
 class Target(Protocol):
     """What the user wants right now, read anew each time."""
+
+    def desired(self) -> Desired:
+        """The Canary with its plan and policy; the last one that could be read, while a new one can't be."""
 
     def wanted(self) -> Version | Missing:
         """The version that shall serve, with the revision that is behind it now."""
@@ -91,7 +90,7 @@ class Notifier(Protocol):
     """Who tells people."""
 
     def tell(self, messages: Sequence[Message]) -> None:
-        """Delivers; a failure is logged by the caller and undoes nothing."""
+        """Delivers, or raises Unreachable; then they are told again in a later tick. It undoes nothing."""
 
 
 class Clock(Protocol):
@@ -100,5 +99,21 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """UTC, aware."""
 
-    def wait(self, seconds: float, unless: Callable[[], bool]) -> None:
-        """Returns after `seconds`, or soon after `unless()` turned true."""
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
+        """Returns after `seconds`, or soon after `woken()` turned true."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that one rollout needs from outside, wired by bootstrap or by the sandbox."""
+
+    target: Target
+    router: Router
+    workloads: Workloads
+    metrics: Metrics
+    store: Store
+    inbox: Inbox
+    notifier: Notifier
+    clock: Clock
+    pool: Executor | None = None
+    """Reads run here side by side; None reads one after the other."""

@@ -1,0 +1,78 @@
+"""One tick: gather, decide, save the intent, apply it, tell people. `drive.py` makes one after the other.
+
+Status is saved before the route is touched. Where it can't be saved, what lowers exposure is done all the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from canary.engine.decide import Decision, decide, needs
+from canary.engine.desired import Desired
+from canary.engine.errors import Unreachable
+from canary.engine.observed import Observed
+
+from .apply import apply
+from .gather import gather
+from .ports import Parts
+from .record import Record, save
+
+ATTEMPTS = 5
+"""How often a tick gathers and decides again because somebody else wrote in between."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one attempt of a tick saw, decided and met."""
+
+    at: datetime
+    desired: Desired
+    observed: Observed
+    decision: Decision
+    record: Record
+    trouble: tuple[str, ...] = ()
+    """What could not be saved, written or told, in sentences."""
+
+
+def tick(parts: Parts, record: Record) -> Iterator[Turn]:
+    """Usually one turn; more where somebody else wrote in between, decided anew at once.
+
+    Raises Conflict where another writer owns the state, and nothing else that a port foresees.
+    """
+    for _ in range(ATTEMPTS):
+        turn, conflict = _turn(parts, record)
+        yield turn
+        if not conflict:
+            break
+        record = turn.record
+
+
+def _turn(parts: Parts, record: Record) -> tuple[Turn, bool]:
+    now = parts.clock.now()
+    desired = parts.target.desired()
+    observed = gather(parts, needs(desired, record.status, now), record.fresh)
+    decision = decide(desired, record.status, observed, now)
+    record, unsaved = _save(parts, replace(record, fresh=False), decision, now)
+    applied = apply(parts, decision.actions, lowering_only=bool(unsaved))
+    record, untold = _tell(parts, record)
+    turn = Turn(now, desired, observed, decision, record, (*unsaved, *applied.trouble, *untold))
+    return turn, applied.conflict
+
+
+def _save(parts: Parts, record: Record, decision: Decision, now: datetime) -> tuple[Record, tuple[str, ...]]:
+    """The record afterwards, and why it could not be saved."""
+    try:
+        return save(parts.store, record, decision.status, now), ()
+    except Unreachable as error:
+        return replace(record, status=decision.status), (f"status can't be saved: {error}",)
+
+
+def _tell(parts: Parts, record: Record) -> tuple[Record, tuple[str, ...]]:
+    """Empties the outbox; what could not be told stays in it, and the store forgets it with the next save."""
+    if not record.status.outbox:
+        return record, ()
+    try:
+        parts.notifier.tell(record.status.outbox)
+    except Unreachable as error:
+        return record, (f"not told yet: {error}",)
+    return replace(record, status=record.status.but(outbox=())), ()
