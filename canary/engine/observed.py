@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from canary.api.action import CanaryAction
 from canary.api.plan import Traffic
-from canary.api.status import Version
+from canary.api.status import Status, Version
 
 
 class Kind(StrEnum):
@@ -49,7 +49,8 @@ class Missing:
     """For a person; never holds a secret."""
 
     def __str__(self) -> str:
-        return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value
+        told = self.detail and self.detail != self.kind.value
+        return f"{self.kind.value} ({self.detail})" if told else self.kind.value
 
 
 @dataclass(frozen=True)
@@ -158,3 +159,11 @@ class Observed:
     actions: tuple[CanaryAction, ...] = ()
     fresh: bool = False
     """The first tick of this process."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A status, and what a later save must find unchanged."""
+
+    status: Status
+    version: str

@@ -15,7 +15,7 @@ from canary.api.action import CanaryAction
 from canary.api.plan import Traffic
 from canary.api.status import Message, Status, Version
 from canary.engine.desired import Desired
-from canary.engine.observed import Missing, Query, RouteSeen, Sample, WorkloadSeen
+from canary.engine.observed import Missing, Query, RouteSeen, Sample, Stored, WorkloadSeen
 
 
 class Target(Protocol):
@@ -63,14 +63,6 @@ class Inbox(Protocol):
 
     def read(self) -> Sequence[CanaryAction]:
         """Those that lie there, oldest first, taken ones included."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A status, and what a later save must find unchanged."""
-
-    status: Status
-    version: str
 
 
 class Store(Protocol):

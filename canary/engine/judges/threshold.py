@@ -26,6 +26,8 @@ REASONS = {
 BUILTINS = ("request-success-rate", "request-duration")
 REQUESTS = "requests"
 """The builtin that counts a subject's requests."""
+Lack = tuple[str, Missing]
+"""The name of a metric, and why it has no value."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _rule(
     policy: Policy,
     memory: Memory,
     failed: Sequence[CheckResult],
-    missing: Sequence[Missing],
+    missing: Sequence[Lack],
     standing: Standing,
 ) -> tuple[Verdict, str, str]:
     """The order is the argument: what is known to be bad, what is not known, what is known to be good."""
@@ -99,14 +101,15 @@ def _rule(
 
 
 def _bear(
-    policy: Policy, memory: Memory, missing: Sequence[Missing], standing: Standing
+    policy: Policy, memory: Memory, missing: Sequence[Lack], standing: Standing
 ) -> tuple[Verdict, str, str] | None:
     """What missing metrics amount to; None where the manifest wants them to pass."""
-    unreachable = [one for one in missing if one.kind.unreachable]
+    unreachable = [(name, one) for name, one in missing if one.kind.unreachable]
+    name, why = (unreachable or missing)[0]
     limit = policy.on_unreachable if unreachable else policy.on_no_data
     since = memory.unreachable_since if unreachable else memory.no_data_since
     reason = "MetricsUnreachable" if unreachable else "NoData"
-    what = f"metrics can't be read: {unreachable[0]}" if unreachable else f"no evidence: {missing[0]}"
+    what = f"{name} can't be read: {why}" if unreachable else f"no evidence of {name}: {why}"
     if since is None or not _over(since, limit, standing.at):
         return Verdict.HOLD, reason, what
     lasted = f"{what}, for {brief(standing.at - datetime.fromisoformat(since))}"
@@ -119,11 +122,11 @@ def _bear(
             return Verdict.HOLD, reason, lasted
 
 
-def _wait(memory: Memory, missing: Sequence[Missing], standing: Standing) -> Memory:
+def _wait(memory: Memory, missing: Sequence[Lack], standing: Standing) -> Memory:
     """Starts, keeps or stops the two clocks; they run only while somebody may meet the canary, unpaused."""
     runs = standing.exposed and not standing.paused
-    unreachable = runs and any(one.kind.unreachable for one in missing)
-    no_data = runs and any(not one.kind.unreachable for one in missing)
+    unreachable = runs and any(one.kind.unreachable for _, one in missing)
+    no_data = runs and any(not one.kind.unreachable for _, one in missing)
     now = standing.at.isoformat()
     return replace(
         memory,
@@ -138,8 +141,9 @@ def _over(since: str, limit: Limit, now: datetime) -> bool:
 
 def _check_all(
     policy: Policy, look: Mapping[Query, Sample], standing: Standing
-) -> tuple[tuple[CheckResult, ...], list[Missing]]:
-    checks, missing = [], []
+) -> tuple[tuple[CheckResult, ...], list[Lack]]:
+    checks: list[CheckResult] = []
+    missing: list[Lack] = []
     for metric in policy.metrics:
         answer = look.get(_query(metric, policy, standing, standing.canary), Missing(Kind.NOT_YET, "not asked"))
         few = _too_few(metric, policy, look, standing)
@@ -148,7 +152,7 @@ def _check_all(
         stable = look.get(_query(metric, policy, standing, standing.stable))
         checks.append(_check(metric, answer, stable))
         if isinstance(answer, Missing):
-            missing.append(Missing(answer.kind, f"{metric.name}{_colon(answer.detail)}"))
+            missing.append((metric.name, answer))
     return tuple(checks), missing
 
 
@@ -227,7 +231,3 @@ def _remembered(evidence: Evidence | None) -> Memory:
     if evidence is None or (evidence.judge, evidence.version) != (NAME, FORMAT):
         return Memory()
     return Memory(**evidence.data)
-
-
-def _colon(detail: str) -> str:
-    return f", {detail}" if detail else ""

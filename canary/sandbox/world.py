@@ -1,0 +1,111 @@
+"""A synthetic service: requests by version and second, as whole counts that a seed makes repeatable.
+
+Virtual time moves the world; parts.py lets a rollout see it and move its traffic.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from canary.api.plan import Traffic
+from canary.sandbox.scenarios import HEALTHY, Behaviour, Scenario
+
+START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Served:
+    """One second of one version."""
+
+    total: int = 0
+    bad: int = 0
+    p99: float = 0.0
+
+
+@dataclass
+class World:
+    """Who serves what, second by second."""
+
+    behaviours: Mapping[str, Behaviour]
+    traffic: Traffic = field(default_factory=Traffic)
+    stable: str = "v1"
+    canary: str = "v2"
+    rps: float = 50.0
+    matched: float = 0.05
+    """Share of requests that a `match` would send to the canary."""
+    replicas: int = 3
+    seed: int = 1
+    blind: bool = False
+    now: datetime = START
+    log: dict[str, list[Served]] = field(default_factory=dict)
+    first_request: dict[str, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.log = {name: [] for name in self.behaviours}
+
+    def advance(self, to: datetime) -> None:
+        """Lives through every second until `to`, under the traffic that is set now."""
+        while self.now + SECOND <= to:
+            self.now += SECOND
+            for name in self.behaviours:
+                self.log[name].append(self._second(name))
+        self.now = max(self.now, to)
+
+    def available(self, name: str) -> int:
+        """Replicas of a version that can answer."""
+        return 0 if self._dead(name) else self.replicas
+
+    def window(self, name: str, at: datetime, window: timedelta) -> list[Served]:
+        """The seconds of a version in the window that ends at `at`."""
+        end = (at - START) // SECOND
+        return self.log[name][max(0, end - window // SECOND) : end]
+
+    def totals(self, name: str) -> Served:
+        """All that a version served."""
+        seconds = self.log[name]
+        return Served(sum(s.total for s in seconds), sum(s.bad for s in seconds))
+
+    def _second(self, name: str) -> Served:
+        requests = self._count(self.rps * self._share(name))
+        if not requests:
+            return Served()
+        self.first_request.setdefault(name, self.now)
+        behaviour = self.behaviours[name]
+        if self._dead(name):
+            return Served(requests, requests, 10_000.0)
+        bad = sum(self.random.random() < behaviour.errors for _ in range(requests))
+        return Served(requests, bad, behaviour.p99 * self.random.uniform(0.9, 1.1))
+
+    def _share(self, name: str) -> float:
+        canary = self.traffic.weight / 100
+        if self.traffic.match:
+            canary = max(canary, self.matched)
+        served = canary if name == self.canary else 1 - canary if name == self.stable else 0.0
+        copied = self.traffic.mirror / 100 if name == self.canary else 0.0
+        return served + copied
+
+    def _count(self, expected: float) -> int:
+        """A whole number of requests around what is expected."""
+        if expected <= 0:
+            return 0
+        noisy = self.random.gauss(expected, expected**0.5)
+        return max(0, round(noisy))
+
+    def _dead(self, name: str) -> bool:
+        after, first = self.behaviours[name].dies_after, self.first_request.get(name)
+        return after is not None and first is not None and self.now - first >= timedelta(seconds=after)
+
+
+def world_of(scenario: Scenario, stable: str, canary: str, rps: float, seed: int) -> World:
+    """A world in which the canary behaves as the scenario says, beside a healthy stable version."""
+    return World(
+        behaviours={stable: HEALTHY, canary: scenario.canary},
+        stable=stable,
+        canary=canary,
+        rps=0.0 if scenario.quiet else rps,
+        blind=scenario.blind,
+        seed=seed,
+    )
