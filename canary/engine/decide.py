@@ -117,9 +117,9 @@ def _rest(idle: Idle) -> Draft:
     match finding.outcome:
         case Start(stable, canary):
             return _with(draft, status=_started(idle, stable, canary), loud=True)
-        case Serve(stable, analysed):
+        case Serve(stable=stable):
             phase = Phase.INITIALIZED if idle.status.phase is not Phase.SUCCEEDED else Phase.SUCCEEDED
-            failed = None if analysed else idle.status.failed
+            failed = None if idle.status.failed == stable else idle.status.failed
             return _with(draft, status=idle.status.but(phase=phase, stable=stable, failed=failed, canary_weight=0))
     return draft
 

@@ -16,7 +16,7 @@ from canary.api.status import GateWait, Outcome
 
 from .judges.judge import Verdict
 from .outcome import Advance, Finding, Hold, Promote, Reassert, RollBack
-from .plan import below, exposed, is_promotion, next_index, promotion_index, step_at
+from .plan import below, exposed, is_promotion, next_index, promotion_index, raises, step_at
 from .situation import Situation, needed
 from .targets import target_of
 
@@ -166,6 +166,8 @@ def not_in_place(s: Situation) -> Finding | None:
     if s.route.rejected:
         return Finding(Hold(stalled=True), "RouteRejected", f"the proxy refused the route: {s.route.rejected}")
     reason, sentence = "WaitingForRoute", f"waiting for the route to be at {_words(s.rollout.meant)}"
+    if s.route.traffic is not None and not raises(s.route.traffic, s.rollout.meant):
+        return Finding(Reassert(), reason, sentence)
     return raise_to(s, s.rollout.step, Reassert(), reason, sentence)
 
 

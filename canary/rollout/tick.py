@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from canary.api.status import Message
 from canary.engine.decide import Decision, decide, needs
 from canary.engine.desired import Desired
 from canary.engine.errors import Unreachable
@@ -30,6 +31,8 @@ class Turn:
     observed: Observed
     decision: Decision
     record: Record
+    told: tuple[Message, ...] = ()
+    """What the outbox held and was told now; after a crash also what an earlier process decided."""
     trouble: tuple[str, ...] = ()
     """What could not be saved, written or told, in sentences."""
 
@@ -54,8 +57,10 @@ def _turn(parts: Parts, record: Record) -> tuple[Turn, bool]:
     decision = decide(desired, record.status, observed, now)
     record, unsaved = _save(parts, replace(record, fresh=False), decision, now)
     applied = apply(parts, decision.actions, lowering_only=bool(unsaved))
+    outbox = record.status.outbox
     record, untold = _tell(parts, record)
-    turn = Turn(now, desired, observed, decision, record, (*unsaved, *applied.trouble, *untold))
+    told = () if untold else outbox
+    turn = Turn(now, desired, observed, decision, record, told, (*unsaved, *applied.trouble, *untold))
     return turn, applied.conflict
 
 
