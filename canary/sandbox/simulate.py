@@ -1,0 +1,74 @@
+"""A whole rollout on virtual time: what `canary simulate` shows, and what scenario tests are written with."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from canary.api.action import CanaryAction, Verb
+from canary.api.status import MetricPolicy
+from canary.engine.desired import Desired
+from canary.rollout.drive import Drive, Options
+from canary.rollout.ending import Ending
+from canary.rollout.tick import Turn
+
+from .parts import Sandbox, SandboxTarget
+from .scenarios import Scenario
+from .world import world_of
+
+STABLE = "stable"
+"""What the serving version is called where the manifest doesn't say."""
+TICKS = 2000
+"""About how many ticks a simulation may take; a long plan is ticked less often than a real one."""
+APPROVED_AFTER = 30.0
+"""Virtual seconds after which people approve a gate."""
+
+
+def sandbox_of(desired: Desired, scenario: Scenario, rps: float = 50.0, seed: int = 1) -> Sandbox:
+    """A world for a manifest: its stable version, its canary as the scenario says, and all ports."""
+    spec = desired.canary.spec
+    world = world_of(scenario, spec.stable or STABLE, spec.version or "canary", rps, seed)
+    sandbox = Sandbox(world, SandboxTarget(desired))
+    sandbox.metrics.custom = {metric.name: _passing(metric) for metric in desired.policy.metrics}
+    return sandbox
+
+
+def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = True) -> Ending:
+    """Runs to the end, approving gates if told so."""
+    desired = sandbox.target.desired()
+    tick = max(timedelta(seconds=5), _length(desired) / TICKS)
+    asked: set[tuple[int, int]] = set()
+
+    def watched(turn: Turn) -> None:
+        report(turn)
+        rollout = turn.decision.status.rollout
+        if approve and rollout and rollout.gates and (rollout.number, rollout.step) not in asked:
+            asked.add((rollout.number, rollout.step))
+            _approve(sandbox, rollout.step, rollout.gates[0].needed)
+
+    return Drive(sandbox.parts, Options(tick=tick), watched).run()
+
+
+def _approve(sandbox: Sandbox, step: int, people: int) -> None:
+    def say() -> None:
+        for index in range(people):
+            action = CanaryAction(
+                id=f"approve-{step}-{index}",
+                target=sandbox.target.desired().canary.metadata.name,
+                verb=Verb.APPROVE,
+                author=f"person {index + 1}",
+                verified=True,
+                at=sandbox.clock.now(),
+            )
+            sandbox.inbox.actions.append(action)
+
+    sandbox.clock.at(APPROVED_AFTER, say)
+
+
+def _passing(metric: MetricPolicy) -> float:
+    """A value inside the range."""
+    low, high = metric.range.min, metric.range.max
+    return low if low is not None else high if high is not None else 0.0
+
+
+def _length(desired: Desired) -> timedelta:
+    """How long the rollout may take if it never gets on."""
+    return min(desired.policy.deadline, timedelta(hours=24))
