@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from canary.cli.app import UsageProblem
 from canary.engine.checks import Severity
 from canary.manifests import Located, lint, read
 from canary.manifests.files import within
@@ -35,7 +36,7 @@ def command(
 
     Ends with 0 where a rollout could start, else with 2.
     """
-    files = list(dict.fromkeys(path for given in file for path in within(given)))
+    files = _files(file)
     problems = lint(read(files, policy))
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors
@@ -45,6 +46,15 @@ def command(
     else:
         _print(problems, _summary(errors, warnings, len(files) + (policy is not None)))
     return BAD if errors or (strict and warnings) else FINE
+
+
+def _files(given: list[str]) -> list[str]:
+    """Each once, directories opened; a directory of nothing was probably not meant."""
+    found = {path: within(path) for path in given}
+    for path, files in found.items():
+        if not files:
+            raise UsageProblem(f"no YAML or JSON file was found in {path}")
+    return list(dict.fromkeys(path for files in found.values() for path in files))
 
 
 def _print(problems: tuple[Located, ...], summary: str) -> None:

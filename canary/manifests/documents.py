@@ -29,7 +29,8 @@ _SENTENCES = (
         "a ':' where none can be: quotes are missing, or the line is indented wrongly",
     ),
     (r"quoted scalar.*end of stream", "a quote that is opened {start} is never closed"),
-    (r"flow (sequence|mapping|node)", "a bracket that is opened {start} isn't closed, or a comma is missing"),
+    (r"flow node", "a bracket isn't closed, or a comma is missing"),
+    (r"flow (sequence|mapping)", "a bracket that is opened {start} isn't closed, or a comma is missing"),
     (r"expected <block end>", "the indentation doesn't fit the lines above"),
     (r"block sequence|block collection", "the indentation doesn't fit the lines above"),
     (r"could not find expected ':'", "a line that is neither `key: value` nor `- item`"),
@@ -77,17 +78,13 @@ def documents(text: str) -> Iterator[Document]:
 
 
 def _nodes(text: str) -> Iterator[Node | Document]:
-    composer = YAML(typ="safe", pure=True).get_constructor_parser(text)[0].composer
-    while True:
-        try:
-            if not composer.check_node():
-                return
-            node = composer.get_node()
-        except _SLIPS as error:
-            mark, sentence = _told(error, text)
-            yield Document(None, mark, problems=((mark, Problem((), sentence)),))
-            return
-        yield node
+    try:
+        composer = YAML(typ="safe", pure=True).get_constructor_parser(text)[0].composer
+        while composer.check_node():
+            yield composer.get_node()
+    except _SLIPS as error:
+        mark, sentence = _told(error, text)
+        yield Document(None, mark, problems=((mark, Problem((), sentence)),))
 
 
 def _document(node: Node) -> Document:
@@ -149,12 +146,12 @@ class _Builder:
                 merged |= self.merged(value, way)
             elif not isinstance(key, ScalarNode):
                 self.report(key, way, "has a list or mapping as the name of a field")
-            elif key.value in data:
-                line = self.marks[(*way, key.value)][0]
-                self.report(key, (*way, key.value), f"is written twice, first in line {line}; remove one of them")
+            elif (name := _text(key)) in data:
+                line = self.marks[(*way, name)][0]
+                self.report(key, (*way, name), f"is written twice, first in line {line}; remove one of them")
             else:
-                self.marks[(*way, key.value)] = _mark(key)
-                data[key.value] = self.build(value, (*way, key.value))
+                self.marks[(*way, name)] = _mark(key)
+                data[name] = self.build(value, (*way, name))
         return {**merged, **data}
 
     def merged(self, node: Node, way: Field) -> dict[str, Any]:
@@ -171,7 +168,7 @@ class _Builder:
     def scalar(self, node: ScalarNode, way: Field) -> Any:
         kind = str(node.tag).removeprefix(_TAG)
         if kind in ("str", "timestamp"):
-            return node.value
+            return _text(node)
         if kind not in ("int", "float", "bool", "null"):
             return self.report(node, way, f"has the tag {kind}, which means nothing here; remove it")
         try:
@@ -182,6 +179,11 @@ class _Builder:
     def report(self, node: Node, way: Field, sentence: str) -> None:
         """Reports, and stands for the value as null."""
         self.problems.append((_mark(node), Problem(way, sentence)))
+
+
+def _text(node: ScalarNode) -> str:
+    """JSON escapes a character beyond the first 65536 as two halves, which ruamel leaves apart."""
+    return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _mark(node: Node) -> Mark:

@@ -141,7 +141,8 @@ def _meant(way: Field, model: type[Model]) -> str:
     elsewhere = next((each for each in ways(model) if each[-1] == name and each[0] != "status"), None)
     if elsewhere is not None:
         return f"; did you mean {dotted(elsewhere)}?"
-    return f"; there are {', '.join(known(block))}" if len(known(block)) <= 8 else ""
+    names = [each for each in known(block) if each != "status"]
+    return f"; there are {', '.join(names)}" if len(names) <= 8 else ""
 
 
 def _shown(value: Any) -> str:

@@ -24,13 +24,14 @@ IGNORED = {
 def webhooks(case: Case) -> Iterator[Problem]:
     """A gate or a check that is never asked would let everything through."""
     for index, hook in enumerate(case.analysis.webhooks or ()):
+        uncalled = f"{hook.name or 'webhook'} ({hook.type}) isn't called by this build"
         if hook.type not in HOOKS:
             hint = did_you_mean(hook.type, HOOKS) or f"; there are {', '.join(HOOKS)}"
             yield case.problem("webhooks", f"{hook.type!r} is no type of webhook{hint}", index, "type")
         elif hook.type in HARMLESS:
-            yield case.warning("webhooks", f"{hook.name} ({hook.type}) isn't called by this build", index)
+            yield case.warning("webhooks", uncalled, index)
         else:
-            sentence = f"{hook.name} ({hook.type}) isn't called by this build, and nothing may pass unasked"
+            sentence = f"{uncalled}, and nothing may pass unasked"
             yield case.problem("webhooks", f"{sentence}; remove it, or use an approval gate in steps", index)
 
 

@@ -1,0 +1,678 @@
+"""What is wrong with a Canary: each row changes a good one, and names all problems that follow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.engine.checks import ENVOY_ROUTE, Capabilities, check, check_policy, check_template
+
+RATE: dict[str, Any] = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
+DURATION: dict[str, Any] = {"name": "request-duration", "thresholdRange": {"max": 500}}
+ENVOY = {"admin": "http://127.0.0.1:9901", "routes": "routes.yaml"}
+STEPS: dict[str, Any] = {"steps": [{"weight": 10, "hold": "5m"}, {"weight": 50, "hold": "5m"}]}
+ANALYSIS: dict[str, Any] = {"interval": "1m", "threshold": 5, "metrics": [RATE, DURATION], **STEPS}
+SPEC: dict[str, Any] = {
+    "targetRef": {"kind": "EnvoyRoute", "name": "web"}, "version": "v2", "envoy": ENVOY, "analysis": ANALYSIS,
+}  # fmt: skip
+ONE_OF = "write only one of steps, stepWeights, stepWeight or iterations"
+STANDARD = {"name": "standard"}
+
+
+def canary(spec: Mapping[str, Any] | None = None, without: str = "", **analysis: Any) -> Canary:
+    """The good Canary, with these fields of spec and analysis instead; None takes a field away."""
+    whole = {**SPEC, "analysis": {**ANALYSIS, **analysis}, **(spec or {})}
+    if without:
+        whole["analysis"] = {name: value for name, value in whole["analysis"].items() if name != without}
+    whole = {name: value for name, value in whole.items() if value is not None}
+    return Canary.model_validate({"metadata": {"name": "web"}, "spec": whole}, extra="forbid")
+
+
+def shaped(**analysis: Any) -> Canary:
+    """The good Canary with another strategy."""
+    return canary(without="steps", **analysis)
+
+
+def asking(*metrics: Mapping[str, Any], server: str | None = "http://prometheus:9090") -> Canary:
+    """The good Canary with these metrics, asked of a Prometheus."""
+    return canary({"metricsServer": server}, metrics=list(metrics))
+
+
+def query(text: str, **more: Any) -> dict[str, Any]:
+    """A metric with a query of its own."""
+    return {"name": "errors", "thresholdRange": {"max": 1}, "query": text} | more
+
+
+def policy(**analysis: Any) -> CanaryPolicy:
+    """A policy called standard."""
+    return CanaryPolicy.model_validate({"metadata": STANDARD, "spec": {"analysis": analysis}}, extra="forbid")
+
+
+def template(text: str, **provider: Any) -> MetricTemplate:
+    """A template called errors."""
+    spec = {"query": text, "provider": {"type": "prometheus", **provider}}
+    return MetricTemplate.model_validate({"metadata": {"name": "errors"}, "spec": spec}, extra="forbid")
+
+
+def told(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTemplate) -> list[str]:
+    """All problems, each as `severity: field: sentence`."""
+    by_name = {each.metadata.name: each for each in templates}
+    return [f"{each.severity}: {each}" for each in check(given, shared, by_name)]
+
+
+def test_a_good_canary_has_no_problem() -> None:
+    """Each row below stands on this."""
+    assert told(canary()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(
+            canary({"targetRef": {"kind": "EnvoyRouet", "name": "web"}}),
+            ["error: spec.targetRef.kind: 'EnvoyRouet' is no kind that can be moved; did you mean EnvoyRoute?"],
+            id="a misspelt kind is answered with the nearest one",
+        ),
+        pytest.param(
+            canary({"targetRef": {"kind": "Banana", "name": "web"}}),
+            ["error: spec.targetRef.kind: 'Banana' is no kind that can be moved; "
+             "at present there is only EnvoyRoute"],
+            id="a kind that is like none is answered with what there is",
+        ),
+        pytest.param(
+            canary({"targetRef": {"kind": "Deployment", "name": "web"}, "envoy": None}),
+            ["error: spec.targetRef.kind: Deployment can't be moved by this build; "
+             "at present only EnvoyRoute can"],
+            id="a kind of Flagger's is known, and said to be out of reach",
+        ),
+        pytest.param(
+            canary({"envoy": None, "version": None}),
+            ["error: spec.envoy: is missing: an EnvoyRoute needs "
+             "`envoy: {admin: http://127.0.0.1:9901, routes: routes.yaml}`",
+             "error: spec.version: is missing: write the name of the Envoy cluster that shall serve everything"],
+            id="an EnvoyRoute needs an Envoy and a version",
+        ),
+        pytest.param(
+            canary({"stable": "v2"}),
+            ["warning: spec.version: 'v2' is spec.stable as well: "
+             "no rollout starts, and one in flight goes back to it"],
+            id="a version that is stable already is the way back, which may be meant",
+        ),
+        pytest.param(
+            canary({"envoy": {"admin": "localhost:9901", "routes": " "}}),
+            ["error: spec.envoy.routes: is empty: write the file that Envoy reads its routes from",
+             "error: spec.envoy.admin: 'localhost:9901' is no URL such as http://127.0.0.1:9090; "
+             "did you mean http://localhost:9901?"],
+            id="an address without a scheme is no URL",
+        ),
+        pytest.param(
+            canary({"metricsServer": "ftp://x"}),
+            ["error: spec.metricsServer: 'ftp://x' is no URL such as http://127.0.0.1:9090"],
+            id="only http and https are asked",
+        ),
+        pytest.param(
+            canary({"provider": "isto"}),
+            ["error: spec.provider: 'isto' is no provider that this build reads metrics of; did you mean istio?"],
+            id="a misspelt provider is answered with the nearest one",
+        ),
+        pytest.param(
+            canary({"policyRef": STANDARD}),
+            ["error: spec.policyRef.name: there is no CanaryPolicy 'standard'"],
+            id="a policy that isn't there is named",
+        ),
+        pytest.param(
+            canary({"policyRef": STANDARD, "analysis": None}),
+            ["error: spec.policyRef.name: there is no CanaryPolicy 'standard'"],
+            id="what a missing policy would have supplied isn't missed as well",
+        ),
+        pytest.param(
+            Canary.model_validate({"metadata": {"name": "Web/1"}, "spec": SPEC}),
+            ["error: metadata.name: 'Web/1' can't be a name: at most 253 lower-case letters, digits, "
+             "'-' and '.', with a letter or digit at both ends"],
+            id="a name is one that Kubernetes would take",
+        ),
+    ],
+)  # fmt: skip
+def test_what_moves(given: Canary, problems: list[str]) -> None:
+    """targetRef, version, envoy and what they refer to."""
+    assert told(given) == problems
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(shaped(stepWeight=10, maxWeight=50), [], id="stepWeight and maxWeight are one strategy"),
+        pytest.param(shaped(stepWeights=[10, 10, 30, 100]), [], id="weights may stay, and may end at 100"),
+        pytest.param(
+            canary(steps=[{"weight": 50}, {"weight": 100, "hold": "5m"}]), [], id="the last step may be all of it"
+        ),
+        pytest.param(
+            shaped(stepWeight=10, mirror=True), [], id="mirror before the first weight belongs to stepWeight"
+        ),
+        pytest.param(
+            shaped(iterations=10, match=[{"headers": {"x-beta": {"exact": "1"}}}]),
+            [],
+            id="iterations with match are A/B",
+        ),
+        pytest.param(
+            shaped(),
+            ["error: spec.analysis: doesn't say how traffic moves: "
+             "write steps, stepWeights, stepWeight or iterations"],
+            id="no strategy at all",
+        ),
+        pytest.param(
+            canary({"analysis": None}),
+            ["error: spec.analysis: is missing: write one with steps, stepWeights, stepWeight or iterations, "
+             "or a policyRef",
+             "warning: spec.analysis.metrics: there are none, so nothing is judged; "
+             "write request-success-rate and request-duration"],
+            id="no analysis at all",
+        ),
+        pytest.param(
+            canary({"analysis": None, "skipAnalysis": True}), [], id="skipAnalysis needs neither steps nor metrics"
+        ),
+        pytest.param(
+            canary(stepWeight=10),
+            [f"error: spec.analysis.stepWeight: stands beside steps; {ONE_OF}"],
+            id="two strategies in one block",
+        ),
+        pytest.param(
+            shaped(stepWeight=10, iterations=5, stepWeights=[1]),
+            [f"error: spec.analysis.stepWeight: stands beside stepWeights; {ONE_OF}",
+             f"error: spec.analysis.iterations: stands beside stepWeights; {ONE_OF}"],
+            id="three strategies in one block are two too many",
+        ),
+        pytest.param(
+            shaped(stepWeights=[10, 30, 20]),
+            ["error: spec.analysis.stepWeights[2]: goes down from 30 to 20; weights may only stay or rise"],
+            id="stepWeights that go down",
+        ),
+        pytest.param(
+            canary(steps=[{"weight": 30}, {"weight": 20}]),
+            ["error: spec.analysis.steps[1].weight: goes down from 30 to 20; weights may only stay or rise"],
+            id="steps that go down",
+        ),
+        pytest.param(
+            shaped(stepWeights=[]),
+            ["error: spec.analysis.stepWeights: is empty: write weights such as [10, 30, 60]"],
+            id="stepWeights without any",
+        ),
+        pytest.param(
+            canary(steps=[]),
+            ["error: spec.analysis.steps: is empty: write at least one step such as {weight: 10, hold: 5m}"],
+            id="steps without any",
+        ),
+        pytest.param(
+            shaped(stepWeight=60, maxWeight=50),
+            ["error: spec.analysis.stepWeight: is 60, more than maxWeight, which is 50"],
+            id="a first step above the highest weight",
+        ),
+        pytest.param(
+            shaped(stepWeight=10, match=[{"headers": {"x": {"exact": "1"}}}]),
+            ["error: spec.analysis.match: isn't used with stepWeight, only with iterations"],
+            id="match without iterations",
+        ),
+        pytest.param(
+            canary(mirror=True),
+            ["error: spec.analysis.mirror: isn't used beside steps; write it in the steps that it is meant for"],
+            id="plain mirror beside steps",
+        ),
+        pytest.param(
+            canary(maxWeight=50),
+            ["warning: spec.analysis.maxWeight: isn't used with steps, only with stepWeight"],
+            id="maxWeight beside steps",
+        ),
+        pytest.param(
+            shaped(iterations=5, mirrorWeight=50, stepWeightPromotion=10),
+            ["warning: spec.analysis.stepWeightPromotion: isn't used with iterations, "
+             "only with stepWeight, stepWeights or steps",
+             "warning: spec.analysis.mirrorWeight: isn't used without `mirror: true`",
+             "warning: spec.analysis.iterations: without match or mirror nobody reaches the canary, "
+             "so there is nothing to judge"],
+            id="fields that change nothing are named",
+        ),
+        pytest.param(
+            shaped(stepWeights=[0, 10]),
+            ["warning: spec.analysis.stepWeights[0]: is 0: there will be nothing to judge"],
+            id="a weight of 0",
+        ),
+        pytest.param(
+            canary(steps=[{"hold": "5m"}, {"weight": 0, "looks": 0}, {"mirror": 10}]),
+            ["warning: spec.analysis.steps[0]: sends nothing to the canary, so there is nothing to judge; "
+             "write weight, match or mirror"],
+            id="a step that looks at nobody; without looks, or with a mirror, it is fine",
+        ),
+    ],
+)  # fmt: skip
+def test_how_traffic_moves(given: Canary, problems: list[str]) -> None:
+    """Exactly one strategy, and steps that rise."""
+    assert told(given) == problems
+
+
+@pytest.mark.parametrize(
+    ("analysis", "older", "problems"),
+    [
+        pytest.param(ANALYSIS, ANALYSIS, [], id="both blocks say the same: nothing to say"),
+        pytest.param(None, ANALYSIS, [], id="the older name alone is read"),
+        pytest.param(
+            {**ANALYSIS, "interval": "30s"},
+            ANALYSIS,
+            ["error: spec.analysis.interval: is 30s, and spec.canaryAnalysis.interval is 1m; "
+             "write it once, in analysis"],
+            id="one field, two values",
+        ),
+        pytest.param(
+            {"interval": "1m", "metrics": [RATE], "iterations": 10},
+            {"stepWeight": 10, "maxWeight": 50},
+            ["warning: spec.analysis.iterations: isn't used, "
+             "because spec.canaryAnalysis.stepWeight says how traffic moves"],
+            id="iterations here and weights there: the weights are meant",
+        ),
+        pytest.param(
+            {"stepWeight": 10, "metrics": [RATE]},
+            {"iterations": 10},
+            ["warning: spec.canaryAnalysis.iterations: isn't used, "
+             "because spec.analysis.stepWeight says how traffic moves"],
+            id="weights here and iterations there: the weights are meant",
+        ),
+        pytest.param(
+            {"stepWeight": 10, "metrics": [RATE]},
+            {"stepWeights": [10, 20]},
+            [f"error: spec.analysis.stepWeight: stands beside stepWeights; {ONE_OF}"],
+            id="two ways up in two blocks",
+        ),
+        pytest.param(
+            {"metrics": [RATE]},
+            {"stepWeight": 10, "steps": [{"weight": 10}]},
+            [f"error: spec.canaryAnalysis.stepWeight: stands beside steps; {ONE_OF}"],
+            id="two ways up in the older block",
+        ),
+        pytest.param(
+            {"metrics": [RATE]},
+            {"stepWeights": [20, 10], "threshold": 0},
+            ["error: spec.canaryAnalysis.stepWeights[1]: goes down from 20 to 10; weights may only stay or rise",
+             "warning: spec.canaryAnalysis.threshold: 0 means 1: the first failed check rolls back"],
+            id="a problem stands in the block that the field comes from",
+        ),
+    ],
+)  # fmt: skip
+def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
+    """`canaryAnalysis` fills in what `analysis` lacks, and never contradicts it silently."""
+    assert told(canary({"analysis": analysis, "canaryAnalysis": older})) == problems
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(
+            canary(steps=[{"weight": 10, "match": [{}]}]),
+            ["error: spec.analysis.steps[0].match[0]: has no condition, so it would match every request; "
+             "write headers"],
+            id="a match without a condition",
+        ),
+        pytest.param(
+            canary(steps=[{"match": [{"headers": {"x": {}}, "queryParams": {"q": {"exact": "1", "regex": "2"}}}]}]),
+            ["error: spec.analysis.steps[0].match[0].headers.x: compares with nothing; "
+             "write exact, prefix or regex",
+             "error: spec.analysis.steps[0].match[0].queryParams.q: has exact and regex; "
+             "write only one of exact, prefix or regex"],
+            id="a condition says exactly one thing",
+        ),
+        pytest.param(
+            shaped(iterations=3, match=[{"sourceLabels": {"app": "x"}}]),
+            ["error: spec.analysis.match[0].sourceLabels: EnvoyRoute can't match sourceLabels"],
+            id="sourceLabels on an Envoy without a mesh",
+        ),
+        pytest.param(
+            canary(sessionAffinity={"cookieName": "x"}),
+            ["error: spec.analysis.sessionAffinity: EnvoyRoute can't keep users on the version that they met"],
+            id="affinity that the router can't give",
+        ),
+        pytest.param(
+            canary(steps=[{"weight": 10, "gates": [{"name": "boss"}, {"approval": {}}, {"approval": {}}]}]),
+            ["error: spec.analysis.steps[0].gates[0]: nothing opens this gate; write `approval: {count: 1}`",
+             "error: spec.analysis.steps[0].gates[2]: two gates of this step are called approval; "
+             "give each a name of its own"],
+            id="a gate that nothing opens, and two of one name",
+        ),
+    ],
+)  # fmt: skip
+def test_what_steps_ask_for(given: Canary, problems: list[str]) -> None:
+    """Matches, mirrors and gates, and whether the router can do it."""
+    assert told(given) == problems
+
+
+def test_a_router_that_can_only_weigh() -> None:
+    """What it can do is told to the checks; they know no router."""
+    plain = Capabilities("Plain")
+    match = [{"headers": {"x": {"exact": "1"}}, "queryParams": {"q": {"exact": "1"}}}]
+    given = canary(steps=[{"weight": 10, "mirror": 10, "match": match}])
+    assert [str(each) for each in check(given, capabilities=plain)] == [
+        "spec.analysis.steps[0].mirror: Plain can't mirror requests",
+        "spec.analysis.steps[0].match[0].headers: Plain can't match headers",
+        "spec.analysis.steps[0].match[0].queryParams: Plain can't match queryParams",
+    ]
+    mirrored = shaped(iterations=3, mirror=True)
+    assert [str(each) for each in check(mirrored, capabilities=plain)] == [
+        "spec.analysis.mirror: Plain can't mirror requests"
+    ]
+    assert check(given, capabilities=ENVOY_ROUTE) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(canary(interval="1s"), [], id="a second is enough where counters are read each second"),
+        pytest.param(
+            canary(interval="500ms"),
+            ["error: spec.analysis.interval: must be at least 1s, not 500ms"],
+            id="an interval below a second",
+        ),
+        pytest.param(
+            canary({"metricsServer": "http://prometheus:9090"}, interval="10s"),
+            ["warning: spec.analysis.interval: is 10s, shorter than the scrape interval of 15s: "
+             "some looks will see nothing new"],
+            id="an interval shorter than Prometheus' scrape interval",
+        ),
+        pytest.param(
+            canary({"metricsServer": "http://prometheus:9090"}, interval="10s", scrapeInterval="5s"),
+            [],
+            id="the scrape interval that is written counts",
+        ),
+        pytest.param(
+            canary({"metricsServer": "http://prometheus:9090"}, metrics=[{**RATE, "interval": "20s"}]),
+            ["warning: spec.analysis.metrics[0].interval: 20s is shorter than two scrapes (15s each): "
+             "often without a value"],
+            id="a window with room for one sample: there is no rate",
+        ),
+        pytest.param(
+            canary(scrapeInterval="5s", metrics=[{**RATE, "interval": "2s"}, {**DURATION, "interval": "0s"}]),
+            ["warning: spec.analysis.metrics[0].interval: 2s is shorter than one scrape (5s each): "
+             "often without a value",
+             "error: spec.analysis.metrics[1].interval: must be longer than 0s"],
+            id="a window shorter than Envoy's interval, and one of nothing",
+        ),
+        pytest.param(
+            canary(threshold=-3),
+            ["warning: spec.analysis.threshold: -3 means 1: the first failed check rolls back"],
+            id="a threshold below one",
+        ),
+        pytest.param(canary(deadline="10m"), [], id="a deadline that is just met"),
+        pytest.param(
+            canary(deadline="9m59s"),
+            ["warning: spec.analysis.deadline: 9m59s is shorter than the 10m that holds and looks "
+             "take at least: every rollout would be rolled back"],
+            id="a deadline that holds can't meet",
+        ),
+        pytest.param(
+            shaped(iterations=2000, mirror=True),
+            ["warning: spec.analysis.deadline: 24h is shorter than the 33h20m that holds and looks "
+             "take at least: every rollout would be rolled back"],
+            id="looks take an interval each, and the deadline that isn't written is 24h",
+        ),
+        pytest.param(
+            canary(deadline="0s", scrapeInterval="0s"),
+            ["error: spec.analysis.deadline: must be longer than 0s",
+             "error: spec.analysis.scrapeInterval: must be longer than 0s"],
+            id="nothing is no deadline",
+        ),
+    ],
+)  # fmt: skip
+def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
+    """Intervals, windows, thresholds and the deadline."""
+    assert told(given) == problems
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(
+            canary(without="metrics"),
+            ["warning: spec.analysis.metrics: there are none, so nothing is judged; "
+             "write request-success-rate and request-duration"],
+            id="no metrics at all",
+        ),
+        pytest.param(
+            asking({"name": "request-succes-rate", "thresholdRange": {"min": 99}}),
+            ["error: spec.analysis.metrics[0].name: 'request-succes-rate' is no builtin, "
+             "and has neither query nor templateRef; did you mean request-success-rate?"],
+            id="a misspelt builtin",
+        ),
+        pytest.param(
+            asking(query("up", templateRef={"name": "errors"})),
+            ["error: spec.analysis.metrics[0].templateRef: stands beside query; write only one of them",
+             "error: spec.analysis.metrics[0].templateRef: there is no MetricTemplate 'errors'"],
+            id="query and templateRef",
+        ),
+        pytest.param(
+            asking(RATE, RATE),
+            ["warning: spec.analysis.metrics[1].name: 'request-success-rate' is the name of two metrics"],
+            id="two of one name",
+        ),
+        pytest.param(
+            asking({"name": "request-duration"}, {"name": "request-success-rate", "thresholdRange": {}}),
+            ["error: spec.analysis.metrics[0]: has neither min nor max, so it can't fail; write thresholdRange",
+             "error: spec.analysis.metrics[1].thresholdRange: has neither min nor max, so it can't fail; "
+             "write thresholdRange"],
+            id="a metric that can't fail",
+        ),
+        pytest.param(asking({"name": "request-duration", "threshold": 500}), [], id="Flagger's older threshold"),
+        pytest.param(
+            asking({**RATE, "threshold": 99}),
+            ["warning: spec.analysis.metrics[0].threshold: isn't used beside thresholdRange"],
+            id="both forms of a threshold",
+        ),
+        pytest.param(
+            asking({**DURATION, "thresholdRange": {"min": 500, "max": 10}}),
+            ["error: spec.analysis.metrics[0].thresholdRange: min 500 is above max 10; did you swap them?"],
+            id="a range upside down",
+        ),
+        pytest.param(
+            asking({**RATE, "thresholdRange": {"min": float("nan")}}),
+            ["error: spec.analysis.metrics[0].thresholdRange: must be a number, not NaN"],
+            id="a bound that is no number",
+        ),
+        pytest.param(
+            asking({**RATE, "thresholdRange": {"min": 990}}, {"name": "request-duration", "threshold": 0.5}),
+            ["error: spec.analysis.metrics[0].thresholdRange: min 990 can't be reached: "
+             "request-success-rate is per cent"],
+            id="a success rate above 100 per cent; a duration may be below one",
+        ),
+        pytest.param(
+            asking({"name": "request-success-rate", "threshold": 0.99}),
+            ["warning: spec.analysis.metrics[0].threshold: min 0.99 is per cent, not a share; did you mean 99?"],
+            id="a success rate as a share",
+        ),
+        pytest.param(
+            asking(query("sum(rate(errors[{{ interval }}])")),
+            ["error: spec.analysis.metrics[0].query: is no PromQL: unclosed left parenthesis"],
+            id="a query that doesn't parse",
+        ),
+        pytest.param(
+            asking(query('rate(errors{app="{{ target }}",code=~"{{ variables.code }}"}[{{ interval }}])',
+                         templateVariables={"code": "5..", "cdoe": "4.."})),
+            ["warning: spec.analysis.metrics[0].templateVariables.cdoe: isn't used by the query"],
+            id="a variable that nothing uses",
+        ),
+        pytest.param(
+            asking(query("{{ nmae }} + {{ variables.x }}", templateVariables={"y": "1"})),
+            ["error: spec.analysis.metrics[0].query: {{ nmae }} is no template function; did you mean name?",
+             "error: spec.analysis.metrics[0].query: {{ variables.x }} isn't given in templateVariables",
+             "warning: spec.analysis.metrics[0].templateVariables.y: isn't used by the query"],
+            id="words that stand for nothing",
+        ),
+        pytest.param(
+            asking(query("up{{")),
+            ["error: spec.analysis.metrics[0].query: the template opens '{{' and never closes it"],
+            id="braces left open",
+        ),
+        pytest.param(
+            asking(query("up"), server=None),
+            ["error: spec.analysis.metrics[0].query: has no Prometheus to ask; write spec.metricsServer"],
+            id="a query without anybody to ask",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_judged(given: Canary, problems: list[str]) -> None:
+    """Builtins, ranges and queries."""
+    assert told(given) == problems
+
+
+REFERS = {"name": "errors", "thresholdRange": {"max": 1}, "templateRef": {"name": "errors"}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "problems"),
+    [
+        pytest.param(REFERS, template("rate(errors[{{ interval }}])"), [], id="a template that fits"),
+        pytest.param(
+            {**REFERS, "templateRef": {"name": "erors"}},
+            template("up"),
+            ["error: spec.analysis.metrics[0].templateRef: there is no MetricTemplate 'erors'; "
+             "did you mean errors?"],
+            id="a misspelt template",
+        ),
+        pytest.param(
+            REFERS,
+            template("rate(errors[{{ variables.window }}])"),
+            ["error: spec.analysis.metrics[0].templateRef: "
+             "{{ variables.window }} isn't given in templateVariables"],
+            id="a variable of the template that the Canary doesn't give",
+        ),
+        pytest.param(
+            {**REFERS, "templateVariables": {"window": "1 m"}},
+            template("rate(errors[{{ variables.window }}])"),
+            ["error: spec.analysis.metrics[0].templateRef: is no PromQL: "
+             "unexpected character inside brackets: 'm'"],
+            id="a variable that makes the query unreadable",
+        ),
+    ],
+)  # fmt: skip
+def test_a_metric_and_its_template(metric: Any, given: MetricTemplate, problems: list[str]) -> None:
+    """A template is judged with the variables of the metric that refers to it."""
+    assert told(asking(metric), None, given) == problems
+
+
+def test_a_template_may_name_its_own_server() -> None:
+    """Then there is somebody to ask, without metricsServer."""
+    assert told(asking(REFERS, server=None), None, template("up", address="http://prometheus:9090")) == []
+    assert told(asking(REFERS, server=None), None, template("up")) == [
+        "error: spec.analysis.metrics[0].templateRef: has no Prometheus to ask; write spec.metricsServer"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(template("rate(errors[{{ variables.window }}])"), [], id="variables are the Canary's to give"),
+        pytest.param(
+            template("{{ nmespace }}"),
+            ["spec.query: {{ nmespace }} is no template function; did you mean namespace?"],
+            id="a misspelt function",
+        ),
+        pytest.param(
+            template("rate(errors)"),
+            ["spec.query: is no PromQL: expected type matrix in call to function 'rate', got vector"],
+            id="a query that doesn't parse",
+        ),
+        pytest.param(
+            template("{{"), ["spec.query: the template opens '{{' and never closes it"], id="braces left open"
+        ),
+        pytest.param(
+            template("up", address="prometheus:9090"),
+            ["spec.provider.address: 'prometheus:9090' is no URL such as http://127.0.0.1:9090; "
+             "did you mean http://prometheus:9090?"],
+            id="an address without a scheme",
+        ),
+    ],
+)  # fmt: skip
+def test_a_template_alone(given: MetricTemplate, problems: list[str]) -> None:
+    """What is wrong whoever refers to it."""
+    assert [str(each) for each in check_template(given)] == problems
+
+
+HOOK = {"name": "check", "url": "http://x/"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(
+            canary(webhooks=[{**HOOK, "type": "confirm-promotion"}]),
+            ["error: spec.analysis.webhooks[0]: check (confirm-promotion) isn't called by this build, "
+             "and nothing may pass unasked; remove it, or use an approval gate in steps"],
+            id="a gate that wouldn't be asked",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "type": "event"}, {**HOOK, "type": "post-rollout"}]),
+            ["warning: spec.analysis.webhooks[0]: check (event) isn't called by this build",
+             "warning: spec.analysis.webhooks[1]: check (post-rollout) isn't called by this build"],
+            id="hooks that only tell somebody",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "type": "confirm-rolout"}]),
+            ["error: spec.analysis.webhooks[0].type: 'confirm-rolout' is no type of webhook; "
+             "did you mean confirm-rollout?"],
+            id="a misspelt type",
+        ),
+        pytest.param(
+            canary(alerts=[{"name": "chat", "providerRef": {"name": "slack"}}], primaryReadyThreshold=50),
+            ["warning: spec.analysis.alerts: aren't sent by this build",
+             "warning: spec.analysis.primaryReadyThreshold: isn't used; "
+             "capacity says whether replicas are waited for"],
+            id="alerts and ready thresholds",
+        ),
+        pytest.param(
+            canary({"autoscalerRef": {"name": "x"}, "service": {"port": 80}}),
+            ["warning: spec.autoscalerRef: isn't used by this build with a targetRef of kind EnvoyRoute",
+             "warning: spec.service: isn't used by this build with a targetRef of kind EnvoyRoute"],
+            id="fields for targets that are cloned",
+        ),
+    ],
+)  # fmt: skip
+def test_fields_that_are_not_acted_on(given: Canary, problems: list[str]) -> None:
+    """An error where silence would let something through, else a warning."""
+    assert told(given) == problems
+
+
+def test_a_policy_supplies_what_the_canary_lacks() -> None:
+    """With it, nothing is missing."""
+    assert told(canary({"policyRef": STANDARD, "analysis": None}), policy(**ANALYSIS)) == []
+
+
+def test_a_problem_of_the_policy_stands_at_policy_ref() -> None:
+    """The sentence says which policy, and where in it."""
+    bad = policy(**{**ANALYSIS, "interval": "0s"})
+    assert told(canary({"policyRef": STANDARD, "analysis": None}), bad) == [
+        "error: spec.policyRef: in the policy standard, spec.analysis.interval: must be at least 1s, not 0s"
+    ]
+
+
+def test_a_canary_takes_a_strategy_from_one_side_only() -> None:
+    """A single field of a strategy replaces the policy's, and that is said."""
+    given = canary({"policyRef": STANDARD, "analysis": {"maxWeight": 50}})
+    assert told(given, policy(interval="1m", metrics=[RATE], stepWeight=10)) == [
+        "error: spec.analysis: doesn't say how traffic moves: "
+        "write steps, stepWeights, stepWeight or iterations; maxWeight takes the policy's place"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(policy(interval="1m"), [], id="a policy needn't be a whole analysis"),
+        pytest.param(
+            policy(metrics=[REFERS, query("up", name="up")]), [], id="templates and servers are the Canary's to know"
+        ),
+        pytest.param(
+            policy(stepWeights=[20, 10], threshold=0),
+            ["spec.analysis.stepWeights[1]: goes down from 20 to 10; weights may only stay or rise",
+             "spec.analysis.threshold: 0 means 1: the first failed check rolls back"],
+            id="what is wrong whoever refers to it",
+        ),
+    ],
+)  # fmt: skip
+def test_a_policy_alone(given: CanaryPolicy, problems: list[str]) -> None:
+    """Only what no Canary could put right."""
+    assert [str(each) for each in check_policy(given)] == problems

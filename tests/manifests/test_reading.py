@@ -1,0 +1,477 @@
+"""Files become resources, or problems with file, line and column."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from canary.engine.errors import Invalid
+from canary.manifests import lint, load, only_canary, read, shipped, shipped_names
+
+HEAD = "apiVersion: canary-controller.dev/v1beta1\n"
+CANARY = (
+    HEAD
+    + """\
+kind: Canary
+metadata:
+  name: web
+spec:
+  targetRef: {kind: EnvoyRoute, name: web}
+  version: v2
+  envoy:
+    admin: http://127.0.0.1:9901
+    routes: routes.yaml
+  analysis:
+    interval: 1m
+    threshold: 5
+    stepWeights: [10, 50]
+    metrics:
+      - name: request-success-rate
+        thresholdRange: {min: 99}
+"""
+)
+POLICY = (
+    HEAD
+    + """\
+kind: CanaryPolicy
+metadata:
+  name: ours
+spec:
+  analysis:
+    stepWeights: [10, 50]
+    metrics:
+      - name: request-success-rate
+        thresholdRange: {min: 99}
+"""
+)
+TEMPLATE = (
+    HEAD
+    + """\
+kind: MetricTemplate
+metadata:
+  name: errors
+spec:
+  provider: {type: prometheus, address: http://prometheus:9090}
+  query: rate(errors[{{ interval }}])
+"""
+)
+SHORT = CANARY.partition("  analysis:")[0]
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """What lint says of the text, without the file's name."""
+    file = folder / "canary.yaml"
+    file.write_text(text, encoding="utf-8")
+    return [str(each).removeprefix(f"{file}:").lstrip() for each in lint(read([str(file)]))]
+
+
+def changed(old: str, new: str) -> str:
+    """The good Canary with one text for another."""
+    assert old in CANARY
+    return CANARY.replace(old, new)
+
+
+def test_a_good_canary_is_read(tmp_path: Path) -> None:
+    """Each row below changes this one."""
+    assert problems(tmp_path, CANARY) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            changed("stepWeights: [10, 50]", "stepWeigth: 10"),
+            ["14:5: error: spec.analysis.stepWeigth: unknown field; did you mean stepWeight?"],
+            id="a misspelt field is answered with the nearest one of its block",
+        ),
+        pytest.param(
+            changed("  version: v2", "  version: v2\n  stepWeight: 10"),
+            ["8:3: error: spec.stepWeight: unknown field; did you mean spec.analysis.stepWeight?"],
+            id="a field in the wrong block is answered with the right one",
+        ),
+        pytest.param(
+            changed("routes: routes.yaml", "routes: routes.yaml\n    banana: 1"),
+            ["11:5: error: spec.envoy.banana: unknown field; there are admin, routes"],
+            id="a field that is like none is answered with all of a small block",
+        ),
+        pytest.param(
+            changed("stepWeights", "step_weights"),
+            ["14:5: error: spec.analysis.step_weights: unknown field; did you mean stepWeights?"],
+            id="Python's spelling is not the manifest's",
+        ),
+        pytest.param(
+            changed("[10, 50]", "[10, 150]"),
+            ["14:23: error: spec.analysis.stepWeights[1]: must be at most 100, not 150"],
+            id="a weight above 100, at its place in the list",
+        ),
+        pytest.param(
+            changed("[10, 50]", "[-1, 50]"),
+            ["14:19: error: spec.analysis.stepWeights[0]: must be at least 0, not -1"],
+            id="a weight below 0",
+        ),
+        pytest.param(
+            changed("[10, 50]", "10"),
+            ["14:5: error: spec.analysis.stepWeights: must be a list, not 10"],
+            id="a number where a list is due",
+        ),
+        pytest.param(
+            changed("[10, 50]", "[ten, 1.5, {a: b}]"),
+            ["14:19: error: spec.analysis.stepWeights[0]: must be a whole number, not 'ten'",
+             "14:24: error: spec.analysis.stepWeights[1]: must be a whole number, not 1.5",
+             "14:29: error: spec.analysis.stepWeights[2]: must be a whole number, not a mapping"],
+            id="what is no whole number",
+        ),
+        pytest.param(
+            changed("{min: 99}", "{min: high}"),
+            ["17:26: error: spec.analysis.metrics[0].thresholdRange.min: must be a number, not 'high'"],
+            id="what is no number",
+        ),
+        pytest.param(
+            changed("interval: 1m", "interval: 1 min"),
+            ["12:5: error: spec.analysis.interval: '1 min' is not a duration such as 30s, 5m or 1h30m"],
+            id="what is no duration",
+        ),
+        pytest.param(
+            changed("interval: 1m", "interval: 60"),
+            ["12:5: error: spec.analysis.interval: 60 is not a duration such as 30s, 5m or 1h30m; "
+             "did you mean 60s?"],
+            id="a number without a unit",
+        ),
+        pytest.param(
+            changed("version: v2", "version: 1.10"),
+            ["7:3: error: spec.version: must be text, not 1.1; write it in quotes"],
+            id="a version that YAML takes for a number",
+        ),
+        pytest.param(
+            changed("version: v2", "version: 2024-01-31"), [], id="a date stays text, as Kubernetes reads it"
+        ),
+        pytest.param(
+            changed("interval: 1m", "interval: 1m\n    onDrift: hodl"),
+            ["13:5: error: spec.analysis.onDrift: 'hodl' is not hold, reassert or rollback; did you mean hold?"],
+            id="an unknown word is answered with the nearest one",
+        ),
+        pytest.param(
+            changed("version: v2", "version: v2\n  suspend: maybe"),
+            ["8:3: error: spec.suspend: must be true or false, not 'maybe'"],
+            id="what is neither true nor false",
+        ),
+        pytest.param(changed("version: v2", "version: v2\n  suspend: yes"), [], id="yes is true, as for kubectl"),
+        pytest.param(
+            changed("- name: request-success-rate\n        thresholdRange", "- thresholdRange"),
+            ["16:9: error: spec.analysis.metrics[0].name: is missing"],
+            id="a missing field stands where it would have to be",
+        ),
+        pytest.param(
+            changed("  name: web\nspec", "  name:\nspec"),
+            ["4:3: error: metadata.name: is missing"],
+            id="nothing is as good as missing",
+        ),
+        pytest.param(
+            HEAD + "kind: Canary\n",
+            ["1:1: error: metadata: is missing", "1:1: error: spec: is missing"],
+            id="a Canary of nothing",
+        ),
+        pytest.param(
+            changed("spec:\n", "spec: nothing\nrest:\n"),
+            ["5:1: error: spec: must be a mapping, not 'nothing'",
+             "6:1: error: rest: unknown field; there are apiVersion, kind, metadata, spec"],
+            id="a word where a block is due",
+        ),
+        pytest.param(
+            changed(HEAD, ""),
+            ["1:1: error: apiVersion: is missing; write apiVersion: canary-controller.dev/v1beta1"],
+            id="no apiVersion",
+        ),
+        pytest.param(
+            changed(HEAD, "apiVersion: flagger.app/v1beta1\n"),
+            ["1:1: error: apiVersion: flagger.app/v1beta1 is Flagger's; "
+             "change this line to apiVersion: canary-controller.dev/v1beta1"],
+            id="Flagger's apiVersion is answered with the line to write",
+        ),
+        pytest.param(
+            changed("v1beta1", "v1"),
+            ["1:1: error: apiVersion: 'canary-controller.dev/v1' is unknown; "
+             "did you mean canary-controller.dev/v1beta1?"],
+            id="a misspelt apiVersion",
+        ),
+        pytest.param(
+            changed("kind: Canary", "kind: Cannary"),
+            ["2:1: error: kind: 'Cannary' is unknown; did you mean Canary?"],
+            id="a misspelt kind",
+        ),
+        pytest.param(
+            "apiVersion: apps/v1\nkind: Pod\n",
+            ["1:1: error: apiVersion: 'apps/v1' is unknown; write apiVersion: canary-controller.dev/v1beta1",
+             "2:1: error: kind: 'Pod' is unknown; "
+             "there are Canary, CanaryPolicy, ClusterCanaryPolicy, MetricTemplate"],
+            id="somebody else's kind",
+        ),
+        pytest.param(
+            HEAD + "kind: AlertProvider\nmetadata: {name: slack}\n",
+            ["2:1: warning: kind: AlertProvider isn't acted on by this build"],
+            id="a kind of Flagger's that isn't acted on",
+        ),
+        pytest.param(
+            changed(HEAD, HEAD.replace("canary-", "flagger-")).replace("v2", "1.5"),
+            ["1:1: error: apiVersion: 'flagger-controller.dev/v1beta1' is unknown; "
+             "did you mean canary-controller.dev/v1beta1?",
+             "7:3: error: spec.version: must be text, not 1.5; write it in quotes"],
+            id="all problems at once",
+        ),
+        pytest.param(
+            changed("metadata:", "status: {phase: Nonsense}\nmetadata:\n  uid: a\n  managedFields: []"),
+            [],
+            id="what kubectl shows beside the author's fields is passed over",
+        ),
+        pytest.param(
+            CANARY + "---\n" + CANARY.replace("v2", "v3"),
+            ["22:3: error: metadata.name: 'web' is the name of the Canary at {file}:4 as well"],
+            id="two of one name",
+        ),
+        pytest.param(
+            SHORT + "  policyRef: {name: standrad}\n",
+            ["11:15: error: spec.policyRef.name: there is no CanaryPolicy 'standrad'; did you mean standard?"],
+            id="a misspelt policy is answered with the nearest one",
+        ),
+        pytest.param(SHORT + "  policyRef: {name: standard}\n", [], id="a policy that comes with canary"),
+        pytest.param(SHORT + "  policyRef: {name: ours}\n---\n" + POLICY, [], id="a policy of the same file"),
+        pytest.param(
+            SHORT + "  policyRef: {name: ours}\n---\n" + POLICY.replace("[10, 50]", "[50, 10]"),
+            ["19:23: error: spec.analysis.stepWeights[1]: goes down from 50 to 10; weights may only stay or rise"],
+            id="what is wrong in a policy is said once, where it stands",
+        ),
+        pytest.param(
+            SHORT + "  policyRef: {name: ours}\n---\n" + POLICY.replace("[10, 50]", "[x]"),
+            ["19:19: error: spec.analysis.stepWeights[0]: must be a whole number, not 'x'"],
+            id="a broken policy isn't said to be absent",
+        ),
+        pytest.param(
+            changed("- name: request-success-rate", "- name: errors\n        templateRef: {name: errors}")
+            + "---\n" + TEMPLATE,
+            [],
+            id="a template of the same file",
+        ),
+        pytest.param(
+            changed("- name: request-success-rate", "- name: errors\n        templateRef: {name: errors}")
+            + "---\n" + TEMPLATE.replace("query", "qery"),
+            ["24:1: error: spec.query: is missing", "26:3: error: spec.qery: unknown field; did you mean query?"],
+            id="a broken template isn't said to be absent",
+        ),
+    ],
+)  # fmt: skip
+def test_every_problem_stands_at_its_line_and_column(text: str, told: list[str], tmp_path: Path) -> None:
+    """Columns are those of the field's name, or of the list's item; both count from 1."""
+    assert problems(tmp_path, text) == [each.format(file=tmp_path / "canary.yaml") for each in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            changed("    interval: 1m", "\tinterval: 1m"),
+            ["12:1: error: a tab can't indent; use spaces"],
+            id="a tab",
+        ),
+        pytest.param(
+            changed("    threshold: 5", "    threshold: 5\n    threshold: 6"),
+            ["14:5: error: spec.analysis.threshold: is written twice, first in line 13; remove one of them"],
+            id="a field written twice",
+        ),
+        pytest.param(
+            changed("version: v2", "version: a: b"),
+            ["7:13: error: a ':' where none can be: quotes are missing, or the line is indented wrongly"],
+            id="a colon in a plain text",
+        ),
+        pytest.param(
+            changed("    interval: 1m", "     interval: 1m"),
+            ["13:5: error: the indentation doesn't fit the lines above"],
+            id="a line that is indented too little",
+        ),
+        pytest.param(
+            changed("[10, 50]", "[10, 50"),
+            ["15:12: error: a bracket that is opened in line 14 isn't closed, or a comma is missing"],
+            id="a bracket left open",
+        ),
+        pytest.param(
+            changed("version: v2", "version: 'v2"),
+            ["18:1: error: a quote that is opened in line 7 is never closed"],
+            id="a quote left open",
+        ),
+        pytest.param(
+            changed("version: v2", "version: @v2"),
+            ["7:12: error: a text can't begin with '@'; put it in quotes"],
+            id="a character that YAML keeps for itself",
+        ),
+        pytest.param(
+            changed("version: v2", "version: *v2"), ["7:12: error: there is no anchor &v2"], id="an unknown alias"
+        ),
+        pytest.param(
+            changed("version: v2", "version: !v2 x"),
+            ["7:12: error: spec.version: has the tag !v2, which means nothing here; remove it"],
+            id="a tag",
+        ),
+        pytest.param(
+            changed("version: v2", "version: v2\n  ? [a]\n  : b"),
+            ["8:5: error: spec: has a list or mapping as the name of a field"],
+            id="a list as a name",
+        ),
+        pytest.param(
+            changed("[10, 50]", "&a [*a]"),
+            ["14:18: error: spec.analysis.stepWeights[0]: contains itself"],
+            id="a list that holds itself",
+        ),
+        pytest.param("- a\n- b\n", ["1:1: error: must be a mapping with apiVersion, kind, metadata and spec, "
+                                   "not a list"], id="a list of things"),
+        pytest.param("hello\n", ["1:1: error: must be a mapping with apiVersion, kind, metadata and spec, "
+                                 "not 'hello'"], id="a word"),
+        pytest.param("", ["error: is empty"], id="nothing"),
+        pytest.param("# later\n---\n---\n", ["error: is empty"], id="documents of nothing"),
+        pytest.param("a: b\0c", ["error: is no text file (UTF-8)"], id="a zero byte"),
+        pytest.param(
+            "a: b\nc: \x07\n",
+            ["2:4: error: a character that can't be printed; is this a text file?"],
+            id="a control character",
+        ),
+        pytest.param("[" * 5000, ["1:1: error: is nested too deeply to be read"], id="a thousand brackets"),
+        pytest.param("a" * (4 * 1024 * 1024 + 1), ["error: is larger than 4 MiB"], id="a file that is no manifest"),
+        pytest.param(
+            CANARY + "---\na: [\n",
+            ["20:1: error: a bracket isn't closed, or a comma is missing"],
+            id="only the broken document is at fault",
+        ),
+    ],
+)  # fmt: skip
+def test_writing_that_cannot_be_read(text: str, told: list[str], tmp_path: Path) -> None:
+    """One sentence, and nothing that follows from it."""
+    assert problems(tmp_path, text) == told
+
+
+def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
+    """Ten aliases of ten aliases of ... are many values in a few lines."""
+    lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    assert problems(tmp_path, "\n".join(lines)) == ["1:1: error: holds more than 100000 values"]
+
+
+def test_anchors_and_merges_are_read(tmp_path: Path) -> None:
+    """A problem in what is merged stands where it is written."""
+    text = changed("metrics:", "x: &m {min: 150, max: 3}\n    metrics:").replace("{min: 99}", "\n          <<: *m")
+    assert problems(tmp_path, text) == ["15:5: error: spec.analysis.x: unknown field"]
+    text = changed(
+        "{min: 99}", "&r {min: 99}\n      - name: request-duration\n        thresholdRange: {<<: *r, max: 3}"
+    )
+    assert problems(tmp_path, text) == [
+        "19:9: error: spec.analysis.metrics[1].thresholdRange: min 99 is above max 3; did you swap them?"
+    ]
+
+
+def test_json_is_read_with_its_places(tmp_path: Path) -> None:
+    """Tabs included."""
+    data = {
+        "apiVersion": "canary-controller.dev/v1beta1",
+        "kind": "Canary",
+        "metadata": {"name": "web"},
+        "spec": {"targetRef": {"kind": "EnvoyRoute", "name": "web"}, "verzion": "v2"},
+    }
+    assert problems(tmp_path, json.dumps(data, indent="\t")) == [
+        "12:3: error: spec.verzion: unknown field; did you mean version?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        pytest.param("nowhere.yaml", "there is no such file", id="a file that isn't there"),
+        pytest.param(".", "is a directory; name a file in it", id="a directory"),
+        pytest.param("binary", "is no text file (UTF-8)", id="a binary file"),
+        pytest.param("a\0b", "can't be read: embedded null byte", id="a name that can be no file's"),
+    ],
+)
+def test_files_that_cannot_be_read(name: str, sentence: str, tmp_path: Path) -> None:
+    """One sentence after the file's name."""
+    (tmp_path / "binary").write_bytes(b"\x7fELF\x02\xff\xfe")
+    path = str(tmp_path / name) if name != "." else str(tmp_path)
+    assert [str(each) for each in lint(read([path]))] == [f"{path}: error: {sentence}"]
+
+
+def test_one_canary_is_found_among_others(tmp_path: Path) -> None:
+    """Policies and templates may stand beside it, in any number."""
+    file = tmp_path / "all.yaml"
+    file.write_text("---\n".join([TEMPLATE, POLICY, CANARY]))
+    reading = read([str(file)])
+    assert only_canary(reading).metadata.name == "web"
+    assert (list(reading.policies), list(reading.templates)) == (["ours"], ["errors"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param(POLICY, "no Canary was found; one document must have kind: Canary", id="none"),
+        pytest.param(
+            CANARY + "---\n" + CANARY.replace("name: web\nspec", "name: shop\nspec"),
+            "2 Canaries were found (web, shop); name a file that holds one",
+            id="two",
+        ),
+    ],
+)
+def test_exactly_one_canary(text: str, sentence: str, tmp_path: Path) -> None:
+    """A rollout is of one."""
+    (tmp_path / "f.yaml").write_text(text)
+    with pytest.raises(Invalid) as error:
+        load([str(tmp_path / "f.yaml")])
+    assert str(error.value) == sentence
+
+
+def test_load_gives_all_that_a_rollout_starts_from(tmp_path: Path) -> None:
+    """The Canary, its policy, templates, and the warnings."""
+    file = tmp_path / "f.yaml"
+    file.write_text(SHORT + "  policyRef: {name: ours}\n  service: {port: 80}\n---\n" + POLICY + "---\n" + TEMPLATE)
+    given = load([str(file)])
+    assert given.canary.metadata.name == "web"
+    assert given.policy is not None
+    assert given.policy.metadata.name == "ours"
+    assert list(given.templates) == ["errors"]
+    assert [str(each) for each in given.warnings] == [
+        f"{file}:12:3: warning: spec.service: isn't used by this build with a targetRef of kind EnvoyRoute"
+    ]
+
+
+def test_load_raises_every_error_and_no_warning(tmp_path: Path) -> None:
+    """A line each."""
+    file = tmp_path / "f.yaml"
+    file.write_text(
+        changed("interval: 1m", "interval: 10ms").replace("threshold: 5", "threshold: 0\n    onDrift: no")
+    )
+    with pytest.raises(Invalid) as error:
+        load([str(file), str(tmp_path / "nowhere.yaml")])
+    assert str(error.value).splitlines() == [
+        f"{file}:14:5: error: spec.analysis.onDrift: 'no' is not hold, reassert or rollback",
+        f"{tmp_path}/nowhere.yaml: error: there is no such file",
+    ]
+
+
+def test_a_policy_file_is_offered_to_canaries_without_policy_ref(tmp_path: Path) -> None:
+    """Its only policy holds for them; several are found by name."""
+    (tmp_path / "canary.yaml").write_text(SHORT)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    given = load([str(tmp_path / "canary.yaml")], str(tmp_path / "policy.yaml"))
+    assert given.policy is not None
+    assert given.policy.metadata.name == "ours"
+
+
+def test_a_policy_file_without_a_policy_is_an_error(tmp_path: Path) -> None:
+    """Whoever names one expects it to hold."""
+    (tmp_path / "canary.yaml").write_text(CANARY)
+    (tmp_path / "policy.yaml").write_text(TEMPLATE)
+    with pytest.raises(Invalid, match=r"policy\.yaml: error: holds no CanaryPolicy"):
+        load([str(tmp_path / "canary.yaml")], str(tmp_path / "policy.yaml"))
+
+
+def test_three_policies_come_with_canary(tmp_path: Path) -> None:
+    """Each is without any problem, warnings included, and enough for a Canary that has no analysis."""
+    assert shipped_names() == ("cautious", "fast", "standard")
+    folder = Path(__file__).parents[2] / "policies"
+    assert lint(read(sorted(str(each) for each in folder.glob("*.yaml")))) == ()
+    for name in shipped_names():
+        assert shipped(name) is not None
+        assert problems(tmp_path, SHORT + f"  policyRef: {{name: {name}}}\n") == []
+    assert shipped("nonsense") is None
