@@ -1,0 +1,208 @@
+"""What an answer of Prometheus means: bytes → result → rows → samples, or a Missing that says what is wrong. Pure.
+
+`promql.py` made the question, `session.py` fetched the bytes. The format is that of
+https://prometheus.io/docs/prometheus/latest/querying/api/.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Value
+
+from .histogram import quantile, slower
+from .promql import Part, Table
+
+_WORDS = 300
+"""How much of the server's words is passed on."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One element of a vector."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted of one subject in one window."""
+
+    total: int = 0
+    bad: int = 0
+    buckets: Mapping[float, int] = field(default_factory=dict)
+    """Requests that took at most so many milliseconds, by edge."""
+
+    @property
+    def seen(self) -> int:
+        """Requests, from whichever part was asked for."""
+        return max(self.total, self.buckets.get(math.inf, 0))
+
+
+def result(status: int, body: bytes) -> Any | Missing:
+    """The `data.result` of an answer that is complete."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    words = _words(document, body)
+    if status != 200:
+        return refusal(status, document.get("errorType") if isinstance(document, dict) else None, words)
+    match document:
+        case {"status": "success", "data": {"result": found}}:
+            return _partial(document) or found
+        case {"status": "error"}:
+            return Missing(Kind.RUBBISH, f"HTTP 200 with an error: {words}")
+        case _:
+            return Missing(Kind.RUBBISH, f"HTTP 200 with {words}")
+
+
+def refusal(status: int, error: object, words: str) -> Missing:
+    """What an HTTP status other than 200 means; `error` is Prometheus' errorType."""
+    said = f"HTTP {status}: {words}" if words else f"HTTP {status}"
+    if error in ("timeout", "canceled") or status in (408, 504):
+        return Missing(Kind.TIMED_OUT, said)
+    match status:
+        case 400 | 413 | 414 | 422:
+            return Missing(Kind.INVALID, words or said)
+        case 401 | 403 | 407:
+            return Missing(Kind.DENIED, said)
+        case 429:
+            return Missing(Kind.UNAVAILABLE, said)
+        case _:
+            return Missing(Kind.UNAVAILABLE if status >= 500 else Kind.RUBBISH, said)
+
+
+def rows(found: object) -> tuple[Row, ...] | Missing:
+    """The rows of a vector."""
+    if not isinstance(found, list):
+        return Missing(Kind.RUBBISH, "no list of rows")
+    read = [_row(element) for element in found]
+    if None in read:
+        return Missing(Kind.RUBBISH, "rows that aren't a vector's")
+    return tuple(row for row in read if row is not None)
+
+
+def one_number(found: object) -> Sample:
+    """The answer to a query of the user's: a scalar or a vector of one row."""
+    number = _number(found)
+    if number is None:
+        vector = rows(found)
+        if isinstance(vector, Missing):
+            return Missing(Kind.INVALID, "something else where one number was due")
+        if not vector:
+            return Missing(Kind.EMPTY, "the query has no result")
+        if len(vector) > 1:
+            return Missing(Kind.INVALID, f"{len(vector)} series where one number was due: {_some(vector)}")
+        number = vector[0].value
+    if math.isnan(number):
+        return Missing(Kind.NAN, "0/0, as a ratio is where there was no traffic")
+    return Value(number) if math.isfinite(number) else Missing(Kind.NAN, f"{number:+}")
+
+
+def tally(table: Table, seen: Iterable[Row]) -> Tally | Missing:
+    """Adds up the rows of one subject and one reporter."""
+    total, bad, buckets = 0, 0, dict[float, int]()
+    for row in seen:
+        if not math.isfinite(row.value):
+            return Missing(Kind.NAN, f"{row.value} requests")
+        if row.value < 0 or not row.value.is_integer():
+            return Missing(Kind.RUBBISH, f"{row.value} requests, where a counter holds whole ones")
+        count, edge = int(row.value), _float(row.labels.get("le", ""))
+        if edge is not None:
+            buckets[edge] = buckets.get(edge, 0) + count
+        else:
+            total += count
+            bad += count if table.failed(row.labels) else 0
+    return Tally(total, bad, buckets)
+
+
+def believed(table: Table, seen: Sequence[Row], shape: Shape) -> Tally | Missing:
+    """The destination's tally, or the source's where the destination's proxy has none.
+
+    A value also turns to the source where the destination has series but no request. Counts don't: the two are
+    scraped at different moments, and a request that both report in different windows would be counted twice.
+    """
+    if table.reporter is None:
+        return tally(table, seen)
+    destination = [row for row in seen if row.labels.get(table.reporter) != "source"]
+    source = [row for row in seen if row.labels.get(table.reporter) == "source"]
+    first = tally(table, destination or source)
+    if shape is Shape.VALUE and source and isinstance(first, Tally) and not first.seen:
+        return tally(table, source)
+    return first
+
+
+def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Row]) -> Sample:
+    """The answer to a builtin, from the rows of its subject."""
+    whose = "/".join(word for word in (query.subject.namespace, query.subject.workload) if word)
+    for part in asked:
+        if not any(("le" in row.labels) == (part is Part.TIMES) for row in seen):
+            return Missing(Kind.EMPTY, f"no series {table.metrics[part]} of {whose} in the window")
+    counted = believed(table, seen, query.shape)
+    if isinstance(counted, Missing):
+        return counted
+    if query.shape is Shape.COUNTS:
+        return Counts(counted.total, counted.bad, slower(counted.buckets, query.edges))
+    if not counted.seen:
+        return Missing(Kind.EMPTY, f"no request to {whose} in the window")
+    if Part.TIMES in asked:
+        return Value(quantile(0.99, counted.buckets))
+    return Value(100 * (counted.total - counted.bad) / counted.total)
+
+
+def _row(element: object) -> Row | None:
+    match element:
+        case {"metric": dict(labels), "value": [_, str(text)]} if all(
+            isinstance(value, str) for value in labels.values()
+        ):
+            value = _float(text)
+            return None if value is None else Row(labels, value)
+        case _:
+            return None
+
+
+def _number(found: object) -> float | None:
+    match found:
+        case [int() | float(), str(text)]:
+            return _float(text)
+        case _:
+            return None
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _partial(document: Mapping[str, Any]) -> Missing | None:
+    """Thanos warns when a store didn't answer; VictoriaMetrics says isPartial. Mere hints are no loss."""
+    warnings = document.get("warnings")
+    given = [str(one) for one in warnings] if isinstance(warnings, list) else []
+    told = [one for one in given if not one.startswith("PromQL info:")]
+    if told or document.get("isPartial") is True:
+        return Missing(Kind.PARTIAL, _line("; ".join(told) or "the server says that parts are missing"))
+    return None
+
+
+def _words(document: object, body: bytes) -> str:
+    """The server's own words on one line: an error's text, else how the body begins."""
+    if isinstance(document, dict) and "error" in document:
+        return _line(str(document["error"]))
+    begin = _line(body[: 2 * _WORDS].decode(errors="replace"))
+    return begin[:80] if begin else "an empty body"
+
+
+def _line(text: str) -> str:
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"
+
+
+def _some(vector: Sequence[Row]) -> str:
+    shown = ["{" + ", ".join(f'{name}="{row.labels[name]}"' for name in sorted(row.labels)) + "}" for row in vector]
+    return _line(", ".join(shown[:3]) + (", …" if len(shown) > 3 else ""))

@@ -1,0 +1,41 @@
+"""Arithmetic on a histogram's cumulative buckets: {edge: observations at most that large}, `inf` for all. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+BEYOND = 1e9
+"""Stands for a quantile above the highest edge, about 11 days in milliseconds: it fails every maximum, is
+plain to see, and goes through JSON, which infinity doesn't."""
+
+
+def quantile(q: float, buckets: Mapping[float, int]) -> float:
+    """Prometheus' `histogram_quantile` over whole counts: linear inside of a bucket, the lowest begins at 0.
+
+    Prometheus answers with the highest edge where the quantile lies above it, which would pass a maximum that
+    equals it; here that is `BEYOND`.
+    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
+    """
+    edges = sorted(buckets)
+    rank, below, start = q * buckets[edges[-1]], 0, 0.0
+    for edge in edges:
+        count = max(buckets[edge], below)
+        if count >= rank and count > below:
+            return BEYOND if math.isinf(edge) else start + (edge - start) * (rank - below) / (count - below)
+        below, start = count, edge
+    return BEYOND
+
+
+def slower(buckets: Mapping[float, int], asked: Iterable[float]) -> tuple[tuple[float, int], ...]:
+    """(edge, observations above it) for the asked edges.
+
+    Where the histogram has no such edge its two neighbours stand in: what is above the upper one is surely
+    slower than was asked, what is below the lower one surely isn't.
+    """
+    edges, everything = sorted(edge for edge in buckets if math.isfinite(edge)), buckets.get(math.inf, 0)
+    chosen = set[float]()
+    for edge in asked:
+        chosen |= {edge} & set(edges) or {
+            *[below for below in edges if below < edge][-1:],
+            *[above for above in edges if above > edge][:1],
+        }
+    return tuple((edge, max(everything - buckets[edge], 0)) for edge in sorted(chosen))

@@ -1,0 +1,204 @@
+"""PromQL for the builtins, and for templates with their words filled in. Pure.
+
+`merging.py` decides what is asked together; `answers.py` reads the rows that come back.
+
+Counts are differences of counters, exact and on windows that tile, instead of `rate()` or `increase()`: those
+extrapolate, and don't see what a series counted before its first sample (a new pod's failures, the first 503).
+The form is argued for in docs/metrics.md, part by part.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from canary.engine.errors import Invalid
+from canary.engine.nearest import did_you_mean
+from canary.engine.observed import Query, Shape, Subject
+from canary.engine.templates import render
+
+LOOKBACK = timedelta(hours=1)
+"""How far before a window the last sample of a series is looked for. A target that was down for longer is new."""
+REPORTERS = ("auto", "source", "destination")
+SERVER_ERRORS = frozenset(("2", "4", "12", "13", "14", "15"))
+"""gRPC codes that are HTTP 5xx in gRPC's own mapping (and Envoy's): UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
+INTERNAL, UNAVAILABLE, DATA_LOSS. NOT_FOUND and its like are 4xx there, and no failures."""
+
+_SUCCESS, _DURATION, _REQUESTS = "request-success-rate", "request-duration", "requests"
+_META = frozenset(r"\.+*?()|[]{}^$")
+
+
+class Part(StrEnum):
+    """The two families of counters that builtins are made of."""
+
+    CODES = "requests by response code"
+    TIMES = "requests by duration"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where a provider keeps the counters, and by which labels they are told apart."""
+
+    metrics: Mapping[Part, str]
+    workload: str
+    codes: tuple[str, ...]
+    failed: Callable[[Mapping[str, str]], bool]
+    """Whether requests with these labels count as failed."""
+    namespace: str | None = None
+    reporter: str | None = None
+
+    def names(self, part: Part) -> tuple[str, ...]:
+        """The labels that rows of this part are grouped by."""
+        whose = [label for label in (self.reporter, self.namespace) if label is not None]
+        return (*whose, self.workload, *(self.codes if part is Part.CODES else ("le",)))
+
+
+def _failed_in_istio(labels: Mapping[str, str]) -> bool:
+    """5xx, 0 (the connection went away before there was a response), or a gRPC status that means the same."""
+    code = labels.get("response_code", "")
+    return code.startswith("5") or code == "0" or labels.get("grpc_response_status", "") in SERVER_ERRORS
+
+
+def _failed_in_envoy(labels: Mapping[str, str]) -> bool:
+    return labels.get("envoy_response_code_class") == "5"
+
+
+PROVIDERS: Mapping[str, Table] = {
+    # https://istio.io/latest/docs/reference/config/metrics/
+    "istio": Table(
+        {Part.CODES: "istio_requests_total", Part.TIMES: "istio_request_duration_milliseconds_bucket"},
+        workload="destination_workload",
+        codes=("response_code", "grpc_response_status"),
+        failed=_failed_in_istio,
+        namespace="destination_workload_namespace",
+        reporter="reporter",
+    ),
+    # https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats
+    # upstream_rq_xx holds all requests once; external.* and internal.* say the same again, by origin.
+    "envoy": Table(
+        {Part.CODES: "envoy_cluster_upstream_rq_xx", Part.TIMES: "envoy_cluster_upstream_rq_time_bucket"},
+        workload="envoy_cluster_name",
+        codes=("envoy_response_code_class",),
+        failed=_failed_in_envoy,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How builtins are asked for: whose metrics, and which side of a request is believed.
+
+    `auto` believes the destination's proxy, and the source's where the destination's has nothing.
+    """
+
+    provider: str = "istio"
+    reporter: str = "auto"
+    lookback: timedelta = LOOKBACK
+
+    def __post_init__(self) -> None:
+        for name, known, what in (
+            (self.provider, tuple(PROVIDERS), "provider"),
+            (self.reporter, REPORTERS, "reporter"),
+        ):
+            if name not in known:
+                hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+                raise Invalid(f"{name!r} is no {what} of metrics{hint}")
+
+    @property
+    def table(self) -> Table:
+        """The provider's counters."""
+        return PROVIDERS[self.provider]
+
+
+def parts(query: Query) -> tuple[Part, ...]:
+    """What a builtin is made of. Raises Invalid for a name that isn't a builtin's."""
+    if query.metric not in (_SUCCESS, _DURATION, _REQUESTS):
+        hint = did_you_mean(query.metric, (_SUCCESS, _DURATION))
+        raise Invalid(f"{query.metric!r} is no builtin and has no query{hint}")
+    if query.shape is Shape.COUNTS:
+        return (Part.CODES, Part.TIMES) if query.edges else (Part.CODES,)
+    return (Part.TIMES,) if query.metric == _DURATION else (Part.CODES,)
+
+
+def builtin(dialect: Dialect, wanted: Iterable[Part], subjects: Iterable[Subject], window: timedelta) -> str:
+    """One expression with the rows of all parts for all subjects: exact differences over the window."""
+    subjects, table = tuple(subjects), dialect.table
+    selected = _matchers(dialect, subjects)
+    return " or ".join(
+        f"sum by ({', '.join(table.names(part))}) "
+        f"({difference(f'{table.metrics[part]}{{{selected}}}', window, dialect.lookback)})"
+        for part in wanted
+    )
+
+
+def difference(x: str, window: timedelta, lookback: timedelta = LOOKBACK) -> str:
+    """By how much each series of the counter or histogram `x` grew in the window.
+
+    A series without a sample in the window has no row. What stood at the window's start, to be taken from the
+    last sample in it, is the first of these that is known:
+
+    - known: the last sample before; 0 if the counter was reset since (for a histogram, if any bucket was)
+    - began: 0 for a new series, if its job was watched before the window, and its target wasn't there in vain
+    - later: 0 for a new series that the first scrape of its target in the window didn't have yet
+    - alone: 0 for a new series whose job has no `up` at all, if others of the selection were there before
+    - the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
+    """
+    i, far, back = duration(window), duration(window + lookback), duration(lookback)
+    now, before = f"last_over_time({x}[{i}])", f"last_over_time({x}[{back}] offset {i})"
+    lowest = f"min_over_time({x}[{i}])"
+    grew = f"min without (le) (({lowest} >= bool {before}) * (resets({x}[{i}]) == bool 0))"
+    known = f"{before} * ignoring (le) group_left () {grew}"
+    in_vain = f"(max_over_time(up[{back}] offset {i}) == 0) and on (job, instance) (up offset {far})"
+    began = f"({now} * 0 unless on (job, instance) ({in_vain})) and on (job) (up offset {i})"
+    scrapes = f"min by (job, instance) (sum_over_time(up[{i}]))"
+    later = f"(count_over_time({x}[{i}]) < on (job, instance) group_left () {scrapes}) * 0"
+    alone = f"({now} * 0 and on () count({before})) unless on (job) up"
+    return f"{now} - ({known} or {began} or {later} or {alone} or {lowest})"
+
+
+def custom(query: Query) -> str:
+    """The template of a query with its words filled in. Raises Invalid for an unknown word."""
+    names = dict(query.names)
+    names |= {"target": query.subject.workload, "interval": duration(query.window)}
+    names |= {"namespace": query.subject.namespace} if query.subject.namespace else {}
+    return render(query.text or "", names)
+
+
+def duration(window: timedelta) -> str:
+    """`1m`, `1h30m`, `5s500ms`: as Go writes durations, but in whole units, as PromQL wants them.
+
+    Raises Invalid for less than a millisecond.
+    """
+    rest = window // timedelta(milliseconds=1)
+    if rest <= 0:
+        raise Invalid("the window is empty")
+    written = ""
+    for unit, length in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, rest = divmod(rest, length)
+        written += f"{count}{unit}" if count else ""
+    return written
+
+
+def any_of(names: Iterable[str]) -> str:
+    """A quoted regular expression that matches exactly these names.
+
+    Neither re.escape nor one backslash would do: PromQL's strings take backslashes for themselves.
+    """
+    escaped = ("".join(f"\\{char}" if char in _META else char for char in name) for name in sorted(set(names)))
+    return quoted("|".join(escaped))
+
+
+def quoted(text: str) -> str:
+    """A string literal of PromQL."""
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
+
+
+def _matchers(dialect: Dialect, subjects: tuple[Subject, ...]) -> str:
+    table, matchers = dialect.table, []
+    if table.reporter is not None:
+        sides = ("destination", "source") if dialect.reporter == "auto" else (dialect.reporter,)
+        matchers.append(f"{table.reporter}=~{any_of(sides)}")
+    if table.namespace is not None and all(subject.namespace for subject in subjects):
+        matchers.append(f"{table.namespace}=~{any_of(subject.namespace for subject in subjects)}")
+    matchers.append(f"{table.workload}=~{any_of(subject.workload for subject in subjects)}")
+    return ", ".join(matchers)

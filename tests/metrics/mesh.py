@@ -1,0 +1,181 @@
+"""Pods with Istio's and Envoy's counters, driven request by request, and how Prometheus gets to know them.
+
+One HTTP server stands for all pods, each under a path of its own. `Mesh.seen` returns a moment after
+which Prometheus knows all that happened so far: two such moments make a window whose truth is what was driven.
+"""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.parts.processes import get, wait_for
+from tests.parts.prometheus import Prometheus
+
+EDGES = (100.0, 250.0, 500.0, 1000.0, math.inf)
+
+
+class Pod:
+    """A proxy's counters, and whether they can be scraped."""
+
+    def __init__(self, workload: str, reporter: str, namespace: str = "shop") -> None:
+        self.place = ""
+        self.labels = {
+            "reporter": reporter,
+            "destination_workload": workload,
+            "destination_workload_namespace": namespace,
+        }
+        self.healthy = True
+        self._counters: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+
+    def serve(self, count: int, code: str = "200", *, grpc: str = "", ms: float = 10) -> None:
+        """So many requests with one response code and one duration."""
+        labels = {**self.labels, "response_code": code, "grpc_response_status": grpc}
+        with self._lock:
+            self._add("istio_requests_total", labels, count)
+            for edge in EDGES:
+                le = "+Inf" if math.isinf(edge) else f"{edge:g}"
+                bucket = count if ms <= edge else 0
+                self._add("istio_request_duration_milliseconds_bucket", {**labels, "le": le}, bucket)
+
+    def serve_as_envoy(self, cluster: str, count: int, code_class: str = "2", *, ms: float = 10) -> None:
+        """The same in the counters of an Envoy, for one of its clusters."""
+        labels = {"envoy_cluster_name": cluster}
+        with self._lock:
+            self._add("envoy_cluster_upstream_rq_xx", {**labels, "envoy_response_code_class": code_class}, count)
+            for edge in EDGES:
+                le = "+Inf" if math.isinf(edge) else f"{edge:g}"
+                bucket = count if ms <= edge else 0
+                self._add("envoy_cluster_upstream_rq_time_bucket", {**labels, "le": le}, bucket)
+
+    def restart(self) -> None:
+        """All counters begin again."""
+        with self._lock:
+            self._counters.clear()
+
+    def page(self) -> str:
+        """What a scrape reads."""
+        with self._lock:
+            return "".join(f"{name}{{{labels}}} {count}\n" for (name, labels), count in self._counters.items())
+
+    def _add(self, name: str, labels: Mapping[str, str], count: int) -> None:
+        key = (name, ",".join(f'{label}="{value}"' for label, value in labels.items()))
+        self._counters[key] = self._counters.get(key, 0) + count
+
+
+class Mesh:
+    """Places for pods, all of them scraped, and the pods that are in some of them.
+
+    Prometheus hears of a new target only after 5 s, of a pod in a place at the next scrape.
+    """
+
+    def __init__(self, port: int, folder: Path, places: int) -> None:
+        self.pods: dict[str, Pod] = {}
+        self._port = port
+        self._file = folder / "targets.json"
+        self._listed = [f"place-{number}" for number in range(places)]
+        self._free = list(self._listed)
+        self._tell()
+
+    def scrape_configs(self, relabel: str = "") -> str:
+        """For Prometheus' configuration; `relabel` is a YAML list of metric_relabel_configs."""
+        relabelling = f"\n  metric_relabel_configs: {relabel}" if relabel else ""
+        return f"- job_name: mesh\n  file_sd_configs: [{{files: ['{self._file}']}}]{relabelling}"
+
+    def start(self, workload: str, reporter: str = "destination", *, listed: bool = True) -> Pod:
+        """A new pod, in a place that is scraped already; or in one that isn't even listed yet."""
+        pod = Pod(workload, reporter)
+        pod.place = self._free.pop(0) if listed else f"unlisted-{len(self._listed)}"
+        if not listed:
+            self._listed.append(pod.place)
+            self._tell()
+        self.pods[pod.place] = pod
+        return pod
+
+    def end(self, pod: Pod) -> None:
+        """The pod is gone: scrapes of its place fail."""
+        del self.pods[pod.place]
+
+    def back(self, pod: Pod) -> None:
+        """The same pod again, with the counters that it had."""
+        self.pods[pod.place] = pod
+
+    def forget(self, pod: Pod) -> None:
+        """The pod is gone, and Prometheus is told so."""
+        self.end(pod)
+        self._listed.remove(pod.place)
+        self._tell()
+
+    def seen(self, prometheus: Prometheus) -> datetime:
+        """A moment after which Prometheus has scraped every place, and has forgotten those that aren't listed."""
+        since = time.time()
+
+        def scraped() -> bool:
+            rows = ask(prometheus, 'timestamp(up{job="mesh"})')
+            when = {row["metric"]["instance"]: float(row["value"][1]) for row in rows}
+            return when.keys() == set(self._listed) and all(moment > since for moment in when.values())
+
+        wait_for(scraped, "a scrape of every place", child=prometheus.child)
+        return now()
+
+    def _tell(self) -> None:
+        address = f"127.0.0.1:{self._port}"
+        groups = [
+            {"targets": [address], "labels": {"instance": place, "__metrics_path__": f"/{place}"}}
+            for place in self._listed
+        ]
+        draft = self._file.with_suffix(".new")
+        draft.write_text(json.dumps(groups))
+        draft.rename(self._file)
+
+
+def now() -> datetime:
+    """The time in whole milliseconds, as Prometheus has it."""
+    return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
+
+
+def ask(prometheus: Prometheus, text: str) -> list[dict[str, Any]]:
+    """Prometheus' own view, not through the adapter."""
+    _, body = get(f"{prometheus.url}/api/v1/query?{urlencode({'query': text})}")
+    rows: list[dict[str, Any]] = json.loads(body)["data"]["result"]
+    return rows
+
+
+@contextmanager
+def mesh(folder: Path, places: int = 6) -> Iterator[Mesh]:
+    """A mesh without pods."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
+    server.daemon_threads = True
+    made = Mesh(server.server_port, folder, places)
+    server.pods = made.pods  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Pages(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        pods: dict[str, Pod] = self.server.pods  # type: ignore[attr-defined]
+        pod = pods.get(self.path.strip("/"))
+        body = pod.page().encode() if pod and pod.healthy else b""
+        self.send_response(200 if pod and pod.healthy else 503)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
