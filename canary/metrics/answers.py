@@ -6,7 +6,7 @@ https://prometheus.io/docs/prometheus/latest/querying/api/.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,9 @@ from .histogram import quantile, slower
 from .promql import Part, Table
 
 _WORDS = 300
-"""How much of the server's words is passed on."""
+"""How many characters of the server's words are passed on."""
+_READ = 8192
+"""How many bytes of a body that isn't JSON are looked at for them."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,18 @@ class Tally:
         return max(self.total, self.buckets.get(math.inf, 0))
 
 
-def result(status: int, body: bytes) -> Any | Missing:
-    """The `data.result` of an answer that is complete."""
+def result(status: int, body: bytes, scrubbed: Callable[[str], str]) -> Any | Missing:
+    """The `data.result` of an answer that is complete. The server's words are passed on `scrubbed`."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
-    words = _words(document, body)
+    words = _words(document, body, scrubbed)
     if status != 200:
         return refusal(status, document.get("errorType") if isinstance(document, dict) else None, words)
     match document:
         case {"status": "success", "data": {"result": found}}:
-            return _partial(document) or found
+            return _partial(document, scrubbed) or found
         case {"status": "error"}:
             return Missing(Kind.RUBBISH, f"HTTP 200 with an error: {words}")
         case _:
@@ -180,21 +182,21 @@ def _float(text: str) -> float | None:
         return None
 
 
-def _partial(document: Mapping[str, Any]) -> Missing | None:
+def _partial(document: Mapping[str, Any], scrubbed: Callable[[str], str]) -> Missing | None:
     """Thanos warns when a store didn't answer; VictoriaMetrics says isPartial. Mere hints are no loss."""
     warnings = document.get("warnings")
     given = [str(one) for one in warnings] if isinstance(warnings, list) else []
     told = [one for one in given if not one.startswith("PromQL info:")]
     if told or document.get("isPartial") is True:
-        return Missing(Kind.PARTIAL, _line("; ".join(told) or "the server says that parts are missing"))
+        return Missing(Kind.PARTIAL, _line(scrubbed("; ".join(told))) or "the server says that parts are missing")
     return None
 
 
-def _words(document: object, body: bytes) -> str:
+def _words(document: object, body: bytes, scrubbed: Callable[[str], str]) -> str:
     """The server's own words on one line: an error's text, else how the body begins."""
     if isinstance(document, dict) and "error" in document:
-        return _line(str(document["error"]))
-    begin = _line(body[: 2 * _WORDS].decode(errors="replace"))
+        return _line(scrubbed(str(document["error"])))
+    begin = _line(scrubbed(body[:_READ].decode(errors="replace")))
     return begin[:80] if begin else "an empty body"
 
 

@@ -27,6 +27,8 @@ Found = Mapping[Cell | Question, Rows | Sample]
 
 _LEAST = 0.05
 """Seconds below which no further request is made."""
+_GRACE = 0.1
+"""Seconds for a request that was cut off at the deadline to say so."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Prometheus:
         calls = [partial(self._batch, batch, ask) for batch in plan.batches]
         questions = [partial(self._question, one, ask) for one in dict.fromkeys(plan.questions.values())]
         found: dict[Cell | Question, Rows | Sample] = {}
-        for part in pool.run([*calls, *questions], ask.deadline):
+        for part in pool.run([*calls, *questions], ask.deadline + _GRACE):
             found |= part or {}
         return {query: self._sample(query, plan, found) for query in asked}
 

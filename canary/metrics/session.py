@@ -57,6 +57,7 @@ class Exchange(requests.Session):
         super().__init__()
         self.trust_env = False
         credentials.check()
+        self._scrubbed = credentials.scrubbed
         self.verify = str(credentials.ca) if credentials.ca else True
         self.cert = _certificate(credentials)
         self.headers.update(credentials.shown())
@@ -72,7 +73,7 @@ class Exchange(requests.Session):
             raise Unanswered(
                 Missing(Kind.RUBBISH, f"HTTP {response.status_code}, a redirect; give the final address")
             )
-        found = answers.result(response.status_code, body)
+        found = answers.result(response.status_code, body, self._scrubbed)
         if isinstance(found, Missing):
             raise Unanswered(found)
         return Answer(found)
@@ -84,7 +85,6 @@ class Client:
     def __init__(self, url: str, credentials: Credentials) -> None:
         """Raises OSError for a credentials file that can't be read."""
         self.url = url
-        self.credentials = credentials
         session = Exchange(credentials)
         # Retry(total=0) would turn a read time-out into a plain ConnectionError.
         self._prometheus = PrometheusConnect(url, session=session, method="POST", retry=Retry(0, read=False))
@@ -96,8 +96,7 @@ class Client:
             return self._prometheus.custom_query(text, params, timeout=(min(CONNECT, within), within))
         except (requests.RequestException, HTTPError, Unanswered, OSError, ValueError) as error:
             missing = explained(error, within)
-        detail = f"{missing.detail}; {self.url}" if missing.detail else self.url
-        return Missing(missing.kind, self.credentials.scrubbed(detail))
+        return Missing(missing.kind, f"{missing.detail}; {self.url}" if missing.detail else self.url)
 
     def close(self) -> None:
         """Lets go of the connections."""
