@@ -8,6 +8,7 @@ from canary.api.status import LookResult, Rollout
 from .judges import JUDGES
 from .judges.judge import Ruling, Standing, Verdict
 from .observed import Observed, Query, Subject
+from .people import clipped
 from .plan import exposed
 
 
@@ -67,8 +68,8 @@ def remembered(rollout: Rollout, ruling: Ruling, now: datetime) -> Rollout:
         at=at,
         verdict=ruling.verdict.value,
         reason=ruling.reason,
-        message=ruling.sentence,
-        checks=ruling.checks,
+        message=clipped(ruling.sentence),
+        checks=tuple(check.but(detail=clipped(check.detail)) for check in ruling.checks),
     )
     passed = ruling.verdict is Verdict.PASS and rollout.in_place_since is not None
     return rollout.but(
@@ -81,7 +82,9 @@ def remembered(rollout: Rollout, ruling: Ruling, now: datetime) -> Rollout:
 
 def forgotten(rollout: Rollout, now: datetime) -> Rollout:
     """The rollout with its evidence thrown away: what was seen no longer compares the two that serve."""
-    return rollout.but(evidence=None, looks=0, in_place_since=None, next_look=now + rollout.policy.interval)
+    since = None if rollout.in_place_since is None else now
+    next_look = now + rollout.policy.interval
+    return rollout.but(look=None, evidence=None, looks=0, in_place_since=since, next_look=next_look)
 
 
 def until_next(rollout: Rollout, now: datetime) -> timedelta:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Approval, Pause, Rollout, Status
@@ -12,6 +12,8 @@ from .plan import promotion_index, step_at
 
 REMEMBERED = 50
 """How many ids of actions are kept in status."""
+LONGEST = 300
+"""Characters of a sentence in status; what others write (people, a proxy, a server) has no limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,36 @@ class Heard:
 
 def new_actions(name: str, status: Status, actions: tuple[CanaryAction, ...]) -> tuple[CanaryAction, ...]:
     """Those for this Canary that were not taken before, oldest first."""
-    fresh = [one for one in actions if one.target == name and one.id not in status.actions_taken]
+    before = status.actions_before
+    fresh = [
+        one.but(author=clipped(one.author), comment=clipped(one.comment))
+        for one in actions
+        if one.target == name and one.id not in status.actions_taken and (before is None or one.at > before)
+    ]
     return tuple(sorted(fresh, key=lambda one: (one.at, one.id)))
+
+
+def remembered(
+    status: Status, taken: tuple[str, ...], lying: tuple[CanaryAction, ...], now: datetime
+) -> dict[str, Any]:
+    """The fields of status that keep each action from acting twice, after this tick took some.
+
+    Actions are never deleted where they lie. All that lie there are taken in the tick that reads them, so that
+    a time can stand for the oldest of them once there are many.
+    """
+    asked = {one.id: min(one.at, now) for one in lying}
+    oldest = datetime.min.replace(tzinfo=UTC)
+    ids = sorted((*status.actions_taken, *taken), key=lambda id_: asked.get(id_, oldest))
+    if len(ids) <= REMEMBERED:
+        return {"actions_taken": (*status.actions_taken, *taken)}
+    forgotten = [asked[id_] for id_ in ids[:-REMEMBERED] if id_ in asked]
+    before = max((*forgotten, status.actions_before or oldest))
+    return {"actions_taken": tuple(ids[-REMEMBERED:]), "actions_before": before if before > oldest else None}
+
+
+def clipped(text: str) -> str:
+    """The text, cut where it is too long to be kept."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def hear(rollout: Rollout, actions: tuple[CanaryAction, ...], now: datetime) -> Heard:
@@ -78,6 +108,8 @@ def _refusal(action: CanaryAction, rollout: Rollout) -> str | None:
             return f"step {rollout.step} has no gate that people open"
         case Verb.APPROVE if any(one.author == action.author for one in rollout.approvals):
             return "the same person approved this step before"
+        case Verb.APPROVE if len(rollout.approvals) >= _most_needed(rollout):
+            return f"step {rollout.step} has all its approvals"
         case Verb.RESUME if rollout.pause is None:
             return "nothing is paused"
         case Verb.RETRY:
@@ -85,6 +117,11 @@ def _refusal(action: CanaryAction, rollout: Rollout) -> str | None:
         case Verb.PROMOTE | Verb.SKIP if rollout.step == promotion_index(rollout.plan):
             return "this is the last step"
     return None
+
+
+def _most_needed(rollout: Rollout) -> int:
+    gates = step_at(rollout.plan, rollout.step).gates
+    return max((gate.approval.count for gate in gates if gate.approval), default=0)
 
 
 def _approve(heard: Heard, action: CanaryAction, now: datetime) -> Heard:

@@ -8,6 +8,7 @@ longer than the policy bears, the policy says what follows.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from math import isnan
 
 from canary.api.duration import brief
 from canary.api.plan import Answer
@@ -24,6 +25,8 @@ REASONS = {
     ("request-duration", "max"): "DurationAboveMaximum",
 }
 BUILTINS = ("request-success-rate", "request-duration")
+LARGEST = 1e15
+"""Stands for what is infinite, such as errors divided by no requests: JSON has no word for that."""
 REQUESTS = "requests"
 """The builtin that counts a subject's requests."""
 Lack = tuple[str, Missing]
@@ -82,11 +85,13 @@ def _rule(
     standing: Standing,
 ) -> tuple[Verdict, str, str]:
     """The order is the argument: what is known to be bad, what is not known, what is known to be good."""
+    worse = memory.failed_checks >= policy.threshold
     if failed:
         reason, sentence = _blame(failed)
         counted = f"{memory.failed_checks} of {policy.threshold} failed checks"
-        worse = memory.failed_checks >= policy.threshold
         return (Verdict.ROLL_BACK if worse else Verdict.HOLD), reason, f"{sentence} ({counted})"
+    if worse:
+        return Verdict.ROLL_BACK, "TooManyFailedChecks", f"{memory.failed_checks} failed checks"
     if missing:
         ruling = _bear(policy, memory, missing, standing)
         if ruling is not None:
@@ -145,31 +150,37 @@ def _check_all(
     checks: list[CheckResult] = []
     missing: list[Lack] = []
     for metric in policy.metrics:
-        answer = look.get(_query(metric, policy, standing, standing.canary), Missing(Kind.NOT_YET, "not asked"))
         few = _too_few(metric, policy, look, standing)
-        if few is not None:
-            answer = few
-        stable = look.get(_query(metric, policy, standing, standing.stable))
+        answer = few or _value(look.get(_query(metric, policy, standing, standing.canary)))
+        stable = _value(look.get(_query(metric, policy, standing, standing.stable)))
         checks.append(_check(metric, answer, stable))
         if isinstance(answer, Missing):
             missing.append((metric.name, answer))
     return tuple(checks), missing
 
 
-def _check(metric: MetricPolicy, answer: Sample, stable: Sample | None) -> CheckResult:
-    beside = stable.value if isinstance(stable, Value) else None
-    if not isinstance(answer, Value):
-        detail = str(answer) if isinstance(answer, Missing) else "counts where a value was due"
-        return CheckResult(metric=metric.name, result="missing", stable=beside, range=metric.range, detail=detail)
+def _value(answer: Sample | None) -> Value | Missing:
+    """A number that can be compared, or why there is none."""
+    match answer:
+        case None:
+            return Missing(Kind.NOT_YET, "not asked")
+        case Counts():
+            return Missing(Kind.RUBBISH, "counts where a value was due")
+        case Value(value) if isnan(value):
+            return Missing(Kind.NAN)
+        case Value(value):
+            return Value(min(max(value, -LARGEST), LARGEST))
+    return answer
+
+
+def _check(metric: MetricPolicy, answer: Value | Missing, stable: Value | Missing) -> CheckResult:
     low, high = metric.range.min, metric.range.max
+    result = CheckResult(metric=metric.name, result="missing", range=metric.range)
+    result = result.but(stable=stable.value) if isinstance(stable, Value) else result
+    if isinstance(answer, Missing):
+        return result.but(detail=str(answer))
     outside = (low is not None and answer.value < low) or (high is not None and answer.value > high)
-    return CheckResult(
-        metric=metric.name,
-        result="failed" if outside else "passed",
-        canary=answer.value,
-        stable=beside,
-        range=metric.range,
-    )
+    return result.but(result="failed" if outside else "passed", canary=answer.value)
 
 
 def _too_few(
@@ -180,7 +191,9 @@ def _too_few(
     answer = look.get(_requests(metric, policy, standing), Missing(Kind.NOT_YET, "not asked"))
     if isinstance(answer, Missing):
         return answer
-    if isinstance(answer, Counts) and answer.total < policy.min_requests:
+    if not isinstance(answer, Counts):
+        return Missing(Kind.RUBBISH, "a value where counts were due")
+    if answer.total < policy.min_requests:
         return Missing(Kind.EMPTY, f"{answer.total} of the {policy.min_requests} requests that minRequests asks for")
     return None
 
@@ -201,6 +214,8 @@ def _say(check: CheckResult) -> tuple[str, str]:
 
 
 def _number(value: float) -> str:
+    if abs(value) >= LARGEST:
+        return "infinite"
     return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
 
 
