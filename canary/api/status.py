@@ -174,6 +174,8 @@ class GateWait(Model):
     """When its time is over; absent when it waits without end."""
     needed: int = 1
     """Approvals that open it."""
+    open: bool = False
+    """Its time is over, and that has opened it."""
 
 
 class LookResult(Model):
@@ -241,7 +243,7 @@ class Rollout(Model):
     meant: Traffic = Traffic()
     """The traffic that was decided last."""
     previous: Traffic = Traffic()
-    """The traffic before that."""
+    """The traffic before that; the same as `meant` once that was read back."""
     in_place_since: datetime | None = None
     """When `meant` was first read back; absent until then."""
     next_look: datetime
@@ -259,7 +261,7 @@ class Rollout(Model):
     approvals: tuple[Approval, ...] = ()
     """Approvals for this step, one a person."""
     gates: tuple[GateWait, ...] = ()
-    """The gates of this step that were asked and were closed."""
+    """The gates of this step that were asked and not approved yet."""
     stopped_at: datetime | None = None
     """Since when the deadline's clock stands still (pause, suspend, gate)."""
     halted_at: datetime | None = None
@@ -366,5 +368,7 @@ class Status(Model):
     """How many messages there have been."""
     actions_taken: tuple[str, ...] = ()
     """Ids of the latest actions that were taken or refused; each acts once."""
+    actions_before: datetime | None = None
+    """Actions from before this time were taken or refused as well; their ids are forgotten."""
     last_transition_time: datetime | None = None
     """When the phase changed last."""

@@ -9,17 +9,19 @@ from canary.api.status import Condition, Phase, Status
 from .outcome import Finding, Hold
 from .phases import ACTIVE, ENDING
 
+WANTING = frozenset({"Suspended", "Superseded"})
+"""Reasons to be at rest while something else is wanted than what serves."""
 Truth = Literal["True", "False", "Unknown"]
 Type = Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
 
 
 def conditions(status: Status, finding: Finding, before: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
     """All conditions after a decision; `lastTransitionTime` moves only where the truth changed."""
-    stalled = isinstance(finding.outcome, Hold) and finding.outcome.stalled
+    stalled = is_stalled(finding)
     drift = finding.reason == "TrafficDrift"
     moving = status.phase in ACTIVE | ENDING and not stalled
     rows: list[tuple[Type, Truth]] = [
-        ("Ready", _truth(status.phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and not stalled)),
+        ("Ready", _truth(serves(status.phase, finding))),
         ("Reconciling", _truth(moving)),
         ("Stalled", _truth(stalled or status.phase is Phase.FAILED)),
         ("Promoted", promoted(status.phase, finding)),
@@ -34,9 +36,19 @@ def promoted(phase: Phase, finding: Finding) -> Truth:
     """Flagger's: True at rest after success, False after failure, Unknown meanwhile."""
     if finding.reason == "UnanalysedRevision":
         return "Unknown"
-    if phase in (Phase.INITIALIZED, Phase.SUCCEEDED):
-        return "True"
-    return "False" if phase is Phase.FAILED else "Unknown"
+    if phase is Phase.FAILED or finding.reason == "AlreadyFailed":
+        return "False"
+    return "True" if serves(phase, finding) else "Unknown"
+
+
+def serves(phase: Phase, finding: Finding) -> bool:
+    """What is wanted serves everything, as far as is known; an earlier success is no answer to a new wish."""
+    return phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and finding.reason not in WANTING and not is_stalled(finding)
+
+
+def is_stalled(finding: Finding) -> bool:
+    """Nothing will change until somebody acts."""
+    return isinstance(finding.outcome, Hold) and finding.outcome.stalled
 
 
 def _condition(

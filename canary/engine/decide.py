@@ -6,8 +6,9 @@ Pure. The caller saves `decision.status` before it carries out `decision.actions
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import assert_never
 
 from canary.api.plan import Traffic
@@ -20,19 +21,25 @@ from .desired import Desired
 from .idle import Idle, fold_idle
 from .observed import Observed, Query
 from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack, Serve, Start
-from .people import REMEMBERED, Remark
+from .people import Remark, clipped, remembered
 from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
-from .plan import raises, step_at
+from .plan import step_at
 from .rules import ACTIVE as ACTIVE_RULES
 from .rules import ENDING as ENDING_RULES
 from .situation import Situation, fold
 from .targets import target_of
 
 HISTORY = 10
+ENDED = frozenset(str(outcome) for outcome in Outcome)
+"""Reasons of the messages that tell how a rollout ended."""
+OUTBOX = 20
+"""How many messages wait for somebody to tell them."""
 LATER = timedelta(minutes=1)
 """When to decide again while nothing is due."""
 SOON = timedelta(milliseconds=200)
 """When to see whether a write is in effect."""
+AGAIN = timedelta(seconds=1)
+"""When to see whether a write is in effect that had to be asked for again."""
 QUIET = frozenset({"Analysing", "Settling", "ChecksPassed", "Draining", "WaitingForRoute", "AlreadyServing"})
 """Reasons to hold that nobody needs to be told of."""
 
@@ -101,11 +108,12 @@ def needs(desired: Desired, status: Status, now: datetime) -> Needs:
 def decide(desired: Desired, status: Status, observed: Observed, now: datetime) -> Decision:
     """The next status, and what to do about it. Never raises for anything that was observed."""
     if status.rollout is None:
-        return _finish(_rest(fold_idle(desired, status, observed, now)), desired, status, now)
+        return _finish(_rest(fold_idle(desired, status, observed, now)), desired, status, observed, now)
     situation = fold(desired, status, status.rollout, observed, now)
     rules = ACTIVE_RULES if status.phase in ACTIVE else ENDING_RULES
     finding = next((said for rule in rules if (said := rule(situation))), Finding(Close(), "", ""))
-    return _finish(carry_out(situation, finding), desired, status, now)
+    finding = replace(finding, sentence=clipped(finding.sentence))
+    return _finish(carry_out(situation, finding), desired, status, observed, now)
 
 
 # ---- at rest ---------------------------------------------------------------------------------------------------
@@ -136,7 +144,6 @@ def _first(idle: Idle) -> Finding:
 def _started(idle: Idle, stable: Version, canary: Version) -> Status:
     """A rollout at step 0. Weight that the canary carried at adoption is taken back first."""
     policy, now = idle.desired.policy, idle.now
-    seen = idle.route.traffic if idle.route else None
     rollout = Rollout(
         number=idle.status.rollouts + 1,
         stable=stable,
@@ -146,10 +153,16 @@ def _started(idle: Idle, stable: Version, canary: Version) -> Status:
         generation=idle.canary.metadata.generation,
         started=now,
         deadline=now + policy.deadline,
-        previous=seen or Traffic(),
+        previous=_adopted(idle, canary),
         next_look=now + policy.interval,
     )
     return idle.status.but(rollout=rollout, rollouts=rollout.number, stable=stable, failed_checks=0)
+
+
+def _adopted(idle: Idle, canary: Version) -> Traffic:
+    """What the canary carries before its rollout, in whole per cent; only that it is more than nothing matters."""
+    share = idle.route.shares.get(canary.name, 0.0) if idle.route else 0.0
+    return Traffic(weight=min(100, ceil(share)))
 
 
 # ---- in a rollout ----------------------------------------------------------------------------------------------
@@ -165,7 +178,7 @@ def carry_out(s: Situation, finding: Finding) -> Draft:
         case Hold(actions):
             return _with(draft, rollout=rollout, actions=actions)
         case Reassert():
-            return _with(draft, rollout=rollout, actions=(_set(s, rollout, _standing_at(s)),))
+            return _with(draft, rollout=rollout, actions=(_set(s, rollout),))
         case Advance(step):
             return _move(draft, s, _advanced(s, step))
         case RollBack(outcome):
@@ -181,14 +194,17 @@ def carry_out(s: Situation, finding: Finding) -> Draft:
 
 
 def _move(draft: Draft, s: Situation, rollout: Rollout) -> Draft:
-    here = _standing_at(s)
-    actions = () if rollout.in_place_since else (_set(s, rollout, here),)
+    actions = () if rollout.in_place_since else (_set(s, rollout),)
     return _with(draft, rollout=rollout, actions=actions, loud=True)
 
 
 def _advanced(s: Situation, step: int) -> Rollout:
-    """At the beginning of a step. The looks' grid begins with the first exposure, and is kept from there."""
+    """At the beginning of a step. The looks' grid begins with the first exposure, and is kept from there.
+
+    A step with the traffic of the one before is held and settles from now on.
+    """
     rollout = _moved(s, step_at(s.rollout.plan, step).traffic)
+    rollout = rollout.but(in_place_since=rollout.in_place_since and s.now)
     first = s.rollout.step == 0
     next_look = s.now + rollout.policy.interval if first else rollout.next_look
     return rollout.but(step=step, looks=0, gates=(), approvals=(), skipped=False, next_look=next_look)
@@ -209,10 +225,9 @@ def _standing_at(s: Situation) -> Traffic:
     return seen if seen is not None and s.ours else s.rollout.meant
 
 
-def _set(s: Situation, rollout: Rollout, here: Traffic) -> SetTraffic:
-    lowers = not raises(here, rollout.meant)
+def _set(s: Situation, rollout: Rollout) -> SetTraffic:
     token = s.route.token if s.route else None
-    return SetTraffic(rollout.stable.name, rollout.canary.name, rollout.meant, token, lowers)
+    return SetTraffic(rollout.stable.name, rollout.canary.name, rollout.meant, token, s.lowers(rollout.meant))
 
 
 def _end(s: Situation, finding: Finding, outcome: Outcome) -> End:
@@ -245,7 +260,8 @@ def _closed(draft: Draft, s: Situation) -> Draft:
         canary_weight=0,
         iterations=0,
     )
-    finding = Finding(Close(), str(end.outcome), f"{_OVER[end.outcome]}: {end.message}")
+    since = f"; {draft.finding.sentence}" if draft.finding.sentence else ""
+    finding = Finding(Close(), str(end.outcome), f"{_OVER[end.outcome]}: {end.message}{since}")
     return _with(draft, status=status, finding=finding, loud=True)
 
 
@@ -285,7 +301,7 @@ def _with(
     )
 
 
-def _finish(draft: Draft, desired: Desired, before: Status, now: datetime) -> Decision:
+def _finish(draft: Draft, desired: Desired, before: Status, observed: Observed, now: datetime) -> Decision:
     """Phase, conditions, messages: what follows from the draft, whatever it concluded."""
     finding, status = draft.finding, draft.status
     rollout = status.rollout
@@ -298,9 +314,9 @@ def _finish(draft: Draft, desired: Desired, before: Status, now: datetime) -> De
         observed_generation=desired.canary.metadata.generation,
         canary_weight=rollout.meant.weight if rollout else status.canary_weight,
         iterations=rollout.looks if rollout else status.iterations,
-        outbox=(*before.outbox, *messages),
+        outbox=_kept((*before.outbox, *messages)),
         told=before.told + len(messages),
-        actions_taken=(*before.actions_taken, *draft.taken)[-REMEMBERED:],
+        **remembered(before, draft.taken, observed.actions, now),
         last_transition_time=now if phase is not before.phase else before.last_transition_time,
     )
     status = status.but(conditions=conditions(status, finding, before.conditions, now))
@@ -316,6 +332,12 @@ def _phase(status: Status, desired: Desired) -> Phase:
     return Phase.TERMINATING if deleted else status.phase
 
 
+def _kept(outbox: tuple[Message, ...]) -> tuple[Message, ...]:
+    """An outbox that nobody takes from stays small; how a rollout ended is never dropped."""
+    spare = [one for one in outbox if one.reason not in ENDED][: max(0, len(outbox) - OUTBOX)]
+    return tuple(one for one in outbox if one not in spare)
+
+
 def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
     remarks = list(draft.remarks)
     finding = draft.finding
@@ -323,7 +345,8 @@ def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
         warns = isinstance(finding.outcome, RollBack) or (isinstance(finding.outcome, Hold) and not draft.loud)
         remarks.append(Remark(finding.reason, finding.sentence, "Warning" if warns else "Normal"))
     for index, remark in enumerate(remarks, before.told + 1):
-        yield Message(id=str(index), type=remark.type, reason=remark.reason, message=remark.message, at=now)
+        sentence = clipped(remark.message)
+        yield Message(id=str(index), type=remark.type, reason=remark.reason, message=sentence, at=now)
 
 
 def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
@@ -332,7 +355,9 @@ def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
     if rollout is None:
         superseded = isinstance(draft.finding.outcome, Close) and status.phase is Phase.INITIALIZED
         return SOON if superseded else LATER
-    if rollout.in_place_since is None:
+    if isinstance(draft.finding.outcome, Reassert):
+        return AGAIN
+    if draft.actions or isinstance(draft.finding.outcome, Start):
         return SOON
     coming = [time for time in _times(rollout) if time > now]
     return max(min(coming, default=now + LATER) - now, SOON)

@@ -8,7 +8,7 @@ from enum import Flag, auto
 
 from canary.api.status import Outcome, Phase, Rollout
 
-from .plan import is_promotion, last_analysed
+from .plan import closed, is_promotion, last_analysed
 
 
 class Need(Flag):
@@ -71,6 +71,7 @@ TRANSITIONS: Mapping[tuple[Phase, Phase], str] = {
     (Phase.FINALISING, Phase.SUCCEEDED): "promoted, or `version` was set back",
     (Phase.FINALISING, Phase.FAILED): "rolled back",
     (Phase.FINALISING, Phase.INITIALIZED): "superseded: the next rollout begins",
+    (Phase.FINALISING, Phase.TERMINATING): "over, and deleted meanwhile",
     (Phase.INITIALIZING, Phase.TERMINATING): "deleted",
     (Phase.INITIALIZED, Phase.TERMINATING): "deleted",
     (Phase.SUCCEEDED, Phase.TERMINATING): "deleted",
@@ -101,6 +102,6 @@ def phase_of(rollout: Rollout) -> Phase:
         return Phase.WAITING
     if is_promotion(rollout.plan, rollout.step):
         return Phase.PROMOTING
-    if rollout.gates and rollout.step == last_analysed(rollout.plan):
+    if closed(rollout) and rollout.step == last_analysed(rollout.plan):
         return Phase.WAITING_PROMOTION
     return Phase.PROGRESSING

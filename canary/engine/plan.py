@@ -1,6 +1,7 @@
 """What traffic comes next. Pure functions over the pinned `Plan`; strategies.py makes plans."""
 
 from canary.api.plan import Plan, Step, Traffic
+from canary.api.status import GateWait, Rollout
 
 
 def step_at(plan: Plan, index: int) -> Step:
@@ -29,6 +30,11 @@ def last_analysed(plan: Plan) -> int:
     return len(plan.steps) - 1
 
 
+def closed(rollout: Rollout) -> tuple[GateWait, ...]:
+    """The gates of the present step that were asked and keep it from being left."""
+    return tuple(gate for gate in rollout.gates if not gate.open)
+
+
 def exposed(traffic: Traffic) -> bool:
     """Whether any request meets the canary, a copied one included."""
     return bool(traffic.weight or traffic.mirror or traffic.match)
@@ -38,7 +44,11 @@ def raises(before: Traffic, after: Traffic) -> bool:
     """Whether `after` exposes anybody whom `before` did not. At weight 100 there is nobody left to expose."""
     if before.weight == 100:
         return False
-    return after.weight > before.weight or after.mirror > before.mirror or not set(after.match) <= set(before.match)
+    return (
+        after.weight > before.weight
+        or after.mirror > before.mirror
+        or any(match not in before.match for match in after.match)
+    )
 
 
 def below(seen: Traffic, traffic: Traffic) -> bool:

@@ -15,8 +15,9 @@ from canary.api.plan import Answer, Traffic
 from canary.api.status import GateWait, Outcome
 
 from .judges.judge import Verdict
-from .outcome import Advance, Finding, Hold, Promote, Reassert, RollBack
-from .plan import below, exposed, is_promotion, next_index, promotion_index, raises, step_at
+from .observed import RouteSeen
+from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack
+from .plan import below, exposed, is_promotion, next_index, promotion_index, step_at
 from .situation import Situation, needed
 from .targets import target_of
 
@@ -71,10 +72,13 @@ def canary_lost(s: Situation) -> Finding | None:
 
 
 def judge_says_worse(s: Situation) -> Finding | None:
-    """The evidence is against the canary."""
-    if s.ruling is None or s.ruling.verdict is not Verdict.ROLL_BACK:
+    """The evidence is against the canary; it stays so until another look, should stable have nothing to offer now."""
+    if s.ruling is not None and s.ruling.verdict is Verdict.ROLL_BACK:
+        return lower(s, Outcome.ROLLED_BACK, s.ruling.reason, s.ruling.sentence)
+    look = s.rollout.look
+    if look is None or Verdict(look.verdict) is not Verdict.ROLL_BACK:
         return None
-    return lower(s, Outcome.ROLLED_BACK, s.ruling.reason, s.ruling.sentence)
+    return lower(s, Outcome.ROLLED_BACK, look.reason, look.message)
 
 
 def deadline_passed(s: Situation) -> Finding | None:
@@ -95,6 +99,8 @@ def never_ready(s: Situation) -> Finding | None:
     """The canary never became available, so that the rollout never began to expose anybody."""
     limit = s.rollout.policy.ready_deadline
     stood_still = s.rollout.deadline - s.rollout.started - s.rollout.policy.deadline
+    if s.rollout.stopped_at is not None:
+        stood_still += s.now - s.rollout.stopped_at
     if s.rollout.step > 0 or s.now - s.rollout.started - stood_still < limit:
         return None
     stage = target_of(s.canary.spec.target_ref.kind).prepare(s, step_at(s.rollout.plan, 1).traffic)
@@ -112,6 +118,13 @@ def unsaved_rollback(s: Situation) -> Finding | None:
     return None
 
 
+def taking_back(s: Situation) -> Finding | None:
+    """A lowering that was saved is finished, whatever the rollout waits for: weight that came with adoption."""
+    if not s.taking_back or s.stable_available == 0:
+        return None
+    return Finding(Reassert(), "WaitingForRoute", f"waiting for the route to be at {_words(s.rollout.meant)}")
+
+
 # ---- what waits ------------------------------------------------------------------------------------------------
 
 
@@ -126,13 +139,19 @@ def paused(s: Situation) -> Finding | None:
     return None
 
 
+def invalid(s: Situation) -> Finding | None:
+    """What is written now can't be understood; the rollout keeps its pinned rules, and goes no further."""
+    if not s.desired.problems:
+        return None
+    return Finding(Hold(stalled=True), "InvalidSpec", "; ".join(s.desired.problems))
+
+
 def drifted(s: Situation) -> Finding | None:
     """Somebody else changed the route; it is seen, said, and not overwritten blindly."""
     if s.route is None or s.ours:
         return None
-    seen, meant = s.route.traffic, s.rollout.meant
-    found = f"at {_words(seen)}" if seen is not None else s.route.described
-    sentence = f"the route was changed by somebody else: {found}, where {_words(meant)} was meant"
+    meant = _words(s.rollout.meant)
+    sentence = f"the route was changed by somebody else: {_found(s.route)}, where {meant} was meant"
     match s.rollout.policy.on_drift:
         case OnDrift.ROLLBACK:
             return lower(s, Outcome.ROLLED_BACK, "TrafficDrift", sentence)
@@ -166,7 +185,7 @@ def not_in_place(s: Situation) -> Finding | None:
     if s.route.rejected:
         return Finding(Hold(stalled=True), "RouteRejected", f"the proxy refused the route: {s.route.rejected}")
     reason, sentence = "WaitingForRoute", f"waiting for the route to be at {_words(s.rollout.meant)}"
-    if s.route.traffic is not None and not raises(s.route.traffic, s.rollout.meant):
+    if s.lowers(s.rollout.meant):
         return Finding(Reassert(), reason, sentence)
     return raise_to(s, s.rollout.step, Reassert(), reason, sentence)
 
@@ -223,7 +242,9 @@ ACTIVE: tuple[Rule, ...] = (
     judge_says_worse,
     deadline_passed,
     unsaved_rollback,
+    taking_back,
     paused,
+    invalid,
     drifted,
     promotion_asked,
     stable_unhealthy,
@@ -237,6 +258,14 @@ ACTIVE: tuple[Rule, ...] = (
 
 
 # ---- what ends -------------------------------------------------------------------------------------------------
+
+
+def edited_since(s: Situation) -> Finding | None:
+    """Promoted, and then somebody else changed the route: nothing is raised for a rollout that is over."""
+    if s.in_place or s.lowers(s.rollout.meant):
+        return None
+    found = _found(s.route) if s.route else "unknown"
+    return Finding(Close(), "TrafficDrift", f"the route was changed by somebody else since: {found}")
 
 
 def not_back_yet(s: Situation) -> Finding | None:
@@ -258,7 +287,7 @@ def releasing(s: Situation) -> Finding | None:
 
 
 # `Close` itself is not a rule: it is what is left when neither of these speaks (decide.py).
-ENDING: tuple[Rule, ...] = (not_back_yet, releasing)
+ENDING: tuple[Rule, ...] = (edited_since, not_back_yet, releasing)
 """Once the end is decided and saved."""
 
 
@@ -313,6 +342,10 @@ def _remaining(s: Situation) -> str:
     if left > timedelta():
         parts.append(f"held for {brief(timedelta(seconds=round(s.held.total_seconds())))} of {brief(s.step.hold)}")
     return ", ".join(parts) or "step not done yet"
+
+
+def _found(route: RouteSeen) -> str:
+    return f"at {_words(route.traffic)}" if route.traffic is not None else route.described
 
 
 def _looks(count: int) -> str:

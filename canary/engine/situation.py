@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+from canary.api.analysis import Capacity
 from canary.api.canary import Canary
 from canary.api.plan import Answer, Gate, Step, Traffic
 from canary.api.status import GateWait, Rollout, Status, Version
@@ -17,7 +18,7 @@ from .desired import Desired
 from .judges.judge import Ruling
 from .observed import Kind, Missing, Observed, RouteSeen, WorkloadSeen
 from .people import Heard, Remark, hear, new_actions
-from .plan import exposed, step_at
+from .plan import below, closed, exposed, raises, step_at
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,23 @@ class Situation:
 
     @property
     def exposed(self) -> bool:
-        return exposed(self.rollout.meant)
+        """Whether anybody meets the canary: as we meant, or because somebody else changed the route."""
+        return exposed(self.rollout.meant) or (not self.taking_back and not self.ours and self._carries)
+
+    @property
+    def taking_back(self) -> bool:
+        """What was meant last exposes less than what stood before, and isn't in effect yet."""
+        rollout = self.rollout
+        return not self.in_place and below(rollout.meant, rollout.previous) and self.lowers(rollout.meant)
+
+    def lowers(self, traffic: Traffic) -> bool:
+        """Whether asking for this exposes nobody new, whatever the route says now."""
+        seen = self.route.traffic if self.route else None
+        return not exposed(traffic) or (seen is not None and not raises(seen, traffic))
+
+    @property
+    def _carries(self) -> bool:
+        return self.route is not None and self.route.shares.get(self.rollout.canary.name, 0) > 0
 
     @property
     def halted(self) -> bool:
@@ -98,7 +115,7 @@ class Situation:
     @property
     def closed(self) -> tuple[GateWait, ...]:
         """Gates that keep the step from being left."""
-        return self.rollout.gates
+        return closed(self.rollout)
 
 
 def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed, now: datetime) -> Situation:
@@ -114,14 +131,19 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     halted = rollout.pause is not None or canary.spec.suspend
     rollout = halt_clock(rollout, halted, now)
     rollout = ask_gates(rollout, halted, now)
-    rollout = stop_clock(rollout, halted or bool(rollout.gates), now)
+    rollout = stop_clock(rollout, halted or bool(closed(rollout)), now)
     return Situation(desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *edited))
 
 
 def needed(rollout: Rollout, traffic: Traffic) -> int:
-    """Replicas that this traffic needs: its share of the stable version's at the start, at least one."""
+    """Replicas that this traffic needs: its share of the stable version's at the start, at least one.
+
+    Exactly one where `capacity: ignore` says that the share is not to be asked for.
+    """
     if not exposed(traffic):
         return 0
+    if rollout.policy.capacity is Capacity.IGNORE:
+        return 1
     return max(1, ceil(rollout.stable_replicas * traffic.weight / 100))
 
 
@@ -134,13 +156,17 @@ def done_but_gates(rollout: Rollout, now: datetime) -> bool:
 
 
 def read_back(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:
-    """Notes when what was meant is first seen in the proxy. An unread route changes nothing."""
+    """Notes when what was meant is first seen in the proxy. An unread route changes nothing.
+
+    From then on only what is meant is ours: who goes back to what was before, as a manifest that is applied
+    again does, edits the route as much as anybody else.
+    """
     route = observed.route
     if isinstance(route, Missing):
         return rollout
     if route.traffic != rollout.meant:
         return rollout.but(in_place_since=None)
-    return rollout if rollout.in_place_since is not None else rollout.but(in_place_since=now)
+    return rollout if rollout.in_place_since is not None else rollout.but(in_place_since=now, previous=rollout.meant)
 
 
 def stable_moved(rollout: Rollout, observed: Observed, now: datetime) -> tuple[Rollout, tuple[Remark, ...]]:
@@ -176,15 +202,15 @@ def count_replicas(rollout: Rollout, observed: Observed, now: datetime) -> Rollo
 
 
 def ask_gates(rollout: Rollout, halted: bool, now: datetime) -> Rollout:
-    """Asks the gates of a step that is done otherwise; an open gate leaves no trace."""
+    """Asks the gates of a step that is done otherwise; a gate that was approved leaves no trace.
+
+    One that its time-out has opened stays open while the step can't be left for another reason.
+    """
     if rollout.skipped or not done_but_gates(rollout, now):
         return rollout if not rollout.gates else rollout.but(gates=())
     gates = step_at(rollout.plan, rollout.step).gates
-    waits = tuple(_wait(rollout, gate, now) for gate in gates)
-    closed = tuple(
-        wait for gate, wait in zip(gates, waits, strict=True) if not _open(rollout, gate, wait, halted, now)
-    )
-    return rollout.but(gates=closed)
+    waits = (_wait(rollout, gate, halted, now) for gate in gates)
+    return rollout.but(gates=tuple(wait for wait in waits if len(rollout.approvals) < wait.needed))
 
 
 def halt_clock(rollout: Rollout, halted: bool, now: datetime) -> Rollout:
@@ -193,8 +219,7 @@ def halt_clock(rollout: Rollout, halted: bool, now: datetime) -> Rollout:
         return rollout if rollout.halted_at is not None else rollout.but(halted_at=now)
     if rollout.halted_at is None:
         return rollout
-    length = now - rollout.halted_at
-    gates = tuple(one.but(deadline=one.deadline and one.deadline + length) for one in rollout.gates)
+    gates = tuple(_later(gate, rollout.halted_at, now) for gate in rollout.gates)
     return rollout.but(halted_at=None, gates=gates)
 
 
@@ -207,21 +232,22 @@ def stop_clock(rollout: Rollout, stopped: bool, now: datetime) -> Rollout:
     return rollout.but(stopped_at=None, deadline=rollout.deadline + (now - rollout.stopped_at))
 
 
-def _wait(rollout: Rollout, gate: Gate, now: datetime) -> GateWait:
+def _later(gate: GateWait, halted_at: datetime, now: datetime) -> GateWait:
+    """The gate with the time given back in which its clock stood still; it may have been asked meanwhile."""
+    if gate.deadline is None:
+        return gate
+    return gate.but(deadline=gate.deadline + (now - max(halted_at, gate.since)))
+
+
+def _wait(rollout: Rollout, gate: Gate, halted: bool, now: datetime) -> GateWait:
     name = gate.name or "approval"
     known = next((wait for wait in rollout.gates if wait.name == name), None)
     if known is not None:
-        return known
+        overdue = not halted and known.deadline is not None and now >= known.deadline
+        return known.but(open=True) if overdue and gate.on_timeout is Answer.PROMOTE else known
     patience = rollout.policy.deadline if gate.timeout is None else gate.timeout
     deadline = None if gate.on_timeout is Answer.HOLD else now + patience
     return GateWait(name=name, since=now, deadline=deadline, needed=gate.approval.count if gate.approval else 1)
-
-
-def _open(rollout: Rollout, gate: Gate, wait: GateWait, halted: bool, now: datetime) -> bool:
-    if len(rollout.approvals) >= wait.needed:
-        return True
-    overdue = not halted and wait.deadline is not None and now >= wait.deadline
-    return overdue and gate.on_timeout is Answer.PROMOTE
 
 
 def _available(seen: WorkloadSeen | Missing) -> int | None:

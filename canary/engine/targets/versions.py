@@ -65,7 +65,8 @@ def failed_before(s: Idle) -> Finding | None:
     """This same version and revision was tried last and failed: no loop of failing rollouts."""
     if s.wanted is None or s.status.failed != s.wanted:
         return None
-    return Finding(Hold(), "AlreadyFailed", f"{s.wanted} was tried and failed; retry, or bring another revision")
+    sentence = f"{s.wanted} was tried and failed; retry, or bring another revision"
+    return Finding(Hold(stalled=True), "AlreadyFailed", sentence)
 
 
 def suspended(s: Idle) -> Finding | None:
@@ -106,10 +107,10 @@ class Versions:
             return Stage(False, "DestinationMissing", f"there is no destination {name}")
         if s.route and s.route.destinations is not None and name not in s.route.destinations:
             return Stage(False, "DestinationMissing", f"there is no destination {name}")
-        if s.rollout.policy.capacity is Capacity.IGNORE:
-            return DONE
         if isinstance(seen, Missing):
-            return Stage(False, "CapacityUnknown", f"the replicas of {name} can't be read: {seen}")
+            ignored = s.rollout.policy.capacity is Capacity.IGNORE
+            unknown = Stage(False, "CapacityUnknown", f"the replicas of {name} can't be read: {seen}")
+            return DONE if ignored else unknown
         if seen.others:
             return Stage(
                 False, "OtherRevisionServes", f"{seen.others} pods of another revision still serve in {name}"
@@ -132,6 +133,9 @@ class Versions:
         return Stage(False, "Draining", f"{idle.name} drains for {s.rollout.policy.drain.total_seconds():g}s")
 
     def _enough(self, s: Situation, traffic: Traffic, available: int) -> Stage:
+        if s.rollout.stable_replicas == 0 and isinstance(s.observed.stable, Missing):
+            sentence = f"the replicas of {s.rollout.stable.name} were never read: {s.observed.stable}"
+            return Stage(False, "CapacityUnknown", sentence)
         wants = max(1, needed(s.rollout, traffic))
         if available >= wants:
             return DONE
@@ -140,12 +144,11 @@ class Versions:
 
 
 def _stable(s: Idle) -> str | None:
-    """What serves: the only version that carries weight, else the manifest's word, else what was promoted last."""
-    wanted = s.wanted.name if s.wanted else None
-    others = [name for name in s.carrying if name != wanted]
-    if s.canary.spec.stable is not None:
-        return s.canary.spec.stable
-    if len(others) == 1 and len(s.carrying) == 1:
-        return others[0]
+    """What serves: the only version that carries weight, else the manifest's word, else what was promoted last.
+
+    The manifest's word is for adoption: once another version was promoted, nobody may go back to the one it names.
+    """
+    if len(s.carrying) == 1:
+        return s.carrying[0]
     promoted = s.status.stable.name if s.status.stable else None
-    return promoted if promoted in s.carrying else None
+    return next((name for name in (promoted, s.canary.spec.stable) if name in s.carrying), None)
