@@ -139,12 +139,13 @@ class _Builder:
         return self.build(node, way)
 
     def mapping(self, node: MappingNode, way: Field) -> dict[str, Any]:
+        merges = [value for key, value in node.value if key.tag == f"{_TAG}merge"]
+        merged = {name: value for each in merges for name, value in self.merged(each, way).items()}
         data: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
         for key, value in node.value:
             if key.tag == f"{_TAG}merge":
-                merged |= self.merged(value, way)
-            elif not isinstance(key, ScalarNode):
+                continue
+            if not isinstance(key, ScalarNode):
                 self.report(key, way, "has a list or mapping as the name of a field")
             elif (name := _text(key)) in data:
                 line = self.marks[(*way, name)][0]

@@ -121,18 +121,27 @@ def only_canary(reading: Reading) -> Canary:
             raise Invalid(f"{len(several)} Canaries were found ({names}); name a file that holds one")
 
 
-def load(paths: Iterable[str], policy: str | None = None) -> Given:
-    """The one Canary of some files, with all that it refers to.
+def load(paths: Iterable[str], policy: str | None = None, metrics_server: str | None = None) -> Given:
+    """The one Canary of some files, with all that it refers to; `metrics_server` stands for the Canary's own.
 
     Raises Invalid with every error, a line each, where anything is wrong.
     """
     reading = read(paths, policy)
+    if metrics_server is not None:
+        reading = replace(reading, placed=tuple(_asking(each, metrics_server) for each in reading.placed))
     problems = lint(reading)
     errors = [str(each) for each in problems if each.severity is Severity.ERROR]
     if errors:
         raise Invalid("\n".join(errors))
     canary = only_canary(reading)
     return Given(canary, reading.policy_of(canary), reading.templates, problems)
+
+
+def _asking(placed: Placed, server: str) -> Placed:
+    if not isinstance(placed.resource, Canary):
+        return placed
+    canary = placed.resource
+    return replace(placed, resource=canary.but(spec=canary.spec.but(metrics_server=server)))
 
 
 def _file(path: str) -> Reading:

@@ -2,7 +2,7 @@
 are what the user wants *now*."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from canary.api.status import Version
@@ -10,7 +10,7 @@ from canary.engine.desired import Desired, desired
 from canary.engine.errors import Invalid
 from canary.engine.observed import Kind, Missing
 
-from .reading import Given, load
+from .reading import load
 
 Stamp = tuple[tuple[int, int, int], ...]
 """Inode, size and time of change of each file."""
@@ -63,11 +63,5 @@ class ManifestTarget:
         return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)
 
     def _load(self) -> Desired:
-        given = self._served(load([str(path) for path in self.paths], self.policy))
+        given = load([str(path) for path in self.paths], self.policy, self.metrics_server)
         return desired(given.canary, given.policy, given.templates)
-
-    def _served(self, given: Given) -> Given:
-        if self.metrics_server is None:
-            return given
-        spec = given.canary.spec.but(metrics_server=self.metrics_server)
-        return replace(given, canary=given.canary.but(spec=spec))

@@ -38,6 +38,12 @@ def test_a_field_is_found_in_full_and_in_short(name: str, capsys: pytest.Capture
     )
 
 
+def test_what_is_written_goes_before_status() -> None:
+    """A short name means a field that its author can write, even where status has one that is nearer."""
+    assert str(find("weight")) == "canary.spec.analysis.steps.weight"
+    assert str(find("history.weight")) == "canary.status.history.weight"
+
+
 def test_a_plain_field_has_no_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """Type, default where there is one, and what it means."""
     assert run(["explain", "gates.onTimeout"]) == 0

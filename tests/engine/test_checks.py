@@ -370,6 +370,13 @@ def test_a_router_that_can_only_weigh() -> None:
             id="an interval below a second",
         ),
         pytest.param(
+            shaped(interval="2562047h", iterations=1_000_000, mirror=True, deadline="2562047h"),
+            ["error: spec.analysis.interval: must be at most 168h, not 2562047h",
+             "warning: spec.analysis.deadline: 2562047h is shorter than the 23999999976h that holds and looks "
+             "take at least: every rollout would be rolled back"],
+            id="an interval above a week, and more looks than time can count",
+        ),
+        pytest.param(
             canary({"metricsServer": "http://prometheus:9090"}, interval="10s"),
             ["warning: spec.analysis.interval: is 10s, shorter than the scrape interval of 15s: "
              "some looks will see nothing new"],

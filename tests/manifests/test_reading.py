@@ -90,8 +90,8 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             id="a field in the wrong block is answered with the right one",
         ),
         pytest.param(
-            changed("routes: routes.yaml", "routes: routes.yaml\n    banana: 1"),
-            ["11:5: error: spec.envoy.banana: unknown field; there are admin, routes"],
+            changed("kind: EnvoyRoute, ", "kind: EnvoyRoute, banana: 1, "),
+            ["6:33: error: spec.targetRef.banana: unknown field; there are apiVersion, kind, name"],
             id="a field that is like none is answered with all of a small block",
         ),
         pytest.param(
@@ -352,16 +352,42 @@ def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, "\n".join(lines)) == ["1:1: error: holds more than 100000 values"]
 
 
-def test_anchors_and_merges_are_read(tmp_path: Path) -> None:
-    """A problem in what is merged stands where it is written."""
-    text = changed("metrics:", "x: &m {min: 150, max: 3}\n    metrics:").replace("{min: 99}", "\n          <<: *m")
-    assert problems(tmp_path, text) == ["15:5: error: spec.analysis.x: unknown field"]
-    text = changed(
-        "{min: 99}", "&r {min: 99}\n      - name: request-duration\n        thresholdRange: {<<: *r, max: 3}"
-    )
-    assert problems(tmp_path, text) == [
-        "19:9: error: spec.analysis.metrics[1].thresholdRange: min 99 is above max 3; did you swap them?"
-    ]
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        pytest.param(
+            "{min: 99, max: 100}",
+            "{max: 3, <<: *r}",
+            ["19:9: error: spec.analysis.metrics[1].thresholdRange: min 99 is above max 3; did you swap them?"],
+            id="what stands beside a merge wins",
+        ),
+        pytest.param(
+            "{min: 99, mux: 1}",
+            "{<<: *r}",
+            [
+                "17:38: error: spec.analysis.metrics[0].thresholdRange.mux: unknown field; did you mean max?",
+                "17:38: error: spec.analysis.metrics[1].thresholdRange.mux: unknown field; did you mean max?",
+            ],
+            id="what is wrong in a merge stands where it is written",
+        ),
+        pytest.param(
+            "{min: 99}",
+            "{<<: [*r, {min: 4000, max: 3}]}",
+            ["19:9: error: spec.analysis.metrics[1].thresholdRange: min 99 is above max 3; did you swap them?"],
+            id="the first of several merges wins",
+        ),
+        pytest.param(
+            "{min: 99}",
+            "{<<: 7}",
+            ["19:30: error: spec.analysis.metrics[1].thresholdRange: takes in with << what is no mapping"],
+            id="a number can't be merged",
+        ),
+    ],
+)
+def test_anchors_and_merges(first: str, second: str, told: list[str], tmp_path: Path) -> None:
+    """As YAML 1.1 has them, and as people use them."""
+    more = f"&r {first}\n      - name: request-duration\n        thresholdRange: {second}"
+    assert problems(tmp_path, changed("{min: 99}", more)) == told
 
 
 def test_json_is_read_with_its_places(tmp_path: Path) -> None:
@@ -456,6 +482,15 @@ def test_a_policy_file_is_offered_to_canaries_without_policy_ref(tmp_path: Path)
     given = load([str(tmp_path / "canary.yaml")], str(tmp_path / "policy.yaml"))
     assert given.policy is not None
     assert given.policy.metadata.name == "ours"
+
+
+def test_a_prometheus_that_is_named_elsewhere_is_asked(tmp_path: Path) -> None:
+    """The command's own option stands for the manifest's field, before anything is judged."""
+    file = tmp_path / "f.yaml"
+    file.write_text(changed("- name: request-success-rate", "- name: errors\n        query: up"))
+    with pytest.raises(Invalid, match=r"metrics\[0\]\.query: has no Prometheus to ask"):
+        load([str(file)])
+    assert load([str(file)], metrics_server="http://p:9090").canary.spec.metrics_server == "http://p:9090"
 
 
 def test_a_policy_file_without_a_policy_is_an_error(tmp_path: Path) -> None:

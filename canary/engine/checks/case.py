@@ -42,7 +42,7 @@ class Case:
     def block(self, name: str = "") -> str | None:
         """The block of the spec that the analysis' field comes from; None for the policy."""
         for block, found in (("analysis", self.spec.analysis), ("canaryAnalysis", self.spec.canary_analysis)):
-            if found is not None and (name in found.written() if name else True):
+            if found is not None and (not name or name in found.written()):
                 return block
         return None
 

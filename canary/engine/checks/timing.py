@@ -11,6 +11,7 @@ from .case import Case
 from .problem import Problem
 
 SECOND = timedelta(seconds=1)
+WEEK = timedelta(days=7)
 NONE = timedelta()
 
 
@@ -21,6 +22,8 @@ def interval(case: Case) -> Iterator[Problem]:
         return
     if given < SECOND:
         yield case.problem("interval", f"must be at least 1s, not {brief(given)}")
+    elif given > WEEK:
+        yield case.problem("interval", f"must be at most {brief(WEEK)}, not {brief(given)}")
     elif given < scrape(case):
         yield case.warning(
             "interval",
@@ -69,7 +72,10 @@ def shortest(case: Case) -> timedelta:
     """What a rollout takes at least: each step its hold or its looks, whichever is longer."""
     every = case.analysis.interval or WINDOW
     plan = plan_of(case.analysis, case.spec.skip_analysis)
-    return sum((max(step.hold, step.looks * every) for step in (*plan.steps, *plan.promotion)), NONE)
+    try:
+        return sum((max(step.hold, step.looks * every) for step in (*plan.steps, *plan.promotion)), NONE)
+    except OverflowError:  # longer than Python can count
+        return timedelta(days=timedelta.max.days)
 
 
 def scrape(case: Case) -> timedelta:
