@@ -357,7 +357,7 @@ def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
         return SOON if superseded else LATER
     if isinstance(draft.finding.outcome, Reassert):
         return AGAIN
-    if draft.actions or isinstance(draft.finding.outcome, Start):
+    if draft.actions or not isinstance(draft.finding.outcome, Hold):
         return SOON
     coming = [time for time in _times(rollout) if time > now]
     return max(min(coming, default=now + LATER) - now, SOON)

@@ -92,12 +92,12 @@ def _rule(
         return (Verdict.ROLL_BACK if worse else Verdict.HOLD), reason, f"{sentence} ({counted})"
     if worse:
         return Verdict.ROLL_BACK, "TooManyFailedChecks", f"{memory.failed_checks} failed checks"
+    if not settled(policy, standing):
+        return Verdict.HOLD, "Settling", "the new traffic settles before it is judged"
     if missing:
         ruling = _bear(policy, memory, missing, standing)
         if ruling is not None:
             return ruling
-    if not settled(policy, standing):
-        return Verdict.HOLD, "Settling", "the new traffic settles before it is judged"
     return (
         Verdict.PASS,
         "ChecksPassed",
