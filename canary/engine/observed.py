@@ -158,7 +158,7 @@ class Observed:
     samples: Mapping[Query, Sample] = field(default_factory=dict)
     actions: tuple[CanaryAction, ...] = ()
     fresh: bool = False
-    """The first tick of this process."""
+    """No earlier tick of this process has seen the route."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Record:
     version: str | None = None
     saved_at: datetime | None = None
     fresh: bool = True
-    """No tick was made in this process yet."""
+    """No tick of this process has seen the route yet."""
 
 
 def load(store: Store) -> Record:

@@ -11,7 +11,7 @@ from canary.api.status import Message
 from canary.engine.decide import Decision, decide, needs
 from canary.engine.desired import Desired
 from canary.engine.errors import Unreachable
-from canary.engine.observed import Observed
+from canary.engine.observed import Missing, Observed
 
 from .apply import apply
 from .gather import gather
@@ -55,7 +55,8 @@ def _turn(parts: Parts, record: Record) -> tuple[Turn, bool]:
     desired = parts.target.desired()
     observed = gather(parts, needs(desired, record.status, now), record.fresh)
     decision = decide(desired, record.status, observed, now)
-    record, unsaved = _save(parts, replace(record, fresh=False), decision, now)
+    fresh = record.fresh and isinstance(observed.route, Missing)
+    record, unsaved = _save(parts, replace(record, fresh=fresh), decision, now)
     applied = apply(parts, decision.actions, lowering_only=bool(unsaved))
     outbox = record.status.outbox
     record, untold = _tell(parts, record)
