@@ -1,0 +1,87 @@
+"""Output for programs: a JSON object for each decision and one for the ending (docs/output.md), and whole statuses.
+
+Names of fields are stable: fields may be added, and none is renamed or taken away.
+"""
+
+import json
+from io import StringIO
+from typing import Any, Literal, TextIO
+
+from canary.api.status import Outcome, Rollout, Status
+from canary.rollout.ending import Ending
+from canary.rollout.tick import Turn
+
+from .bars import steps
+from .lines import weight
+
+
+def record(turn: Turn) -> dict[str, Any]:
+    """A decision. `null` stands where there is no rollout that could tell."""
+    decision, rollout = turn.decision, turn.decision.status.rollout
+    return {
+        "time": turn.at.isoformat(),
+        "name": turn.desired.canary.metadata.name,
+        "number": decision.status.rollouts,
+        "phase": decision.status.phase.value,
+        "step": rollout.step if rollout else None,
+        "steps": steps(rollout.plan) if rollout else None,
+        "weight": weight(turn),
+        "previous": rollout.previous.weight if rollout else None,
+        "reason": decision.reason,
+        "message": decision.sentence,
+        "looked": decision.looked,
+        "checks": _checks(rollout),
+        "failedChecks": decision.status.failed_checks,
+        "threshold": rollout.policy.threshold if rollout else None,
+        "messages": [message.wire() for message in decision.messages],
+        "trouble": list(turn.trouble),
+        "requeueAfter": decision.requeue_after.total_seconds(),
+    }
+
+
+def ended(ending: Ending, outcome: Outcome | None) -> dict[str, Any]:
+    """The ending. `outcome` is null where no rollout was closed by this run."""
+    return {
+        "code": ending.code.value,
+        "reason": ending.reason,
+        "message": ending.sentence,
+        "outcome": outcome.value if outcome else None,
+    }
+
+
+def document(status: Status, form: Literal["json", "yaml"]) -> str:
+    """A whole status as it is stored."""
+    if form == "json":
+        return json.dumps(status.wire(), indent=2)
+    from ruamel.yaml import YAML
+
+    stream = StringIO()
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
+    yaml.dump(status.wire(), stream)
+    return stream.getvalue().rstrip("\n")
+
+
+class Records:
+    """Prints JSON lines to a stream, at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.outcome: Outcome | None = None
+
+    def __call__(self, turn: Turn) -> None:
+        if turn.decision.closed:
+            self.outcome = turn.decision.status.history[0].outcome
+        self._print(record(turn))
+
+    def close(self, ending: Ending) -> None:
+        """Prints the ending."""
+        self._print(ended(ending, self.outcome))
+
+    def _print(self, data: dict[str, Any]) -> None:
+        print(json.dumps(data), file=self.stream, flush=True)
+
+
+def _checks(rollout: Rollout | None) -> list[dict[str, Any]]:
+    look = rollout.look if rollout else None
+    return [check.wire() for check in look.checks] if look else []
