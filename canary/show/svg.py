@@ -1,0 +1,23 @@
+"""The live view as a picture for documents."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from io import StringIO
+
+from rich.console import Console
+
+from canary.rollout.tick import Turn
+
+from .live import Picture
+from .scene import Scene
+
+
+def picture(turns: Sequence[Turn], width: int = 80) -> str:
+    """SVG of the view after these turns; the same turns always give the same picture."""
+    last = turns[-1]
+    scene = Scene(last.desired.canary.metadata.name, "canary approve")
+    for turn in turns:
+        scene = scene.then(turn)
+    console = Console(record=True, width=width, file=StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(Picture(scene, lambda: last.at, UTC))
+    return console.export_svg(title=f"canary run {scene.name}", unique_id="canary")
