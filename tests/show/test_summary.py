@@ -1,0 +1,153 @@
+"""The block that `canary status` prints."""
+
+from collections.abc import Callable
+from datetime import UTC, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canary.api.action import Verb
+from canary.api.status import Status
+from canary.show.screen import PLAIN, Screen
+from canary.show.summary import status_lines
+from tests.show.turns import BAD, NOON, Play, wanted
+
+SCREEN = Screen(width=80, zone=UTC)
+GATES = [{"name": "release", "approval": {"count": 2}, "timeout": "4h"}]
+
+
+def untouched() -> Play:
+    return Play()
+
+
+def waiting() -> Play:
+    play = Play(wanted(steps=[{"weight": 50, "gates": GATES}]))
+    play.turns(0, 5, 5, 5)
+    play.ask(Verb.APPROVE, "bob", verified=False, comment="looks fine")
+    play.turn(1)
+    return play
+
+
+def early() -> Play:
+    play = Play(wanted(steps=[{"weight": 50, "gates": GATES}]))
+    play.turns(0, 5)
+    play.ask(Verb.PAUSE, comment="lunch")
+    play.turn(1)
+    return play
+
+
+def over() -> Play:
+    play = Play(canary=dict(BAD))
+    play.whole()
+    return play
+
+
+def later() -> Play:
+    play = over()
+    play.ask(Verb.RETRY)
+    play.canary = {"request-success-rate": 100.0, "request-duration": 40.0}
+    play.now += timedelta(hours=20)
+    play.whole()
+    return play
+
+
+@pytest.mark.parametrize(
+    ("play", "lines"),
+    [
+        pytest.param(untouched, ["web              Initializing"], id="nothing has happened yet"),
+        pytest.param(
+            waiting,
+            ["web              WaitingPromotion since 12:00:15 (2s ago)",
+             "                 at 50%, release waits for 1 of 2 approvals, until 16:00:15 UTC",
+             "rollout #1       v1 → v2, started 12:00:00 (17s ago)",
+             "traffic          ━━━━━━━━━━━━━━━───────────────  50%  step 1 of 2",
+             "failed checks    ○○○ 0 of 3",
+             "last look        12:00:15  all checks passed",
+             "                      canary    stable     allowed",
+             "  success rate         99.8%      100%       ≥ 99%  ✔",
+             "  p99 latency           41ms      40ms     ≤ 500ms  ✔",
+             "gate             release: 1 of 2 approvals, until 16:00:15 (3h59m left)",
+             "                 approved by bob (unverified): looks fine",
+             "                 opens with canary approve web"],
+            id="a gate says who approved, whether that is verified, and what opens it",
+        ),
+        pytest.param(
+            early,
+            ["web              Progressing since 12:00:05 (2s ago)",
+             "                 paused by alice at 50% until resumed (lunch)",
+             "rollout #1       v1 → v2, started 12:00:00 (7s ago)",
+             "traffic          ━━━━━━━━━━━━━━━───────────────  50%  step 1 of 2",
+             "failed checks    ○○○ 0 of 3",
+             "paused           by alice since 12:00:06: lunch",
+             "gate             release: 0 of 2 approvals, asked once the step is done"],
+            id="a gate that isn't asked yet is announced, and a pause says whose it is",
+        ),
+        pytest.param(
+            over,
+            ["web              Failed since 12:00:45 (1s ago)",
+             "                 rolled back: request-success-rate 88% is below 99%, stable 100%",
+             "                 (3 of 3 failed checks)",
+             "serves           v1",
+             "failed last      v2",
+             "",
+             "#  canary  outcome     reached  took  ended     reason",
+             "1  v2      RolledBack  10%      45s   12:00:45  SuccessRateBelowMinimum"],
+            id="after a rollback: what serves, what failed, and why",
+        ),
+        pytest.param(
+            later,
+            ["web              Succeeded since 08:01:30 (1s ago)",
+             "                 promoted: v2 serves everything",
+             "serves           v2",
+             "",
+             "#  canary  outcome     reached  took  ended             reason",
+             "2  v2      Promoted    100%     45s   08:01:30          Promoted",
+             "1  v2      RolledBack  10%      45s   2025-06-02 12:00  SuccessRateBelowMinimum"],
+            id="the history is newest first, and other days have a date",
+        ),
+    ],
+)  # fmt: skip
+def test_a_status(play: Callable[[], Play], lines: list[str]) -> None:
+    """All of it, a second after the last decision."""
+    made = play()
+    assert status_lines(made.status, "web", made.now + timedelta(seconds=1), SCREEN) == lines
+
+
+def test_wide_explains_more() -> None:
+    """The route, the looks, the deadline and the conditions."""
+    play = waiting()
+    more = status_lines(play.status, "web", play.now, SCREEN, wide=True)
+    assert [line for line in more if line not in status_lines(play.status, "web", play.now, SCREEN)] == [
+        "route            in place since 12:00:10",
+        "looks            every 10s by threshold, next in 9s",
+        "deadline         2025-06-03 12:00 (23h59m left)",
+        "Ready            False   since 12:00:00  WaitingForApproval",
+        "Reconciling      True    since 12:00:00  WaitingForApproval",
+        "Stalled          False   since 12:00:00  WaitingForApproval",
+        "Promoted         Unknown since 12:00:00  WaitingForApproval",
+    ]
+
+
+def test_the_howto_is_the_callers() -> None:
+    """Beside a state file, other words open a gate than in a cluster."""
+    play = waiting()
+    shown = status_lines(play.status, "web", play.now, PLAIN, howto="canary approve -f web.yaml")
+    assert shown[-1] == "                 opens with canary approve -f web.yaml"
+
+
+@given(width=st.integers(30, 120), ticks=st.integers(0, 20), unicode=st.booleans(), comment=st.text(max_size=200))
+def test_no_line_is_wider_than_the_screen(width: int, ticks: int, unicode: bool, comment: str) -> None:
+    """Whatever people write."""
+    play = Play(wanted(steps=[{"weight": 50, "gates": GATES}]))
+    for tick in range(ticks):
+        if tick == 3:
+            play.ask(Verb.APPROVE, comment, comment=comment)
+        play.turn(5)
+    lines = status_lines(play.status, "web", play.now, Screen(width, unicode=unicode, zone=UTC))
+    assert all(len(line) <= width for line in lines)
+
+
+def test_nothing_is_told_of_a_status_that_has_nothing() -> None:
+    """An empty status has a phase, and no more."""
+    assert status_lines(Status(), "a-rather-long-name", NOON, SCREEN) == ["a-rather-long-name Initializing"]
