@@ -124,36 +124,36 @@ def builtin(dialect: Dialect, wanted: Iterable[Part], subjects: Iterable[Subject
     """One expression with the rows of all parts for all subjects: exact differences over the window."""
     subjects, table = tuple(subjects), dialect.table
     selected = _matchers(dialect, subjects)
-    return " or ".join(
-        f"sum by ({', '.join(table.names(part))}) "
-        f"({difference(f'{table.metrics[part]}{{{selected}}}', window, dialect.lookback)})"
-        for part in wanted
-    )
+    return " or ".join(growth(table, part, selected, window, dialect.lookback) for part in wanted)
 
 
-def difference(x: str, window: timedelta, lookback: timedelta = LOOKBACK) -> str:
-    """By how much each series of the counter or histogram `x` grew in the window.
+def growth(table: Table, part: Part, selected: str, window: timedelta, lookback: timedelta = LOOKBACK) -> str:
+    """By how much the selected counters grew in the window, added up by the part's labels.
 
-    A series without a sample in the window has no row. What stood at the window's start, to be taken from the
-    last sample in it, is the first of these that is known:
+    A series without a sample in the window has no share. From the last sample in the window is taken what stood
+    at its start; `whole` is what that is decided on (for a histogram its count, as buckets are reset together):
 
-    - known: the last sample before; 0 if the counter was reset since (for a histogram, if any bucket was)
+    - kept: the last sample before; nothing of it if the counter was reset since
     - began: 0 for a new series, if its job was watched before the window, and its target wasn't there in vain
     - later: 0 for a new series that the first scrape of its target in the window didn't have yet
     - alone: 0 for a new series whose job has no `up` at all, if others of the selection were there before
-    - the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
+    - else the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
     """
     i, far, back = duration(window), duration(window + lookback), duration(lookback)
-    now, before = f"last_over_time({x}[{i}])", f"last_over_time({x}[{back}] offset {i})"
-    lowest = f"min_over_time({x}[{i}])"
-    grew = f"min without (le) (({lowest} >= bool {before}) * (resets({x}[{i}]) == bool 0))"
-    known = f"{before} * ignoring (le) group_left () {grew}"
+    x = f"{table.metrics[part]}{{{selected}}}"
+    whole = x if part is Part.CODES else f'{table.metrics[part]}{{{selected}, le="+Inf"}}'
+    now, before = f"last_over_time({whole}[{i}])", f"last_over_time({whole}[{back}] offset {i})"
+    kept = f"(min_over_time({whole}[{i}]) >= bool {before}) * (resets({whole}[{i}]) == bool 0)"
     in_vain = f"(max_over_time(up[{back}] offset {i}) == 0) and on (job, instance) (up offset {far})"
-    began = f"({now} * 0 unless on (job, instance) ({in_vain})) and on (job) (up offset {i})"
+    began = f"({now} unless on (job, instance) ({in_vain})) and on (job) (up offset {i})"
     scrapes = f"min by (job, instance) (sum_over_time(up[{i}]))"
-    later = f"(count_over_time({x}[{i}]) < on (job, instance) group_left () {scrapes}) * 0"
-    alone = f"({now} * 0 and on () count({before})) unless on (job) up"
-    return f"{now} - ({known} or {began} or {later} or {alone} or {lowest})"
+    later = f"count_over_time({whole}[{i}]) < on (job, instance) group_left () {scrapes}"
+    alone = f"({now} and on () count({before})) unless on (job) up"
+    stood = f"last_over_time({x}[{back}] offset {i}) * ignoring (le) group_left () ({kept})"
+    first = f"min_over_time({x}[{i}]) unless ignoring (le) ({kept} or ({began}) or {later} or ({alone}))"
+    by = f"sum by ({', '.join(table.names(part))})"
+    last = f"{by} (last_over_time({x}[{i}]))"
+    return f"({last} - ({by} ({stood} or ({first})) or {last} * 0))"
 
 
 def custom(query: Query) -> str:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from tests.parts.processes import get, wait_for
 from tests.parts.prometheus import Prometheus
 
+TOLERANCE = timedelta(milliseconds=4)
 EDGES = (100.0, 250.0, 500.0, 1000.0, math.inf)
 
 
@@ -124,7 +125,10 @@ class Mesh:
             return when.keys() == set(self._listed) and all(moment > since for moment in when.values())
 
         wait_for(scraped, "a scrape of every place", child=prometheus.child)
-        return now()
+        moment = now()
+        # Prometheus dates a scrape back by up to 2 ms, so as to keep its beat: what comes next must be later.
+        wait_for(lambda: now() - moment > TOLERANCE, "the next scrape to be later", every=0.001)
+        return moment
 
     def _tell(self) -> None:
         address = f"127.0.0.1:{self._port}"
