@@ -47,6 +47,8 @@ class EnvoyProxy(Model):
     """URL of the admin endpoint, such as http://127.0.0.1:9901."""
     routes: str
     """The file that Envoy reads its route configuration (RDS) from, relative to the manifest."""
+    log: str | None = None
+    """Envoy's log (`--log-path`), relative to the manifest; only there does Envoy say why it refuses a file."""
 
 
 class PolicyRef(Model):

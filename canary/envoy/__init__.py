@@ -1,0 +1,3 @@
+"""What the Envoy adapters share: `admin.py` asks, `stats.py` and `history.py` count, `routes.py` edits
+routes as plain data, and `discovery.py` keeps the file that they are read from (`splice.py` its text).
+"""
