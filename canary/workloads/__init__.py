@@ -1,0 +1,1 @@
+"""Who knows how many replicas can answer: one source a file, all behind the port `Workloads`."""

@@ -1,0 +1,256 @@
+"""Evidence from a real Envoy: counts that are exact against what the client and the backends counted themselves."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+from canary.envoy.admin import Admin
+from canary.envoy.stats import BEYOND
+from canary.metrics.envoy import EnvoyCounters
+from tests.envoy.world import GRPC_FILTER, ROUTER_FILTER, World, response, route, weighted
+from tests.parts.processes import wait_for
+
+Start = Callable[..., World]
+MINUTE = timedelta(minutes=1)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Looks:
+    """Takes looks a minute apart on a clock of its own: each counts what came since the one before."""
+
+    def __init__(self, admin: Admin) -> None:
+        self.now = NOON
+        self.counters = EnvoyCounters(admin, now=lambda: self.now)
+        self.look("v1")
+
+    def look(self, cluster: str, *edges: float) -> Sample:
+        """Counts of the last minute."""
+        return self.ask(Query("requests", MINUTE, Subject(cluster), Shape.COUNTS, edges=edges))
+
+    def ask(self, query: Query) -> Sample:
+        self.now += MINUTE
+        return self.again(query)
+
+    def again(self, query: Query) -> Sample:
+        """Asks for the same time once more."""
+        return self.counters.measure([query], self.now)[query]
+
+    def value(self, metric: str, cluster: str = "v2") -> float:
+        """A builtin's value of the minute that was looked at last."""
+        sample = self.again(Query(metric, MINUTE, Subject(cluster)))
+        assert isinstance(sample, Value), sample
+        return sample.value
+
+
+def flushed(world: World, cluster: str, count: int) -> None:
+    """Returns once Envoy's histograms have `count` times of clients in them, which lags behind the counters."""
+    name = f"cluster.{cluster}.external.upstream_rq_time"
+
+    def times() -> int:
+        blocks = world.admin.stats(name, histogram_buckets="detailed")["stats"]
+        details = [one for block in blocks for one in block.get("histograms", {}).get("details", [])]
+        return sum(entry["count"] for one in details if one["name"] == name for entry in one["totals"])
+
+    wait_for(lambda: times() == count, f"{count} times of {cluster}")
+
+
+@pytest.fixture
+def shop(start: Start) -> World:
+    """A route to each kind of trouble."""
+    retry: dict[str, Any] = {"retry_policy": {"retry_on": "5xx,reset,connect-failure", "num_retries": 2}}
+    return start(
+        route("/dead", cluster="dead"),
+        route("/empty", cluster="empty"),
+        route("/retried", cluster="v2", **retry),
+        route("/mirrored", cluster="v1", request_mirror_policies=[{"cluster": "v2"}]),
+        route("/half", **weighted(v1=1, v2=1), request_mirror_policies=[{"cluster": "v2"}]),
+        route("/v1", cluster="v1"),
+        route("/", cluster="v2", timeout="0.2s"),
+    )
+
+
+@pytest.fixture
+def looks(shop: World) -> Iterator[Looks]:
+    """Begun before any request."""
+    found = Looks(shop.admin)
+    yield found
+    found.counters.close()
+
+
+def trouble(name: str, value: Any) -> Callable[[World], None]:
+    """Puts a backend into a state."""
+    return lambda world: setattr(world.backends["v2"], name, value)
+
+
+NO_TROUBLE = trouble("delay", 0.0)
+FAULTS = {
+    "good answers": (NO_TROUBLE, "/", "v2", 50, 0),
+    "a tenth of 500s": (trouble("error_share", 0.1), "/", "v2", 50, 5),
+    "time-outs": (trouble("hangs", True), "/", "v2", 5, 5),
+    "resets": (trouble("resets", True), "/", "v2", 20, 20),
+    "an endpoint that is down": (lambda world: world.backends["v2"].stop(), "/", "v2", 20, 20),
+    "an endpoint that never was": (NO_TROUBLE, "/dead", "dead", 20, 20),
+    "no endpoint": (NO_TROUBLE, "/empty", "empty", 20, 20),
+    "failures after retries count once": (trouble("error_share", 1.0), "/retried", "v2", 20, 20),
+    "what a retry saved is good": (trouble("error_share", 0.5), "/retried", "v2", 20, 0),
+    "resets after retries": (trouble("resets", True), "/retried", "v2", 20, 20),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_counts_are_the_clients(shop: World, looks: Looks, fault: str) -> None:
+    """Each request once, as the client saw it end."""
+    happens, path, cluster, count, bad = FAULTS[fault]
+    happens(shop)
+    answers = shop.get(count, path)
+    assert sum(found for (status, _), found in answers.items() if status >= 500) == bad
+    assert looks.look(cluster) == Counts(count, bad)
+    assert looks.value("requests", cluster) == count
+    assert looks.value("request-success-rate", cluster) == pytest.approx(100 * (count - bad) / count)
+
+
+def test_copies_are_not_counted_beside_clients(shop: World, looks: Looks) -> None:
+    """They fail for nobody: the canary is judged by those whom it answered."""
+    answers = shop.get(60, "/half")
+    wait_for(lambda: shop.backends["v2"].met == 60 + answers[200, "v2"], "the copies to arrive")
+    assert looks.look("v2") == Counts(answers[200, "v2"], 0)
+    assert looks.look("v1") == Missing(Kind.EMPTY, "no request to v1 was answered")
+
+
+def test_copies_judge_a_canary_that_has_nothing_else(shop: World, looks: Looks) -> None:
+    """Otherwise a step that only mirrors would never have evidence."""
+    shop.backends["v2"].error_share = 0.5
+    shop.get(40, "/mirrored")
+    counted = "cluster.v2.internal.upstream_rq_completed"
+    wait_for(lambda: shop.admin.stats(counted)["stats"][0].get("value") == 40, "the copies to be answered")
+    assert looks.look("v2") == Counts(40, 20)
+    assert looks.look("v1") == Missing(Kind.EMPTY, "no request to v1 was answered")
+
+
+def test_windows_tile(shop: World, looks: Looks) -> None:
+    """Look after look, no request is lost or counted twice; asked again, the answer is the same."""
+    for count in (3, 0, 5):
+        shop.get(count)
+        expected = Counts(count, 0) if count else Missing(Kind.EMPTY, "no request to v2 was answered")
+        assert looks.look("v2") == expected
+        shop.get(2)  # after the look: they are the next one's
+        assert looks.again(Query("requests", MINUTE, Subject("v2"), Shape.COUNTS)) == expected
+        assert looks.look("v2") == Counts(2, 0)
+    whole = Query("requests", 6 * MINUTE, Subject("v2"), Shape.COUNTS)
+    assert looks.again(whole) == Counts(14, 0)
+
+
+def test_an_envoy_that_starts_anew_counts_on(shop: World, looks: Looks) -> None:
+    """What it was seen to reach, and all of its new life; while it is down, nothing is known."""
+    shop.get(10)
+    assert looks.look("v2") == Counts(10, 0)
+    shop.envoy.kill()
+    down = looks.look("v2")
+    assert isinstance(down, Missing)
+    assert down.kind is Kind.REFUSED
+    shop.envoy.start()
+    shop.get(30)
+    assert looks.ask(Query("requests", 3 * MINUTE, Subject("v2"), Shape.COUNTS)) == Counts(40, 0)
+    shop.envoy.kill()
+    shop.envoy.start()
+    shop.get(4)
+    assert looks.look("v2") == Counts(4, 0)
+
+
+def test_p99_is_the_delay(shop: World, looks: Looks) -> None:
+    """Within the two digits that Envoy keeps; the slow two in a hundred are what a p99 is about."""
+    backend = shop.backends["v2"]
+    shop.get(98)
+    backend.delay = 0.12
+    shop.get(2)
+    flushed(shop, "v2", 100)
+    assert looks.look("v2", 100, 150) == Counts(100, 0, ((100, 2), (150, 0)))
+    assert 120 <= looks.value("request-duration") <= 130
+    backend.delay = 0.03
+    shop.get(50)
+    flushed(shop, "v2", 150)
+    assert looks.look("v2", 10, 20, 40) == Counts(50, 0, ((10, 50), (20, 50), (40, 0)))
+    assert 30 <= looks.value("request-duration") <= 36
+
+
+def test_a_hanging_canary_is_slow(shop: World, looks: Looks) -> None:
+    """Envoy has no time for a request that ran into its time-out: it is slower than everything."""
+    shop.get(20)
+    shop.backends["v2"].hangs = True
+    shop.get(2)
+    flushed(shop, "v2", 20)
+    assert looks.look("v2", 100) == Counts(22, 2, ((100, 2),))
+    assert looks.value("request-duration") == BEYOND
+
+
+@pytest.mark.parametrize(
+    ("status", "bad"), [pytest.param(13, 10, id="INTERNAL fails"), pytest.param(5, 0, id="NOT_FOUND doesn't")]
+)
+def test_grpc_fails_by_its_status(start: Start, status: int, bad: int) -> None:
+    """With the filter grpc_stats, which counts what HTTP calls a 200."""
+    world = start(route(cluster="v2"), http={"http_filters": [GRPC_FILTER, ROUTER_FILTER]})
+    looks = Looks(world.admin)
+    world.backends["v2"].grpc_status = status
+    world.get(10, "/shop.Cart/Get", content_type="application/grpc")
+    assert looks.look("v2") == Counts(10, bad)
+
+
+def test_grpc_calls_that_nobody_answered_count_once(start: Start) -> None:
+    """They fail in Envoy's HTTP counters and in those of grpc_stats."""
+    world = start(route(cluster="dead"), http={"http_filters": [GRPC_FILTER, ROUTER_FILTER]})
+    looks = Looks(world.admin)
+    world.get(10, "/shop.Cart/Get", content_type="application/grpc")
+    assert looks.look("dead") == Counts(10, 10)
+
+
+def test_counts_under_a_load_while_routes_change(shop: World, looks: Looks) -> None:
+    """Exact at any moment at which the load pauses: 20 changes of the route under four clients."""
+    answers: list[int] = []
+    over = threading.Event()
+
+    def client() -> None:
+        while not over.is_set():
+            answers.append(sum(shop.get(20).values()))
+
+    clients = [threading.Thread(target=client) for _ in range(4)]
+    for one in clients:
+        one.start()
+    for number in range(20):
+        shop.put(response([route(cluster="v2", timeout=f"{5 + number}s")]))
+        wait_for(lambda number=number: f"{5 + number}s" in shop.admin.text("/config_dump"), "the route")  # type: ignore[misc]
+    over.set()
+    for one in clients:
+        one.join()
+    assert looks.look("v2") == Counts(sum(answers), 0)
+
+
+UNKNOWN = {
+    "a cluster that isn't there": (Query("requests", MINUTE, Subject("v9")), Kind.ABSENT),
+    "no request": (Query("request-duration", MINUTE, Subject("v2")), Kind.EMPTY),
+    "a window before the first snapshot": (Query("requests", 60 * MINUTE, Subject("v2")), Kind.NOT_YET),
+    "a metric that Envoy doesn't count": (Query("cpu", MINUTE, Subject("v2")), Kind.INVALID),
+    "PromQL": (Query("requests", MINUTE, Subject("v2"), text="sum(x)"), Kind.INVALID),
+}
+
+
+@pytest.mark.parametrize(("query", "kind"), [pytest.param(*case, id=name) for name, case in UNKNOWN.items()])
+def test_what_is_not_known_is_missing(shop: World, looks: Looks, query: Query, kind: Kind) -> None:
+    """Never a zero."""
+    missing = looks.ask(query)
+    assert isinstance(missing, Missing)
+    assert missing.kind is kind
+
+
+def test_the_thread_takes_snapshots_by_itself(shop: World) -> None:
+    """A window may begin at a time at which nobody looked; closing ends the thread."""
+    query = Query("requests", timedelta(milliseconds=300), Subject("v2"), Shape.COUNTS)
+    with EnvoyCounters(shop.admin, timedelta(milliseconds=20)) as counters:
+        empty = Missing(Kind.EMPTY, "no request to v2 was answered")
+        wait_for(lambda: counters.measure([query], datetime.now(UTC))[query] == empty, "a covered window")
+        shop.get(5)
+        assert counters.measure([query], datetime.now(UTC))[query] == Counts(5, 0)
+    assert "envoy-counters" not in {thread.name for thread in threading.enumerate()}
