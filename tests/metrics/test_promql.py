@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import promql_parser
 import pytest
@@ -95,3 +96,14 @@ def test_a_dialect_that_is_none(given_: dict[str, str], sentence: str) -> None:
     """The sentence says what there is."""
     with pytest.raises(Invalid, match=re.escape(sentence)):
         Dialect(**given_)  # type: ignore[arg-type]
+
+
+def test_the_docs_show_what_is_asked() -> None:
+    """docs/metrics.md has the PromQL in full; put together it is what is sent."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    [shown] = re.findall(r"```promql\n(.*?)```", page, re.DOTALL)
+    words = dict(re.findall(r"^\| `([A-Z]+)` \| `(.*?)` \|", page.replace(r"\|", "\0"), re.MULTILINE))
+    for word in ("KEPT", "BEGAN", "LATER", "ALONE", "X"):
+        shown = re.sub(rf"\b{word}\b", words[word].replace("\0", "|"), shown)
+    sent = builtin(Dialect(), [Part.CODES], [Subject("web", "shop")], MINUTE)
+    assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", sent)
