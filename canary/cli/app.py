@@ -18,8 +18,20 @@ from typer.core import TyperCommand, TyperGroup
 from canary import __version__
 
 COMMANDS: dict[str, str] = {
+    "run": "Drive one rollout to its end; the exit code says what happened.",
+    "status": "Show where a rollout stands, and what it waits for.",
+    "approve": "Open the gate that a rollout waits at.",
+    "reject": "Say no at a gate: roll back.",
+    "pause": "Raise nothing until resumed.",
+    "resume": "Go on after a pause.",
+    "skip": "Leave the present step without what is missing of it.",
+    "promote": "Go to 100% without the remaining steps.",
+    "rollback": "Send everything back to the stable version.",
+    "retry": "Let what failed be tried again.",
     "lint": "Check manifests, and say what is wrong and where.",
     "explain": "Explain a field of a manifest.",
+    "simulate": "Show what a manifest would do, on virtual time.",
+    "demo": "Watch rollouts on a real Envoy under a real load.",
 }
 """What `canary --help` lists, in this order: a command's name and its help in one line."""
 

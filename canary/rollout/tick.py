@@ -36,6 +36,11 @@ class Turn:
     trouble: tuple[str, ...] = ()
     """What could not be saved, written or told, in sentences."""
 
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What people are told in this turn: what was decided now, and what was decided and not told before."""
+        return tuple({one.id: one for one in (*self.told, *self.decision.messages)}.values())
+
 
 def tick(parts: Parts, record: Record) -> Iterator[Turn]:
     """Usually one turn; more where somebody else wrote in between, decided anew at once.

@@ -102,7 +102,7 @@ def _checks(look: LookResult, room: int, screen: Screen) -> Line:
 def besides(turn: Turn) -> list[str]:
     """Messages that the decision's own sentence doesn't tell."""
     sentence = turn.decision.sentence
-    return [message.message for message in turn.decision.messages if message.message != sentence]
+    return [message.message for message in turn.messages if message.message != sentence]
 
 
 def weight(turn: Turn) -> int | None:

@@ -33,7 +33,7 @@ def record(turn: Turn) -> dict[str, Any]:
         "checks": _checks(rollout),
         "failedChecks": decision.status.failed_checks,
         "threshold": rollout.policy.threshold if rollout else None,
-        "messages": [message.wire() for message in decision.messages],
+        "messages": [message.wire() for message in turn.messages],
         "trouble": list(turn.trouble),
         "requeueAfter": decision.requeue_after.total_seconds(),
     }

@@ -1,0 +1,61 @@
+"""`canary simulate`: a manifest's rollout on virtual time, against a synthetic service."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canary.cli.app import Problem, UsageProblem
+from canary.engine.desired import desired
+from canary.engine.errors import Invalid
+from canary.manifests import load
+from canary.rollout.ending import Exit
+from canary.rollout.tick import Turn
+from canary.sandbox.scenarios import SCENARIOS
+from canary.sandbox.simulate import sandbox_of, simulate
+from canary.show.outputs import Output, report_for
+from canary.show.reporter import Reporter
+
+
+def command(
+    file: Annotated[list[Path], typer.Option("--file", "-f", help="The manifest.")],
+    scenario: Annotated[str, typer.Option(help=f"How the canary behaves: {', '.join(SCENARIOS)}.")] = "good",
+    policy: Annotated[Path | None, typer.Option(help="A file with a CanaryPolicy for it.")] = None,
+    rps: Annotated[float, typer.Option(help="Requests per second.", min=0.0, max=10_000.0)] = 50.0,
+    seed: Annotated[int, typer.Option(help="Another draw of the same scenario.")] = 1,
+    approve: Annotated[bool, typer.Option(help="Approve gates, half a minute after they are asked.")] = True,
+    output: Annotated[Output, typer.Option("--output", "-o", help="What is printed.")] = Output.TEXT,
+) -> int:
+    """Show what a manifest would do, on virtual time, without touching anything.
+
+    Ends with the code that `canary run` would end with.
+    """
+    if scenario not in SCENARIOS:
+        raise UsageProblem(f"--scenario: {scenario!r} isn't one of {', '.join(SCENARIOS)}")
+    try:
+        given = load([str(path) for path in file], str(policy) if policy else None)
+        sandbox = sandbox_of(desired(given.canary, given.policy, given.templates), SCENARIOS[scenario], rps, seed)
+    except Invalid as error:
+        raise Problem(str(error), Exit.INVALID) from error
+    with report_for(output, given.canary.metadata.name) as report:
+        over = simulate(sandbox, News(report), approve)
+        report.close(over)
+    return int(over.code)
+
+
+REPEATED = frozenset({"NoData", "MetricsUnreachable"})
+
+
+class News:
+    """Leaves out looks that hold for the reason of the one before: a day without data is one line."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.report = report
+        self.last: tuple[str, str, int] | None = None
+
+    def __call__(self, turn: Turn) -> None:
+        decision = turn.decision
+        now = (decision.reason, decision.status.phase.value, decision.status.canary_weight)
+        if now != self.last or decision.reason not in REPEATED:
+            self.report(turn)
+        self.last = now

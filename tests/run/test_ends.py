@@ -1,0 +1,236 @@
+"""How runs end: the exit code, the route that Envoy has loaded, and the state that is left."""
+
+import json
+import signal
+
+from canary.api.plan import Traffic
+from canary.api.status import Outcome, Phase
+from tests.parts.processes import wait_for
+from tests.run.site import GATED, Site
+
+STEPS = [{"weight": 20}, {"weight": 60}]
+
+
+def test_a_healthy_canary_is_promoted_and_the_route_has_its_old_shape(site: Site) -> None:
+    """Code 0; the route names the new cluster, and nothing of ours is left in it."""
+    before = json.loads(site.world.file.read_text())
+    site.write(steps=STEPS)
+    assert site.run().ends() == 0
+    after = json.loads(site.world.file.read_text())
+    before["resources"][0]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = "v2"
+    assert after == before
+    assert (site.status.phase, site.status.stable and site.status.stable.name) == (Phase.SUCCEEDED, "v2")
+
+
+def test_what_serves_already_is_no_rollout(site: Site) -> None:
+    """Code 0 at once, and no write."""
+    site.write(version="v1", steps=STEPS)
+    before = site.world.file.stat().st_mtime_ns
+    run = site.run()
+    assert run.ends() == 0
+    assert "serves everything" in run.text
+    assert site.world.file.stat().st_mtime_ns == before
+
+
+def test_a_failing_canary_is_rolled_back_and_not_tried_again_by_itself(site: Site) -> None:
+    """Code 3 twice: the second run doesn't touch the route; `--retry` tries, and promotes once it is mended."""
+    site.world.backends["v2"].error_share = 0.5
+    before = site.world.file.read_bytes()
+    site.write(steps=STEPS)
+    assert site.run().ends() == 3
+    assert site.world.file.read_bytes() == before
+    assert (site.status.phase, site.status.history[0].outcome) == (Phase.FAILED, Outcome.ROLLED_BACK)
+    again = site.run()
+    assert again.ends() == 3
+    assert "was tried and failed" in again.text
+    site.world.backends["v2"].error_share = 0.0
+    assert site.run("--retry").ends() == 0
+
+
+def test_a_canary_that_dies_loses_its_traffic_at_once(site: Site) -> None:
+    """Code 3 without waiting for a look: its health check says so."""
+    site.write(steps=[{"weight": 50, "hold": "1h"}])
+    run = site.run()
+    site.until_weight(50)
+    site.world.backends["v2"].stop()
+    assert run.ends() == 3
+    assert site.status.history[0].reason == "CanaryUnavailable"
+    assert site.traffic == Traffic()
+
+
+def test_a_gate_is_approved_from_another_terminal(site: Site) -> None:
+    """The run waits, `status` says for what, `approve` lets it go on: code 0."""
+    site.write(steps=GATED)
+    run = site.run()
+    site.until("WaitingForApproval")
+    status = site.ask("status")
+    assert (status.returncode, "approve" in status.stdout) == (0, True)
+    approved = site.ask("approve", "-m", "fine")
+    assert (approved.returncode, approved.stdout.rstrip().endswith("taken")) == (0, True)
+    assert run.ends() == 0
+
+
+def test_a_gate_is_rejected_from_another_terminal(site: Site) -> None:
+    """Code 6, and the history says who and why."""
+    site.write(steps=GATED)
+    run = site.run()
+    site.until("WaitingForApproval")
+    assert site.ask("reject", "-m", "checkout errors").returncode == 0
+    assert run.ends() == 6
+    assert "checkout errors" in site.status.history[0].message
+    assert site.traffic == Traffic()
+
+
+def test_a_gate_that_times_out_rolls_back(site: Site) -> None:
+    """Code 3: the gate's own answer to its time-out."""
+    site.write(steps=[{"weight": 50, "gates": [{"approval": {"count": 1}, "timeout": "1s"}]}])
+    assert site.run().ends() == 3
+    assert site.status.history[0].reason == "GateTimedOut"
+
+
+def test_a_pipeline_that_cannot_wait_leaves_at_the_gate_and_comes_back(site: Site) -> None:
+    """Code 5 with traffic in place; approved meanwhile, the next run ends with 0."""
+    site.write(steps=GATED)
+    assert site.run("--no-wait-approval").ends() == 5
+    assert site.traffic == Traffic(weight=50)
+    assert "the next one will take it" in site.ask("approve").stdout
+    assert site.run("--no-wait-approval").ends() == 0
+
+
+def test_nothing_can_be_approved_where_nothing_waits(site: Site) -> None:
+    """Code 1 and a sentence; nothing is written."""
+    site.write(version="v1", steps=STEPS)
+    site.run().ends()
+    refused = site.ask("approve")
+    assert (refused.returncode, refused.stderr.startswith("canary: nothing to approve")) == (1, True)
+    assert not site.state.with_name("shop.state.json.actions").exists()
+
+
+def test_a_run_that_takes_too_long_leaves_traffic_as_it_is(site: Site) -> None:
+    """Code 4; the next run goes on from there."""
+    site.write(steps=GATED)
+    assert site.run("--timeout", "3s").ends() == 4
+    assert site.traffic == Traffic(weight=50)
+
+
+def test_a_run_that_takes_too_long_may_roll_back(site: Site) -> None:
+    """Code 4 as well, with everything back on stable."""
+    site.write(steps=GATED)
+    assert site.run("--timeout", "3s", "--on-timeout", "rollback").ends() == 4
+    assert (site.traffic, site.status.phase) == (Traffic(), Phase.FAILED)
+
+
+def test_ctrl_c_rolls_back_before_the_run_exits(site: Site) -> None:
+    """Code 6, everything back on stable."""
+    site.write(steps=GATED)
+    run = site.run()
+    site.until_weight(50)
+    run.send(signal.SIGINT)
+    assert run.ends() == 6
+    assert (site.traffic, site.status.history[0].outcome) == (Traffic(), Outcome.REJECTED)
+
+
+def test_sigterm_may_leave_traffic_where_it_is(site: Site) -> None:
+    """Code 130 with `--on-interrupt hold`."""
+    site.write(steps=GATED)
+    run = site.run("--on-interrupt", "hold")
+    site.until_weight(50)
+    run.send(signal.SIGTERM)
+    assert run.ends() == 130
+    assert site.traffic == Traffic(weight=50)
+
+
+def test_a_second_run_is_told_who_holds_the_target(site: Site) -> None:
+    """Code 10 with process and time; the first one is not disturbed."""
+    site.write(steps=GATED)
+    first = site.run()
+    site.until("WaitingForApproval")
+    second = site.run()
+    assert second.ends() == 10
+    assert f"process {first.process.pid}" in second.text
+    site.ask("approve")
+    assert first.ends() == 0
+
+
+def test_a_new_revision_in_mid_rollout_takes_traffic_to_zero(site: Site) -> None:
+    """Code 7: what was analysed is no longer what is wanted. The next run begins anew with the new one."""
+    site.write(steps=GATED, revision="1")
+    run = site.run()
+    site.until("WaitingForApproval")
+    site.write(steps=STEPS, revision="2")
+    assert run.ends() == 7
+    assert site.traffic == Traffic()
+    assert site.run().ends() == 0
+    assert site.status.stable is not None
+    assert site.status.stable.revision == "2"
+
+
+def test_a_manifest_that_breaks_in_mid_rollout_raises_nothing(site: Site) -> None:
+    """The revision can't be read: hold, and go on once it can."""
+    site.write(steps=GATED)
+    run = site.run()
+    site.until("WaitingForApproval")
+    good = site.manifest.read_text()
+    site.manifest.write_text("spec: [")
+    site.ask("approve", "--state", str(site.state))
+    site.until("RevisionUnknown")
+    assert site.traffic == Traffic(weight=50)
+    site.manifest.write_text(good)
+    assert run.ends() == 0
+
+
+def test_a_foreign_edit_is_seen_and_held(site: Site) -> None:
+    """Nobody's weights are overwritten blindly; put back, the run goes on."""
+    site.write(steps=GATED)
+    run = site.run()
+    site.until("WaitingForApproval")
+    ours = site.world.file.read_text()
+    theirs = json.loads(ours)
+    route = theirs["resources"][0]["virtual_hosts"][0]["routes"][0]["route"]
+    route["weighted_clusters"]["clusters"][0]["weight"] += 20
+    site.world.put(theirs)
+    site.until("TrafficDrift")
+    assert json.loads(site.world.file.read_text()) == theirs
+    site.world.put(ours)
+    site.until("WaitingForApproval")
+    site.ask("approve")
+    assert run.ends() == 0
+
+
+def test_an_envoy_that_is_killed_and_started_again_in_mid_rollout(site: Site) -> None:
+    """The run waits for it, counts on from zero, and promotes."""
+    site.write(steps=[{"weight": 30}, {"weight": 60, "looks": 2}])
+    run = site.run()
+    site.until_weight(30)
+    site.world.envoy.kill()
+    wait_for(lambda: "can't be read" in run.text, "the run to miss Envoy")
+    site.world.envoy.start()
+    assert run.ends() == 0
+
+
+def test_without_an_envoy_nothing_begins(site: Site) -> None:
+    """Code 1 after ten seconds without an answer, and a sentence that says what can't be read."""
+    site.write(steps=STEPS)
+    site.world.envoy.kill()
+    run = site.run()
+    assert run.ends() == 1
+    assert "route can't be read" in run.text
+
+
+def test_json_has_one_object_a_decision_and_one_for_the_end(site: Site) -> None:
+    """All lines parse; the last one has the code."""
+    site.write(steps=STEPS)
+    run = site.run("-o", "json")
+    assert run.ends() == 0
+    lines = [json.loads(line) for line in run.text.splitlines()]
+    assert (lines[-1]["code"], lines[-1]["outcome"]) == (0, "Promoted")
+    assert {line["phase"] for line in lines[:-1]} >= {"Waiting", "Progressing", "Finalising", "Succeeded"}
+
+
+def test_an_invalid_manifest_is_told_and_moves_nothing(site: Site) -> None:
+    """Promise 11: code 2, the field, what is wrong, what was probably meant."""
+    site.write(stepWeigth=10)
+    run = site.run()
+    assert run.ends() == 2
+    assert "did you mean stepWeight?" in run.text
+    assert not site.state.exists()
