@@ -5,8 +5,8 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ Found = Mapping[Cell | Question, Rows | Sample]
 
 _LEAST = 0.05
 """Seconds below which no further request is made."""
+_HALVINGS = 32
+"""How often requests are halved: enough for three heavy workloads among 500, and for no storm of requests where
+a server refuses all that is asked."""
 _GRACE = 0.1
 """Seconds for a request that was cut off at the deadline to say so."""
 
@@ -37,6 +40,7 @@ class Ask:
 
     at: datetime
     deadline: float
+    halvings: Iterator[int] = field(default_factory=lambda: iter(range(_HALVINGS)))
 
     @property
     def left(self) -> float:
@@ -116,7 +120,7 @@ class Prometheus:
         found = answer if isinstance(answer, Missing) else answers.rows(answer)
         if not isinstance(found, Missing):
             return {cell: own for cell, own in batch.share(self._dialect.table, found).items()}
-        if halves and found.kind in (Kind.INVALID, Kind.TIMED_OUT) and ask.left > _LEAST:
+        if halves and found.kind in (Kind.INVALID, Kind.TIMED_OUT) and next(ask.halvings, None) is not None:
             return {cell: own for half in halves for cell, own in self._batch(half, ask).items()}
         return dict.fromkeys(batch.cells(), found)
 

@@ -191,6 +191,16 @@ def test_a_poisoned_workload_spoils_its_own_answer_only() -> None:
     assert (heavy.kind, "too many samples" in heavy.detail) == (Kind.INVALID, True)
 
 
+def test_a_server_that_refuses_everything_is_not_stormed() -> None:
+    """However many workloads there are, halving ends."""
+    subjects = [Subject(f"w{number}", "shop") for number in range(500)]
+    queries = [Query("requests", MINUTE, subject, Shape.COUNTS) for subject in subjects]
+    with serve((422, TOO_MUCH)) as server:
+        answers = ask(server.url, *queries)
+        assert len(server.asked) <= 65
+    assert {answer.kind for answer in answers if isinstance(answer, Missing)} == {Kind.INVALID}
+
+
 def test_slow_histograms_do_not_take_the_codes_along() -> None:
     """A request that times out is asked again in two, and what answers in time is used."""
 
