@@ -1,0 +1,139 @@
+"""The whole demo, from a temporary folder to an exit code: each act is a rollout on the same stage."""
+
+import errno
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import termios
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canary.rollout.drive import Interrupts
+from canary.rollout.ending import Ending, Exit
+from canary.rollout.tick import Turn
+from canary.sandbox.scenarios import HEALTHY
+from canary.show.lines import Lines
+from canary.show.live import Live
+
+from .manifest import Pace
+from .proxy import ROUTE
+from .stage import Stage, stage
+from .story import Act, Story
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UNWATCHED = (errno.EPIPE, errno.EIO)
+"""Errors of writing to a pipe that nobody reads, and to a terminal that was closed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose, and how fast it goes."""
+
+    scenarios: Sequence[str] = ("good", "bad")
+    rate: float = 150.0
+    """Requests a second."""
+    keep: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+
+def play(settings: Settings) -> int:
+    """0 where each rollout ended as its scenario says, 1 where one didn't, 130 where somebody ended the demo.
+
+    Raises Failed where a part doesn't start.
+    """
+    with _interrupts() as interrupts:
+        try:
+            return _play(settings, interrupts)
+        except (OSError, termios.error) as error:
+            if error.args[0] not in UNWATCHED:
+                raise
+            _discard_output()
+            return Exit.INTERRUPTED
+
+
+def _play(settings: Settings, interrupts: Interrupts) -> int:
+    acts = tuple(Act(f"v{number}", name) for number, name in enumerate(settings.scenarios, 2))
+    story = Story(sys.stdout, settings.pace, acts)
+    versions = {"v1": HEALTHY} | {act.version: act.scenario.canary for act in acts}
+    with _folder(settings.keep) as folder:
+        story.opening(settings.rate, folder, settings.keep)
+        with stage(folder, versions, settings.rate, settings.pace, interrupts) as running:
+            code = _perform(running, story)
+    if code == Exit.INTERRUPTED:
+        story.interrupted()
+    if settings.keep:
+        story.kept(folder)
+    return code
+
+
+def _perform(running: Stage, story: Story) -> int:
+    endings: dict[str, Ending] = {}
+    for act in story.acts:
+        if running.interrupts.count:
+            return Exit.INTERRUPTED
+        story.chapter(act)
+        running.want(act.version)
+        with _reporting(running, story) as report:
+            over = running.roll_out(report)
+        if over.code is Exit.INTERRUPTED:
+            return over.code
+        endings[act.version] = over
+    story.summary(running.count(), endings)
+    return _judged(story, endings)
+
+
+def _judged(story: Story, endings: dict[str, Ending]) -> int:
+    code = 0
+    for act in story.acts:
+        if endings[act.version].code is not (Exit.PROMOTED if act.scenario.promoted else Exit.ROLLED_BACK):
+            story.surprise(act, endings[act.version])
+            code = 1
+    return code
+
+
+@contextmanager
+def _reporting(running: Stage, story: Story) -> Iterator[Callable[[Turn], None]]:
+    """The live view with the load's own count on a terminal, else plain lines."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        yield Lines(sys.stdout)
+        return
+    with Live(ROUTE, f"canary approve -f {running.manifest}") as view:
+
+        def report(turn: Turn) -> None:
+            view(turn)
+            view.extra(story.meanwhile(running.load.tally()))
+
+        yield report
+
+
+@contextmanager
+def _interrupts() -> Iterator[Interrupts]:
+    """Signals are counted, and acted upon where nothing is half done: so nothing is left behind."""
+    interrupts = Interrupts()
+    before = {number: signal.signal(number, interrupts) for number in SIGNALS}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _folder(keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="canary-demo-"))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _discard_output() -> None:
+    """So that Python doesn't try in vain to write the rest of it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

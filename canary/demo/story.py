@@ -1,0 +1,163 @@
+"""What the demo tells: what will happen, chapter by chapter, and at the end what it came to, in exact numbers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from canary.rollout.ending import Ending, Exit
+from canary.sandbox.scenarios import SCENARIOS, Scenario
+from canary.show.screen import Line, Screen, Span, Tone, screen_of
+
+from .counted import Counted
+from .load import Tally
+from .manifest import Pace
+
+WIDEST = 100
+
+
+@dataclass(frozen=True)
+class Act:
+    """One rollout of the demo."""
+
+    version: str
+    name: str
+    """Of its scenario."""
+
+    @property
+    def scenario(self) -> Scenario:
+        return SCENARIOS[self.name]
+
+
+@dataclass(frozen=True)
+class Story:
+    """Prints; in colour on a terminal."""
+
+    out: TextIO
+    pace: Pace
+    acts: tuple[Act, ...]
+
+    @property
+    def screen(self) -> Screen:
+        return screen_of(self.out)
+
+    def opening(self, rate: float, folder: Path, keep: bool) -> None:
+        """What is there."""
+        versions = len(self.acts) + 1
+        self._say(
+            (),
+            (Span("canary demo", "strong"),),
+            (Span(f"A real Envoy before {versions} versions of a small service, v1 serving; {rate:g} requests/s."),),
+            (Span("All of it runs on 127.0.0.1, and is gone at the end. Ctrl-C ends it at any time."),),
+            (Span(f"Its files, canary.yaml first: {folder}{'' if keep else ' (removed at the end)'}", "dim"),),
+        )
+
+    def chapter(self, act: Act) -> None:
+        """What is about to happen."""
+        number = f"{self.acts.index(act) + 1}/{len(self.acts)}  " if len(self.acts) > 1 else ""
+        self._say(
+            (),
+            (Span(number, "dim"), Span(f"{act.version}, which {_which(act)}", "strong")),
+            *[(Span(line, "dim"),) for line in _forecast(act, self.pace)],
+            (),
+        )
+
+    def meanwhile(self, load: Mapping[str, Tally]) -> str:
+        """A line of the load's count so far."""
+        each = [_so_far(version, load[version]) for version in sorted(load)]
+        return f"{'answered':<16}{'   '.join(each)}"
+
+    def surprise(self, act: Act, ending: Ending) -> None:
+        """A rollout ended otherwise than it should."""
+        due = "promoted" if act.scenario.promoted else "rolled back"
+        self._say((Span(f"{act.version} should have been {due}: {ending.sentence}", "bad"),))
+
+    def interrupted(self) -> None:
+        """A person or the system ended the demo."""
+        self._say((), (Span("stopped; nothing is left running"),))
+
+    def summary(self, counted: Counted, endings: Mapping[str, Ending]) -> None:
+        """The table, and what each bad version has cost."""
+        self._say(
+            (),
+            (Span("What it came to", "strong"),),
+            *_table(counted.load, endings),
+            (),
+            *[line for act in self.acts for line in _cost(act, counted.load.get(act.version), endings)],
+            _agreement(counted),
+        )
+
+    def kept(self, folder: Path) -> None:
+        """Where the files are."""
+        self._say((), (Span(f"kept: {folder}"),))
+
+    def _say(self, *lines: Line) -> None:
+        for line in lines:
+            print(self.screen.paint(line), file=self.out)
+        self.out.flush()
+
+
+def _so_far(version: str, tally: Tally) -> str:
+    failed = f" ({tally.failed:,} failed)" if tally.failed else ""
+    return f"{version or '-'} {tally.requests:,}{failed}"
+
+
+def _which(act: Act) -> str:
+    return f"is {act.scenario.summary}" if act.scenario.promoted else act.scenario.summary
+
+
+def _forecast(act: Act, pace: Pace) -> Iterable[str]:
+    """What should become of it."""
+    weights = ", ".join(str(weight) for weight in pace.weights[:-1])
+    looks = f"{pace.looks} looks" if pace.looks > 1 else "a look"
+    if act.scenario.promoted:
+        yield f"It should be given {weights} and {pace.weights[-1]}% of the requests,"
+        yield f"pass {looks} at each step, one every {pace.interval} s, and be promoted."
+    elif act.scenario.canary.dies_after is not None:
+        yield "It should be back at 0% once Envoy's health checks find that nobody answers,"
+        yield "without waiting for a look."
+    else:
+        yield "It should be back at 0% with the second failed look, before many have met it."
+
+
+def _table(load: Mapping[str, Tally], endings: Mapping[str, Ending]) -> Iterable[Line]:
+    yield (Span(f"  {'':4}{'':14}{'requests':>10}{'failed':>10}{'p50':>10}{'p99':>10}", "dim"),)
+    for version in sorted(load):
+        yield _row(version or "-", _fate(version, endings), load[version])
+    requests, failed = (sum(getattr(tally, name) for tally in load.values()) for name in ("requests", "failed"))
+    yield (Span(f"  {'':4}{'all':14}{requests:>10,}{failed:>10,}", "dim"),)
+
+
+def _row(version: str, fate: tuple[str, Tone], tally: Tally) -> Line:
+    word, tone = fate
+    return (
+        Span(f"  {version:4}"),
+        Span(f"{word:14}", tone),
+        Span(f"{tally.requests:>10,}"),
+        Span(f"{tally.failed:>10,}", "bad" if tally.failed else ""),
+        Span(f"{tally.p50:>7.0f} ms{tally.p99:>7.0f} ms"),
+    )
+
+
+def _fate(version: str, endings: Mapping[str, Ending]) -> tuple[str, Tone]:
+    if version == "":
+        return "no answer", "bad"
+    if version not in endings:
+        return "at the start", ""
+    return ("promoted", "good") if endings[version].code is Exit.PROMOTED else ("rolled back", "bad")
+
+
+def _cost(act: Act, tally: Tally | None, endings: Mapping[str, Ending]) -> Iterable[Line]:
+    """In a sentence, what a version that was rolled back has cost: from its first request to its last."""
+    if tally is None or endings[act.version].code is Exit.PROMOTED:
+        return
+    failed = f"{tally.failed:,} of its {tally.requests:,} requests"
+    seconds = f", in the {tally.last - tally.first:.1f} s from the first to the last."
+    yield (Span(f"{act.version} failed "), Span(failed, "strong"), Span(seconds))
+
+
+def _agreement(counted: Counted) -> Line:
+    if counted.agree:
+        return (Span("Counted alike by the load, by the versions themselves and by Envoy.", "dim"),)
+    envoy, services = dict(counted.envoy), dict(counted.services)
+    return (Span(f"The load, the versions ({services}) and Envoy ({envoy}) count differently.", "warn"),)
