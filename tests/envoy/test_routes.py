@@ -190,7 +190,7 @@ def test_shapes(before: Data, at_five: Data, promoted: Data) -> None:
 
 def test_a_match_is_a_marked_copy_in_front() -> None:
     """All that the user's route says holds for its users as well, but for where it goes."""
-    user = {"match": {"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}}
+    user: Data = {"match": {"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}}
     user |= {"route": {**weighted(v1=99, v2=1), "timeout": "3s"}, "metadata": {"filter_metadata": {"mine": {"a": 1}}}}
     ours, theirs = apply(config(user), SHOP, "v1", "v2", Traffic(match=(BETA,)))["virtual_hosts"][0]["routes"]
     assert ours == {
