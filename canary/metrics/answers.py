@@ -143,7 +143,9 @@ def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Row
     whose = "/".join(word for word in (query.subject.namespace, query.subject.workload) if word)
     for part in asked:
         if not any(("le" in row.labels) == (part is Part.TIMES) for row in seen):
-            return Missing(Kind.EMPTY, f"no series {table.metrics[part]} of {whose} in the window")
+            cut = bool(table.cut_at) and table.cut_at in query.subject.workload
+            hint = f"; names are cut at {table.cut_at!r} in these metrics" if cut else ""
+            return Missing(Kind.EMPTY, f"no series {table.metrics[part]} of {whose} in the window{hint}")
     counted = believed(table, seen, query.shape)
     if isinstance(counted, Missing):
         return counted

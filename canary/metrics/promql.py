@@ -46,6 +46,8 @@ class Table:
     """Whether requests with these labels count as failed."""
     namespace: str | None = None
     reporter: str | None = None
+    cut_at: str = ""
+    """Where the provider's own metrics end a workload's name."""
 
     def names(self, part: Part) -> tuple[str, ...]:
         """The labels that rows of this part are grouped by."""
@@ -80,6 +82,7 @@ PROVIDERS: Mapping[str, Table] = {
         workload="envoy_cluster_name",
         codes=("envoy_response_code_class",),
         failed=_failed_in_envoy,
+        cut_at=".",  # a cluster `v2.blue` is envoy_cluster_blue_upstream_rq_xx{envoy_cluster_name="v2"}
     ),
 }
 

@@ -80,7 +80,7 @@ class Mesh:
 
     def __init__(self, port: int, folder: Path, places: int) -> None:
         self.pods: dict[str, Pod] = {}
-        self._port = port
+        self.port = port
         self._file = folder / "targets.json"
         self._listed = [f"place-{number}" for number in range(places)]
         self._free = list(self._listed)
@@ -131,7 +131,7 @@ class Mesh:
         return moment
 
     def _tell(self) -> None:
-        address = f"127.0.0.1:{self._port}"
+        address = f"127.0.0.1:{self.port}"
         groups = [
             {"targets": [address], "labels": {"instance": place, "__metrics_path__": f"/{place}"}}
             for place in self._listed

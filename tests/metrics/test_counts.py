@@ -80,18 +80,24 @@ def test_a_burst_of_a_new_code_counts(watched: Watched) -> None:
 def test_a_restart_begins_again(watched: Watched) -> None:
     """After a reset what the new process counted counts, also when it has more than the old one had."""
     small, large = watched.pods.start("restart-small"), watched.pods.start("restart-large")
+    late = watched.pods.start("restart-late")
     small.serve(1000)
     large.serve(10)
+    late.serve(10)
     start = watched.seen()
     small.restart()
     large.restart()
     small.serve(20, "500")
     large.serve(1, "200")
+    late.serve(90)
     watched.seen()
     large.serve(299, "200")
+    late.restart()
+    late.serve(50)
     end = watched.seen()
     assert watched.counts("restart-small", start, end) == Counts(20, 20)
     assert watched.counts("restart-large", start, end) == Counts(300, 0)
+    assert watched.counts("restart-late", start, end) == Counts(50, 0)  # what the old process had is lost
 
 
 def test_buckets_are_reset_together(watched: Watched) -> None:

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
 from canary.metrics.credentials import Credentials, Secret
 from canary.metrics.prometheus import Prometheus as Adapter
+from canary.metrics.promql import Dialect
 from tests.metrics.server import Reply, serve, vector
 from tests.parts.processes import free_port, get, wait_for
 from tests.parts.prometheus import Prometheus
@@ -89,6 +90,15 @@ def test_answers_that_are_none(reply: Reply, kind: Kind, words: str) -> None:
     assert isinstance(answer, Missing)
     assert answer.kind is kind
     assert words in answer.detail
+
+
+def test_a_name_that_envoy_cuts() -> None:
+    """Envoy's metrics know a cluster `v2.blue` as `v2`; whoever finds nothing is told."""
+    query = Query("requests", MINUTE, Subject("v2.blue"), Shape.COUNTS)
+    with serve((200, vector())) as server, closing(Adapter(server.url, dialect=Dialect("envoy"))) as source:
+        answer = source.measure([query], AT)[query]
+    series = "no series envoy_cluster_upstream_rq_xx of v2.blue in the window"
+    assert answer == Missing(Kind.EMPTY, f"{series}; names are cut at '.' in these metrics")
 
 
 def test_hints_are_no_loss() -> None:
