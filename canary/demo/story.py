@@ -151,7 +151,7 @@ def _cost(act: Act, tally: Tally | None, endings: Mapping[str, Ending]) -> Itera
     """In a sentence, what a version that was rolled back has cost: from its first request to its last."""
     if tally is None or endings[act.version].code is Exit.PROMOTED:
         return
-    failed = f"{tally.failed:,} of its {tally.requests:,} requests"
+    failed = f"{format(tally.failed, ',') if tally.failed else 'none'} of its {tally.requests:,} requests"
     seconds = f", in the {tally.last - tally.first:.1f} s from the first to the last."
     yield (Span(f"{act.version} failed "), Span(failed, "strong"), Span(seconds))
 
