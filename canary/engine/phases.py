@@ -58,7 +58,6 @@ TRANSITIONS: Mapping[tuple[Phase, Phase], str] = {
     (Phase.FAILED, Phase.WAITING): "another version or revision is wanted, or a retry",
     (Phase.FAILED, Phase.INITIALIZED): "the wanted version serves already",
     (Phase.WAITING, Phase.PROGRESSING): "the canary is available",
-    (Phase.WAITING, Phase.WAITING_PROMOTION): "skipped to a last step whose gate is closed",
     (Phase.WAITING, Phase.PROMOTING): "promoted at once, by a person or skipAnalysis",
     (Phase.PROGRESSING, Phase.WAITING_PROMOTION): "a gate of the last step is closed",
     (Phase.PROGRESSING, Phase.PROMOTING): "all steps passed, or a person promotes",

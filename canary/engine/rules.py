@@ -182,8 +182,6 @@ def not_in_place(s: Situation) -> Finding | None:
         return None
     if s.route is None:
         return Finding(Hold(), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
-    if s.route.rejected:
-        return Finding(Hold(stalled=True), "RouteRejected", f"the proxy refused the route: {s.route.rejected}")
     reason, sentence = "WaitingForRoute", f"waiting for the route to be at {_words(s.rollout.meant)}"
     if s.lowers(s.rollout.meant):
         return Finding(Reassert(), reason, sentence)
@@ -308,6 +306,8 @@ def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sen
         return Finding(Hold(), "RevisionUnknown", f"the wanted version can't be read: {s.observed.wanted}")
     if s.route is None:
         return Finding(Hold(), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
+    if s.route.rejected:
+        return Finding(Hold(stalled=True), "RouteRejected", f"the proxy refused the route: {s.route.rejected}")
     stage = target_of(s.canary.spec.target_ref.kind).prepare(s, step_at(s.rollout.plan, step).traffic)
     if not stage.done:
         return Finding(Hold(stage.actions), stage.reason, stage.sentence)
