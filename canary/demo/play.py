@@ -18,6 +18,7 @@ from canary.rollout.tick import Turn
 from canary.sandbox.scenarios import HEALTHY
 from canary.show.lines import Lines
 from canary.show.live import Live
+from canary.show.outputs import discard_output
 
 from .manifest import Pace
 from .proxy import ROUTE
@@ -51,7 +52,7 @@ def play(settings: Settings) -> int:
         except (OSError, termios.error) as error:
             if error.args[0] not in UNWATCHED:
                 raise
-            _discard_output()
+            discard_output()
             return Exit.INTERRUPTED
 
 
@@ -130,10 +131,3 @@ def _folder(keep: bool) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _discard_output() -> None:
-    """So that Python doesn't try in vain to write the rest of it when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)

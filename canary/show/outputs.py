@@ -1,9 +1,15 @@
-"""Which of the three outputs of a run somebody gets."""
+"""Which of the three outputs of a run somebody gets, and what happens once nobody reads it any more."""
 
+import os
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
+
+from canary.rollout.ending import Ending
+from canary.rollout.tick import Turn
 
 from .lines import Lines
 from .records import Records
@@ -23,11 +29,51 @@ class Output(StrEnum):
 def report_for(output: Output, name: str, live: bool = False, howto: str = "") -> Iterator[Reporter]:
     """The reporter for standard output; `howto` is the command that approves, for the live view."""
     if output is Output.JSON:
-        yield Records(sys.stdout)
-    elif live and sys.stdout.isatty():
-        from .live import Live  # the only one that needs rich
-
-        with Live(name, howto) as view:
-            yield view
+        yield Steadfast(Records(sys.stdout))
+    elif live and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        with _view(name, howto) as view:
+            yield Steadfast(view)
     else:
-        yield Lines(sys.stdout)
+        yield Steadfast(Lines(sys.stdout))
+
+
+@dataclass(frozen=True)
+class Steadfast:
+    """Goes on in silence where a pipe or a terminal was closed: no rollout is left half way for want of a reader."""
+
+    report: Reporter
+
+    def __call__(self, turn: Turn) -> None:
+        try:
+            self.report(turn)
+        except OSError:
+            discard_output()
+
+    def close(self, ending: Ending) -> None:
+        """Shows the end, if somebody is there."""
+        try:
+            self.report.close(ending)
+        except OSError:
+            discard_output()
+
+
+def discard_output() -> None:
+    """Sends the rest of standard output nowhere, so that Python doesn't fail to write it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def _view(name: str, howto: str) -> Iterator[Reporter]:
+    from .live import Live  # the only output that needs rich
+
+    view = Live(name, howto)
+    view.__enter__()
+    try:
+        yield view
+    finally:
+        try:
+            view.__exit__(*sys.exc_info())
+        except (OSError, termios.error):
+            discard_output()

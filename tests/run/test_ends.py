@@ -1,12 +1,14 @@
 """How runs end: the exit code, the route that Envoy has loaded, and the state that is left."""
 
 import json
+import os
 import signal
+import subprocess
 
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
 from tests.parts.processes import wait_for
-from tests.run.site import GATED, Site
+from tests.run.site import CANARY, GATED, Site
 
 STEPS = [{"weight": 20}, {"weight": 60}]
 
@@ -215,6 +217,31 @@ def test_without_an_envoy_nothing_begins(site: Site) -> None:
     run = site.run()
     assert run.ends() == 1
     assert "route can't be read" in run.text
+
+
+def test_a_run_whose_terminal_is_closed_rolls_back_first(site: Site) -> None:
+    """Code 6: a live view that nobody sees any more doesn't leave traffic half way."""
+    site.write(steps=GATED)
+    mine, theirs = os.openpty()
+    run = subprocess.Popen(
+        [*CANARY, "run", "-f", str(site.manifest)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    site.until_weight(50)
+    os.close(mine)
+    run.send_signal(signal.SIGHUP)
+    assert run.wait(40) == 6
+    assert site.traffic == Traffic()
+
+
+def test_a_run_whose_output_nobody_reads_goes_on(site: Site) -> None:
+    """Code 0: `canary run | head -1` is no reason to stop in the middle."""
+    site.write(steps=STEPS)
+    run = subprocess.Popen([*CANARY, "run", "-f", str(site.manifest)], stdout=subprocess.PIPE)
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(40) == 0
 
 
 def test_json_has_one_object_a_decision_and_one_for_the_end(site: Site) -> None:

@@ -1,0 +1,59 @@
+"""Pages are checked against the code: links, exit codes, scenarios, commands, the first manifest."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from canary.cli.app import COMMANDS
+from canary.manifests import lint, read
+from canary.rollout.ending import Exit
+from canary.sandbox.scenarios import SCENARIOS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Links to files of the project, relative to the page."""
+    dead = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_exists(page: Path) -> None:
+    """`canary NAME` in a block or in backticks is a command of the table."""
+    named = re.findall(r"(?:^|`)canary ([a-z]+)\b", page.read_text(), re.MULTILINE)
+    assert set(named) - set(COMMANDS) == set()
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    """A page that nobody links is not found."""
+    linked = set(LINK.findall((ROOT / "README.md").read_text()))
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    """The table of docs/run.md is `Exit`, with its docstrings."""
+    told = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs/run.md").read_text(), re.MULTILINE)
+    source = (ROOT / "canary/rollout/ending.py").read_text()
+    meant = re.findall(r'^    [A-Z_]+ = (\d+)\n    """(.*)"""$', source, re.MULTILINE)
+    assert told == meant
+    assert [int(code) for code, _ in told] == [code.value for code in Exit]
+
+
+def test_the_scenarios_are_those_of_the_code() -> None:
+    """The table of docs/simulate.md has every scenario, in words that say the same."""
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/simulate.md").read_text(), re.MULTILINE))
+    assert list(told) == list(SCENARIOS)
+    assert [name for name, words in told.items() if SCENARIOS[name].summary not in f"{words} is {words}"] == []
+
+
+def test_the_first_manifest_has_no_problem(tmp_path: Path) -> None:
+    """What README shows first can be run as it stands."""
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    (tmp_path / "shop.yaml").write_text(block.group(1))
+    assert lint(read([str(tmp_path / "shop.yaml")])) == ()
