@@ -161,6 +161,28 @@ def test_an_envoy_that_starts_anew_counts_on(shop: World, looks: Looks) -> None:
     assert looks.look("v2") == Counts(4, 0)
 
 
+class Restarting(Admin):
+    """Answers as an Envoy that starts anew at each call."""
+
+    lives = 0
+
+    def dump(self, **query: str) -> list[dict[str, Any]]:
+        self.lives += 1
+        return [{"last_updated": self.lives}]
+
+    def stats(self, pattern: str, **query: str) -> Any:
+        return {"stats": [{"name": "cluster.v2.membership_total", "value": 1}]}
+
+
+def test_counters_that_are_read_over_a_restart_are_thrown_away() -> None:
+    """They may be of either life, and would be counted twice."""
+    counters = EnvoyCounters(Restarting("http://127.0.0.1:1"), now=lambda: NOON)
+    query = Query("requests", MINUTE, Subject("v2"))
+    assert counters.measure([query], NOON)[query] == Missing(
+        Kind.UNAVAILABLE, "Envoy restarted while its counters were read"
+    )
+
+
 def test_p99_is_the_delay(shop: World, looks: Looks) -> None:
     """Within the two digits that Envoy keeps; the slow two in a hundred are what a p99 is about."""
     backend = shop.backends["v2"]
