@@ -13,7 +13,7 @@ install = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 .PHONY: demo
 demo: $(demo) ## watch a rollout on a real Envoy
@@ -29,6 +29,10 @@ check: $(dev) ## lint, format, types, imports
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy --strict canary tests
 	@.venv/bin/lint-imports --no-logo
+
+.PHONY: cluster-tools
+cluster-tools: ## build a Kubernetes control plane for tests, from Go modules (once, 10 to 20 minutes)
+	@folder=$$(tests/parts/cluster-tools/build) && echo "the cluster tools are in $$folder"
 
 .PHONY: bench
 bench: $(dev) ## measure
