@@ -1,0 +1,104 @@
+"""A version as a destination: a subset of one host, or a host by itself. Which is which, and whether it exists.
+
+`Names` calls destinations by their versions, in the words that the caller asked with; `routes.py` looks at
+routes through it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .hosts import CLUSTER_DOMAIN, covers, resolve, service, short, spelled
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two that share."""
+
+    stable: str
+    canary: str
+
+
+@dataclass(frozen=True)
+class Names:
+    """How destinations are called in one read or write."""
+
+    namespace: str
+    """Of the Canary: short names in its manifest are completed from here."""
+    asked: tuple[str, ...]
+    """Versions that the caller named; where one is a host, its spelling is kept."""
+    host: str | None = None
+    """The resolved host whose subsets are versions; None where versions are hosts."""
+    domain: str = CLUSTER_DOMAIN
+
+    def version(self, destination: Mapping[str, Any], namespace: str) -> str:
+        """The version that a destination stands for, in an object of `namespace`."""
+        host = resolve(destination.get("host") or "", namespace, self.domain)
+        subset = destination.get("subset")
+        if subset and host == self.host:
+            return str(subset)
+        called = short(host, self.namespace, self.domain)
+        if subset:
+            return f"{called}/{subset}"
+        return next((name for name in self.asked if self.resolved(name) == host), called)
+
+    def is_subset(self, destination: Mapping[str, Any], namespace: str) -> bool:
+        """Whether it is a subset of the host whose subsets are versions."""
+        host = resolve(destination.get("host") or "", namespace, self.domain)
+        return bool(destination.get("subset")) and host == self.host
+
+    def is_whole(self, destination: Mapping[str, Any], namespace: str) -> bool:
+        """Whether it is the host without a subset where versions are subsets: all versions at once."""
+        return not destination.get("subset") and resolve(destination.get("host") or "", namespace, self.domain) == (
+            self.host
+        )
+
+    def aimed(self, destination: Mapping[str, Any], version: str, namespace: str) -> Data:
+        """A destination in the shape of a neighbour (spelling, port), but for another version."""
+        if destination.get("subset"):
+            return {**destination, "subset": version}
+        like = destination.get("host") or ""
+        return {**destination, "host": spelled(self.resolved(version), version, like, namespace, self.domain)}
+
+    def resolved(self, version: str) -> str:
+        """The full name of a version that is a host."""
+        return resolve(version, self.namespace, self.domain)
+
+
+def subsets(
+    rules: Iterable[Mapping[str, Any]], host: str, namespace: str, domain: str = CLUSTER_DOMAIN
+) -> dict[str, dict[str, str]]:
+    """Labels by subset of a resolved host, as DestinationRules define them for a VirtualService of `namespace`.
+
+    As Istio looks them up: rules beside the VirtualService, else beside the service, else anywhere; of these the
+    most specific host, and several rules for the same host taken together.
+    """
+    matching = [(rule, _host(rule, domain)) for rule in rules]
+    matching = [(rule, pattern) for rule, pattern in matching if covers(pattern, host)]
+    home = service(host, domain)
+    near = (namespace, home[1] if home else "")
+    for place in near:
+        if any(_namespace(rule) == place for rule, _ in matching):
+            matching = [(rule, pattern) for rule, pattern in matching if _namespace(rule) == place]
+            break
+    longest = max((_specific(pattern) for _, pattern in matching), default=None)
+    chosen = [rule for rule, pattern in matching if _specific(pattern) == longest]
+    return {one["name"]: dict(one.get("labels") or {}) for rule in chosen for one in _subsets(rule) if "name" in one}
+
+
+def _specific(pattern: str) -> tuple[bool, int]:
+    return not pattern.startswith("*"), len(pattern)
+
+
+def _host(rule: Mapping[str, Any], domain: str) -> str:
+    return resolve((rule.get("spec") or {}).get("host") or "", _namespace(rule), domain)
+
+
+def _namespace(rule: Mapping[str, Any]) -> str:
+    return str((rule.get("metadata") or {}).get("namespace") or "default")
+
+
+def _subsets(rule: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (rule.get("spec") or {}).get("subsets") or ()

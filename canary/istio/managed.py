@@ -1,0 +1,150 @@
+"""What stands beside weights: http routes of ours that catch single users, and copies of requests. Pure.
+
+A `Match` of the traffic state becomes a route right in front of the one that moves: a copy of it with our
+conditions added to each of its own and the canary as its only destination. Such routes are known by their name;
+what they say is read back by making them again and comparing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+from canary.api.plan import Match, StringMatch
+from canary.engine.errors import Rejected
+
+from .marks import Mark
+from .weights import Order, entry_of
+
+Data = dict[str, Any]
+
+PREFIX = "canary-controller.dev.match-"
+"""Names of routes that are wholly ours begin so."""
+MIRRORS = ("mirror", "mirrors", "mirrorPercentage", "mirror_percentage", "mirrorPercent", "mirror_percent")
+_OURS = ("mirror", "mirrorPercentage")
+_CONDITIONS = (("headers", "headers"), ("queryParams", "query_params"), ("sourceLabels", "source_labels"))
+
+
+def is_ours(route: Mapping[str, Any]) -> bool:
+    """Whether the whole route was made here."""
+    return str(route.get("name") or "").startswith(PREFIX)
+
+
+def grouped(routes: Iterable[Data]) -> Iterator[tuple[tuple[Data, ...], Data | None]]:
+    """Each route of the user with ours right in front of it; None where ours have none behind them."""
+    waiting: list[Data] = []
+    for route in routes:
+        if is_ours(route):
+            waiting.append(route)
+        else:
+            yield tuple(waiting), route
+            waiting = []
+    if waiting:
+        yield tuple(waiting), None
+
+
+def sends_to(route: Mapping[str, Any], order: Order) -> bool:
+    """Whether a route of ours was made for this canary."""
+    return [order.version(entry) for entry in route.get("route") or ()] == [order.pair.canary]
+
+
+def in_front(route: Mapping[str, Any], mark: Mark | None, order: Order, matches: Iterable[Match]) -> list[Data]:
+    """The routes that send the users of each match to the canary. Raises Rejected for an empty condition."""
+    return [_made(route, mark, order, match, number) for number, match in enumerate(matches, 1)]
+
+
+def matches_of(
+    route: Mapping[str, Any], mark: Mark | None, order: Order, ours: Sequence[Mapping[str, Any]]
+) -> tuple[Match, ...] | None:
+    """What the routes in front of `route` match; None where one isn't as it was made."""
+    matches = tuple(_match_of(route, one) for one in ours)
+    known = tuple(match for match in matches if match is not None)
+    if len(known) < len(matches):
+        return None
+    try:
+        made = in_front(route, mark, order, known)
+    except Rejected:
+        return None
+    return known if made == list(ours) else None
+
+
+def copied(route: Mapping[str, Any], mark: Mark | None, order: Order) -> float:
+    """Per cent of requests that we copy to the canary."""
+    mirror = route.get("mirror") or {}
+    if mark is None or not mark.mirror or order.names.version(mirror, order.namespace) != order.pair.canary:
+        return 0
+    return float((route.get("mirrorPercentage") or {}).get("value", 100))
+
+
+def copy(route: Data, mark: Mark | None, order: Order, percent: int) -> tuple[Data, Mark | None]:
+    """The route with `percent` of its requests copied to the canary, and its mark.
+
+    Raises Rejected where the user copies requests already.
+    """
+    if mark is not None and mark.mirror:
+        route = {field: value for field, value in route.items() if field not in _OURS}
+        mark = replace(mark, mirror=False)
+    if not percent:
+        return route, mark
+    if any(field in route for field in MIRRORS):
+        raise Rejected("a route mirrors requests already, so they can't be copied to the canary as well")
+    destination = entry_of(route, order, order.pair.canary)["destination"]
+    mark = replace(mark or Mark(order.pair.stable, order.pair.canary), mirror=True)
+    return {**route, "mirror": destination, "mirrorPercentage": {"value": percent}}, mark
+
+
+def mirrors_to(route: Mapping[str, Any], order: Order) -> bool:
+    """Whether the user copies requests to the canary."""
+    single = [route["mirror"]] if route.get("mirror") else []
+    several = [one.get("destination") or {} for one in route.get("mirrors") or ()]
+    return any(order.names.version(one, order.namespace) == order.pair.canary for one in single + several)
+
+
+def _made(route: Mapping[str, Any], mark: Mark | None, order: Order, match: Match, number: int) -> Data:
+    """All that the user set on the route holds for single users as well: rewrite, retries, fault and the rest."""
+    ours = _OURS if mark is not None and mark.mirror else ()
+    carried = {field: deepcopy(value) for field, value in route.items() if field not in (*ours, "name", "match")}
+    name = f"{PREFIX}{number}" + (f".{route['name']}" if route.get("name") else "")
+    conditions = _conditions(match)
+    users: list[Data] = route.get("match") or [{}]
+    both = [_and(one, conditions) for one in users]
+    return {**carried, "name": name, "match": both, "route": [entry_of(route, order, order.pair.canary)]}
+
+
+def _and(users: Mapping[str, Any], conditions: Mapping[str, Data]) -> Data:
+    combined: Data = deepcopy(dict(users))
+    for field, wanted in conditions.items():
+        combined[field] = {**(combined.get(field) or {}), **wanted}
+    return combined
+
+
+def _conditions(match: Match) -> dict[str, Data]:
+    """In Istio's words; a match without any would catch everybody."""
+    made: dict[str, Data] = {
+        "headers": {name: _string(name, how) for name, how in match.headers.items()},
+        "queryParams": {name: _string(name, how) for name, how in match.query_params.items()},
+        "sourceLabels": dict(match.source_labels),
+    }
+    if not any(made.values()):
+        raise Rejected("a match without headers, queryParams or sourceLabels would catch every request")
+    return {field: wanted for field, wanted in made.items() if wanted}
+
+
+def _string(name: str, how: StringMatch) -> dict[str, str]:
+    said: dict[str, str] = how.model_dump(exclude_none=True)
+    if len(said) != 1:
+        raise Rejected(f"the match of {name} must say one of exact, prefix and regex")
+    return said
+
+
+def _match_of(route: Mapping[str, Any], ours: Mapping[str, Any]) -> Match | None:
+    """The conditions that `ours` has beyond those of `route`."""
+    before, after = (next(iter(one.get("match") or [{}])) for one in (route, ours))
+    try:
+        return Match.model_validate({name: _beyond(before, after, field) for field, name in _CONDITIONS})
+    except (ValueError, AttributeError):
+        return None
+
+
+def _beyond(before: Mapping[str, Any], after: Mapping[str, Any], field: str) -> Data:
+    return {name: how for name, how in (after.get(field) or {}).items() if name not in (before.get(field) or {})}

@@ -1,0 +1,176 @@
+"""The traffic state that VirtualServices are in, relative to a pair of versions. Pure.
+
+`routes.py` says which routes count; `writing.py` makes the patches that ask for another state.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from canary.api.plan import Traffic
+from canary.engine.split import shares
+
+from . import managed, routes
+from .destinations import Names, Pair, subsets
+from .hosts import short
+from .routes import Route
+from .scope import Scope, missing, parts, ref_of
+from .weights import Order
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class State:
+    """What the routes that move say together."""
+
+    shares: Mapping[str, float]
+    """Per cent by version; the mean where several routes move."""
+    traffic: Traffic | None
+    """None where the routes disagree, or where nothing moves."""
+    described: str = ""
+    """The state in words, where `traffic` is None."""
+    destinations: frozenset[str] | None = None
+    """Subsets that are defined; None where versions are hosts, or where no rules were given."""
+    unmoved: tuple[str, ...] = ()
+    """Routes that reach the canary and aren't ours to move."""
+    token: str = ""
+    """Which objects this was read from, in which versions."""
+
+
+def read(
+    virtual_services: Sequence[Data],
+    destination_rules: Sequence[Data] | None,
+    scope: Scope,
+    stable: str | None,
+    canary: str,
+) -> State:
+    """The state of the routes that move. `stable` is None while it isn't known which version serves;
+    then all routes count that could move. `destination_rules` is None where they can't be read."""
+    token = token_of(virtual_services, scope)
+    found = routes.found(parts(virtual_services, scope), scope)
+    why = unclear(virtual_services, destination_rules, scope, stable, canary)
+    if why:
+        return State({}, None, why, token=token)
+    names = routes.names_for(found, destination_rules, scope, stable, canary)
+    moving = (
+        _could_move(found, names, canary) if stable is None else routes.moving(found, names, Pair(stable, canary))
+    )
+    traffic, described = (
+        _undecided(moving, names, canary) if stable is None else _agreed(moving, names, Pair(stable, canary))
+    )
+    if not moving:
+        described = nothing_moves(found, names, scope, stable, canary)
+    defined = _defined(moving, names, destination_rules)
+    return State(_mean(moving, names), traffic, described, defined, _unmoved(found, moving, names, canary), token)
+
+
+def token_of(virtual_services: Sequence[Data], scope: Scope) -> str:
+    """Which objects of the target these are, in which versions."""
+    metadata = {ref_of(one): one.get("metadata") or {} for one in virtual_services}
+    refs = [part.ref for part in parts(virtual_services, scope)]
+    return ",".join(f"{ref}@{metadata[ref].get('resourceVersion', '')}" for ref in sorted(refs))
+
+
+def unclear(
+    virtual_services: Sequence[Data], rules: Sequence[Data] | None, scope: Scope, stable: str | None, canary: str
+) -> str:
+    """Why it can't be told what the target says, empty where it can."""
+    gone = missing(virtual_services, scope)
+    if gone:
+        return f"there is no VirtualService {', '.join(str(ref) for ref in gone)}"
+    found = routes.found(parts(virtual_services, scope), scope)
+    asked = [name for name in (canary, stable) if name is not None]
+    hosts = routes.several_hosts(found, rules, scope, asked)
+    called = ", ".join(short(host, scope.namespace, scope.domain) for host in hosts)
+    return f"{scope} routes to several hosts with such subsets; write spec.host, one of {called}" if hosts else ""
+
+
+def nothing_moves(found: Sequence[Route], names: Names, scope: Scope, stable: str | None, canary: str) -> str:
+    """Why no route moves."""
+    whole = [route for route in found if any(names.is_whole(one, route.ref.namespace) for one in route.destinations)]
+    if whole and names.host:
+        label, host = whole[0].label(False), short(names.host, names.namespace, names.domain)
+        return f"{label} sends requests to {host} without a subset, that is to all versions at once; name a subset"
+    only = f"of {', '.join(scope.routes)} " if scope.routes else ""
+    to = f"{stable} or {canary}" if stable is not None else "versions"
+    for_users = ", but those for single users," if any(route.personal for route in found) else ""
+    return f"no route {only}of {scope}{for_users} sends requests to {to}"
+
+
+def _could_move(found: Sequence[Route], names: Names, canary: str) -> list[Route]:
+    """Every route of the host; where versions are hosts those with the canary, or all where none has it."""
+    movable = [route for route in found if route.movable(names)]
+    if names.host is not None:
+        return [
+            route for route in movable if any(names.is_subset(one, route.ref.namespace) for one in route.destinations)
+        ]
+    return [route for route in movable if canary in route.weights(names)] or movable
+
+
+def _undecided(moving: Sequence[Route], names: Names, canary: str) -> tuple[Traffic | None, str]:
+    mean = {version: share for version, share in _mean(moving, names).items() if share}
+    if set(mean) == {canary}:
+        return Traffic(weight=100), ""
+    return None, ", ".join(f"{version} has {share:g}%" for version, share in mean.items())
+
+
+def _agreed(moving: Sequence[Route], names: Names, pair: Pair) -> tuple[Traffic | None, str]:
+    """The state that all of them are in; or None, and what each says."""
+    states = [_state(route, names, pair) for route in moving]
+    if states and isinstance(states[0], Traffic) and all(state == states[0] for state in states):
+        return states[0], ""
+    apart = len({route.ref for route in moving}) > 1
+    said = [state if isinstance(state, str) else _words(state, pair.canary) for state in states]
+    return None, "; ".join(f"{one.label(apart)}: {words}" for one, words in zip(moving, said, strict=True))
+
+
+def _state(route: Route, names: Names, pair: Pair) -> Traffic | str:
+    """What one route says of the pair, in words where that isn't a state that could have been asked for."""
+    order = Order(pair, 0, names, route.ref.namespace)
+    sent = route.weights(names)
+    weight = 100 * sent.get(pair.canary, 0) / (sent.get(pair.canary, 0) + sent.get(pair.stable, 0))
+    mirror = managed.copied(route.data, route.mark, order)
+    match = managed.matches_of(route.data, route.mark, order, route.in_front)
+    if match is None:
+        return "a route of ours in front of it was changed by somebody else"
+    if abs(weight - round(weight)) > 1e-4:  # more than rounding very large weights explains
+        return f"{weight:.4g}% to {pair.canary}"
+    if mirror != round(mirror):
+        return f"{mirror:.4g}% copied"
+    return Traffic(weight=round(weight), mirror=round(mirror), match=match)
+
+
+def _words(traffic: Traffic, canary: str) -> str:
+    words = [f"{traffic.weight}% to {canary}"]
+    words += [f"{traffic.mirror}% copied"] if traffic.mirror else []
+    words += [f"{len(traffic.match)} matches"] if traffic.match else []
+    return ", ".join(words)
+
+
+def _mean(moving: Sequence[Route], names: Names) -> dict[str, float]:
+    each = [shares(route.weights(names)) for route in moving]
+    versions = dict.fromkeys(version for one in each for version in one)
+    return {version: sum(one.get(version, 0.0) for one in each) / len(each) for version in versions}
+
+
+def _defined(moving: Sequence[Route], names: Names, rules: Sequence[Data] | None) -> frozenset[str] | None:
+    """Subsets that are there wherever the routes stand."""
+    if names.host is None or rules is None:
+        return None
+    places = {route.ref.namespace for route in moving} or {names.namespace}
+    each = [frozenset(subsets(rules, names.host, place, names.domain)) for place in places]
+    return frozenset.intersection(*each)
+
+
+def _unmoved(found: Sequence[Route], moving: Sequence[Route], names: Names, canary: str) -> tuple[str, ...]:
+    """Routes that reach the canary by themselves; a user's mirror of a moving route is one, too."""
+    ours, apart = {route.place for route in moving}, len({route.ref for route in found}) > 1
+    reach = [one.label(apart) for one in found if one.place not in ours and one.weights(names).get(canary)]
+    copies = [
+        f"{one.label(apart)} (copies)"
+        for one in found
+        if not (one.mark and one.mark.mirror)
+        and managed.mirrors_to(one.data, Order(Pair("", canary), 0, names, one.ref.namespace))
+    ]
+    return tuple(dict.fromkeys(reach + copies))

@@ -1,0 +1,100 @@
+"""Which VirtualServices hold the routes of a target: those that it names, and what they delegate to.
+
+`missing` says what the adapter has yet to fetch; `parts` is what `routes.py` searches.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import personal
+from .hosts import CLUSTER_DOMAIN
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """A VirtualService."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What may move at all."""
+
+    namespace: str
+    """Of the Canary."""
+    names: tuple[str, ...]
+    """VirtualServices, as `name` in the Canary's namespace or as `name.namespace`. The part behind the last dot
+    is always a namespace, so a VirtualService with a dot in its own name is written with it."""
+    host: str | None = None
+    """The host whose subsets are the versions, where the routes know several."""
+    routes: tuple[str, ...] = ()
+    """Only routes with these names, where given."""
+    domain: str = CLUSTER_DOMAIN
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """The VirtualServices that are named."""
+        return tuple(dict.fromkeys(_ref(name, self.namespace) for name in self.names))
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One VirtualService of the target."""
+
+    ref: Ref
+    data: Data
+    personal: bool = False
+    """Only single users are delegated to it."""
+
+
+def ref_of(virtual_service: Data) -> Ref:
+    """What the object is called."""
+    metadata = virtual_service.get("metadata") or {}
+    return Ref(metadata.get("namespace") or "default", metadata.get("name") or "")
+
+
+def parts(virtual_services: Iterable[Data], scope: Scope) -> list[Part]:
+    """The VirtualServices of the target in order, each once; Istio delegates one level deep only."""
+    there = {ref_of(one): one for one in virtual_services}
+    roots = [Part(ref, there[ref]) for ref in scope.refs if ref in there]
+    named = {root.ref for root in roots}
+    reached: dict[Ref, bool] = {}
+    for root in roots:
+        for ref, for_users in delegates(root.data):
+            reached[ref] = reached.get(ref, True) and for_users
+    return roots + [
+        Part(ref, there[ref], users) for ref, users in reached.items() if ref in there and ref not in named
+    ]
+
+
+def missing(virtual_services: Sequence[Data], scope: Scope) -> tuple[Ref, ...]:
+    """Those that belong to the target and aren't among these. Asked again with more, it may find delegates."""
+    there = {ref_of(one) for one in virtual_services}
+    roots = parts(virtual_services, scope)
+    wanted = [*scope.refs, *(ref for root in roots if root.ref in scope.refs for ref, _ in delegates(root.data))]
+    return tuple(ref for ref in dict.fromkeys(wanted) if ref not in there)
+
+
+def delegates(virtual_service: Data) -> Iterator[tuple[Ref, bool]]:
+    """What the http routes hand over to, and whether only single users come that way."""
+    for route in (virtual_service.get("spec") or {}).get("http") or ():
+        delegate = route.get("delegate")
+        if delegate:
+            namespace = delegate.get("namespace") or ref_of(virtual_service).namespace
+            yield Ref(namespace, delegate.get("name") or ""), personal.names_users(route)
+
+
+def _ref(name: str, namespace: str) -> Ref:
+    bare, dot, other = name.rpartition(".")
+    return Ref(other, bare) if dot else Ref(namespace, name)
