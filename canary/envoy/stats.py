@@ -37,6 +37,8 @@ class Counters(NamedTuple):
     grpc: int = 0
     """Calls that the filter grpc_stats saw; 0 without that filter."""
     failed_grpc: int = 0
+    timeouts: int = 0
+    """Tries that ran into a time-out, copies included."""
 
 
 @dataclass(frozen=True)
@@ -103,21 +105,21 @@ class Requests:
     bad: int
     timed: Times
     untimed: int
-    """Failed without a time, as a request that runs into its time-out does: slower than anything."""
+    """Ran into their time-out, for which Envoy records no time: slower than anything."""
 
     @classmethod
     def of(cls, window: Reading) -> "Requests":
         """The clients'; where there were none, the copies, so that a step which only mirrors has evidence."""
         counted = window.counters
         if counted.completed or not counted.copies:
-            return cls._of(counted.completed, counted.failed, window.times, counted.failed_grpc)
-        return cls._of(counted.copies, counted.failed_copies, window.copy_times, 0)
+            return cls._of(counted, counted.completed, counted.failed, window.times, counted.failed_grpc)
+        return cls._of(counted, counted.copies, counted.failed_copies, window.copy_times, 0)
 
     @classmethod
-    def _of(cls, total: int, failed: int, times: Times, failed_grpc: int) -> "Requests":
+    def _of(cls, counted: Counters, total: int, failed: int, times: Times, failed_grpc: int) -> "Requests":
         """Answers that still stream, or whose time Envoy hasn't flushed yet, lack a time as well: they aren't slow,
-        hence no more than the failed ones. A gRPC call that Envoy answered itself failed in both counts."""
-        untimed = min(max(total - times.total(), 0), failed)
+        hence no more than those that timed out. A gRPC call that Envoy answered itself failed in both counts."""
+        untimed = min(max(total - times.total(), 0), failed, counted.timeouts)
         return cls(total, min(max(failed, failed_grpc), total), times, untimed)
 
     @property
@@ -149,7 +151,7 @@ def pattern(clusters: Iterable[str]) -> str:
     """The expression that finds all of these clusters' statistics; every cluster's, where none is named."""
     names = "|".join(literal(one) for one in sorted(clusters)) or ".+"
     grpc = "|".join(("total", *_GRPC_FAILURES))
-    requests = rf"(external|internal)\.upstream_rq_(completed|5xx|time)|grpc\.({grpc})"
+    requests = rf"(external|internal)\.upstream_rq_(completed|5xx|time)|upstream_rq_(per_try_)?timeout|grpc\.({grpc})"
     return rf"^cluster\.({names})\.({requests}|membership_total)$"
 
 
@@ -184,6 +186,7 @@ def _counters(prefix: str, counts: Mapping[str, int]) -> Counters:
         failed_copies=count("internal.upstream_rq_5xx"),
         grpc=count("grpc.total"),
         failed_grpc=sum(count(f"grpc.{code}") for code in _GRPC_FAILURES),
+        timeouts=count("upstream_rq_timeout") + count("upstream_rq_per_try_timeout"),
     )
 
 

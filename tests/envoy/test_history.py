@@ -122,13 +122,19 @@ def test_memory_is_bounded() -> None:
     ],
 )
 def test_quantiles(bins: dict[tuple[float, float], int], failed: int, share: float, expected: float | None) -> None:
-    """Linear within a bin; requests that failed without a time are slower than every one that has one."""
+    """Linear within a bin; requests that timed out have no time, and are slower than every one that has one."""
     times = Times.of(bins)
-    window = Reading(Counters(completed=times.total() + failed, failed=failed), times)
+    window = Reading(Counters(completed=times.total() + failed, failed=failed, timeouts=failed), times)
     assert Requests.of(window).quantile(share) == (None if expected is None else pytest.approx(expected))
 
 
 def test_answers_that_still_stream_are_not_slow() -> None:
-    """They are counted with their headers and get a time with their end; only failures may lack one."""
+    """They are counted with their headers and get a time with their end; only time-outs never get one."""
     window = Reading(Counters(completed=10), Times.of({(5.0, 0.1): 6}))
     assert (Requests.of(window).untimed, Requests.of(window).slower(100)) == (0, 0)
+
+
+def test_failures_whose_time_is_not_flushed_yet_are_not_slow() -> None:
+    """Counters are fresh, histograms lag a flush: a quick 500 is a failure, and no slow request."""
+    window = Reading(Counters(completed=10, failed=4), Times.of({(5.0, 0.1): 6}))
+    assert (Requests.of(window).bad, Requests.of(window).untimed) == (4, 0)
