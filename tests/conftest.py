@@ -7,13 +7,21 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.parts import envoy, missing, prometheus
+from tests.parts import cluster, envoy, missing, prometheus
+from tests.parts.cluster import ControlPlane
 from tests.parts.envoy import Envoy
 from tests.parts.prometheus import Prometheus
 
 # Two workers on a busy machine: how long one example takes says nothing.
 settings.register_profile("canary", deadline=None)
 settings.load_profile("canary")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what passing tests have recorded, such as how many states were explored."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +73,24 @@ def start_envoy(envoy_binary: Path, tmp_path: Path) -> Iterator[Callable[[Mappin
     yield start
     for part in started:
         part.kill()
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A Kubernetes control plane with three nodes, and Istio's and Gateway API's kinds, for all tests of a worker."""
+    tools = cluster.find() or missing("The Kubernetes control plane", cluster.provides())
+    part = ControlPlane(tools, tmp_path_factory.mktemp("control-plane"))
+    try:
+        part.start()
+        yield part
+    finally:
+        part.kill()
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace for this test; after it, whatever the test has killed or frozen runs again."""
+    name = control_plane.kube.create_namespace()
+    yield name
+    control_plane.mend()
+    control_plane.kube.delete_namespace(name)

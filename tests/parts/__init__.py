@@ -1,6 +1,6 @@
 """The real programs that tests run against: where they are found, and what happens when one is missing.
 
-processes.py starts any of them; prometheus.py and envoy.py know one each.
+processes.py starts any of them; prometheus.py, envoy.py and cluster.py know one each.
 """
 
 import os

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,15 +58,22 @@ def get(url: str, timeout: float = 1.0) -> tuple[int, str]:
 
 
 class Child:
-    """A program that runs until it is stopped, or until the thread that started it ends."""
+    """A program that runs until it is stopped, or until the thread that started it ends.
 
-    def __init__(self, argv: Sequence[str | Path], log: Path) -> None:
+    `environment` is added to the test run's own.
+    """
+
+    def __init__(self, argv: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
         self.name = Path(argv[0]).name
         command = [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                command,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
 
     @property
