@@ -1,0 +1,132 @@
+"""When are two states of a rollout the same? What no later decision can tell apart is made equal here.
+
+Times are kept relative to now and cut where longer makes no difference; ids, messages and history are dropped;
+the version that serves is called v1, and the build in flight b. So the states of a small plan are finitely many.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from canary.api.plan import Traffic
+from canary.api.status import Approval, End, Evidence, GateWait, LookResult, Pause, Rollout, Status, Version
+from canary.engine.plan import step_at
+
+from .situations import NOW
+
+ZERO = timedelta()
+OTHER_BUILD = {"b": "c", "c": "b"}
+OTHER_NAME = {"v1": "v2", "v2": "v1"}
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that outlives a tick, as of NOW."""
+
+    status: Status
+    route: Traffic | None
+    """Where the route stands; None: its parts disagree."""
+    foreign: bool
+    """Whether somebody else put it there. The engine doesn't see this; checks do."""
+    fresh: bool
+    """Whether the process has just been started."""
+
+    @property
+    def rollout(self) -> Rollout | None:
+        return self.status.rollout
+
+
+def canonical(state: State, now: datetime) -> tuple[Hashable, State]:
+    """A key that is equal for equal states, and the state with NOW as its present."""
+    status, route = _renamed(state.status, state.route)
+    rollout = _rebased(status.rollout, now) if status.rollout is not None else None
+    bare = Status(
+        phase=status.phase, stable=status.stable, failed=status.failed, rollout=rollout,
+        rollouts=1, failed_checks=status.failed_checks if rollout else 0,
+    )  # fmt: skip
+    kept = State(bare, route, state.foreign, state.fresh)
+    versions = (bare.phase, str(bare.stable), str(bare.failed))
+    return (versions, _key(rollout), _traffic(route), state.foreign, state.fresh), kept
+
+
+def _renamed(status: Status, route: Traffic | None) -> tuple[Status, Traffic | None]:
+    """At rest what serves becomes v1 (again); in flight what is tried becomes build b."""
+    rollout = status.rollout
+    if rollout is None and status.stable is not None and status.stable.name == "v2":
+        turned = Traffic(weight=100 - route.weight) if route is not None else None
+        return status.but(stable=Version(name="v1", revision="a"), failed=None), turned
+    if rollout is not None and rollout.canary.revision == "c":
+        failed = status.failed and status.failed.but(revision=OTHER_BUILD[status.failed.revision])
+        return status.but(failed=failed, rollout=rollout.but(canary=rollout.canary.but(revision="b"))), route
+    return status, route
+
+
+def _rebased(rollout: Rollout, now: datetime) -> Rollout:
+    policy = rollout.policy
+    stopped = rollout.stopped_at
+    left = max(rollout.deadline - (stopped or now), ZERO)
+    longest = max(policy.settle + policy.scrape_interval, policy.drain, step_at(rollout.plan, rollout.step).hold)
+    due = rollout.next_look <= now
+    missed = (now - rollout.next_look) // policy.interval if due else 0
+    return rollout.but(
+        number=1,
+        started=NOW + left - policy.deadline,
+        deadline=NOW + left,
+        stopped_at=stopped and NOW,
+        in_place_since=_ago(rollout.in_place_since, now, longest),
+        next_look=NOW + (rollout.next_look + missed * policy.interval - now),
+        look=rollout.look and _look(rollout.look),
+        evidence=rollout.evidence and _evidence(rollout, rollout.evidence, now),
+        short_since=_ago(rollout.short_since, now, policy.unready_grace),
+        pause=rollout.pause and Pause(since=NOW),
+        halted_at=rollout.halted_at and NOW,
+        gates=tuple(_gate(rollout, gate, now) for gate in rollout.gates),
+        approvals=tuple(Approval(action="", author=name) for name in sorted({a.author for a in rollout.approvals})),
+        looks=min(rollout.looks, step_at(rollout.plan, rollout.step).looks),
+        highest=0,
+        end=rollout.end and End(outcome=rollout.end.outcome, reason="", message="", at=NOW),
+    )
+
+
+def _ago(time: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
+    return None if time is None else NOW - min(now - time, longest)
+
+
+def _look(look: LookResult) -> LookResult:
+    return LookResult(at=NOW, verdict=look.verdict, reason="Look", message="")
+
+
+def _evidence(rollout: Rollout, evidence: Evidence, now: datetime) -> Evidence:
+    policy, data = rollout.policy, evidence.data
+    kept: dict[str, Any] = {"failed_checks": min(data["failed_checks"], policy.threshold)}
+    for clock, limit in (("no_data_since", policy.on_no_data), ("unreachable_since", policy.on_unreachable)):
+        since = data[clock] and _ago(datetime.fromisoformat(data[clock]), now, limit.after)
+        kept[clock] = since and since.isoformat()
+    return Evidence(judge=evidence.judge, version=evidence.version, data=kept, up_to=NOW)
+
+
+def _gate(rollout: Rollout, gate: GateWait, now: datetime) -> GateWait:
+    if gate.deadline is None:
+        return gate.but(since=NOW)
+    still = rollout.halted_at
+    left = gate.deadline - (now if still is None else max(still, gate.since))
+    return gate.but(since=NOW, deadline=NOW + max(left, ZERO))
+
+
+def _key(rollout: Rollout | None) -> Hashable:
+    """The fields that differ between canonical rollouts of one plan."""
+    if rollout is None:
+        return None
+    data = rollout.evidence.data if rollout.evidence else {}
+    return (
+        rollout.step, _traffic(rollout.meant), _traffic(rollout.previous), rollout.in_place_since, rollout.deadline,
+        rollout.next_look, rollout.looks, rollout.look and rollout.look.verdict, tuple(data.values()),
+        rollout.short_since, rollout.pause is not None, rollout.stopped_at, rollout.halted_at, rollout.skipped,
+        rollout.hurried, tuple(one.author for one in rollout.approvals), rollout.end and rollout.end.outcome,
+        tuple((gate.name, gate.deadline, gate.open) for gate in rollout.gates), rollout.stable_replicas,
+    )  # fmt: skip
+
+
+def _traffic(traffic: Traffic | None) -> Hashable:
+    return traffic and (traffic.weight, traffic.mirror, bool(traffic.match))
