@@ -5,7 +5,8 @@ ours are known by their name (`managed.py`).
 """
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Any, Literal
@@ -40,12 +41,25 @@ class Mark:
 _DEFAULTS = asdict(Mark("", ""))
 
 
-def key(kind: str, route: Mapping[str, Any]) -> str:
-    """What a route is called in the annotation: by its name, else by what it matches; never by its place."""
+def keys(kind: str, routes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What routes are called in the annotation: by name, else by what they match; never by their place.
+
+    Routes that are called the same are numbered in their order.
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for route in routes:
+        called = f"{kind}/{_called(route)}"
+        seen[called] += 1
+        found.append(called if seen[called] == 1 else f"{called}#{seen[called]}")
+    return found
+
+
+def _called(route: Mapping[str, Any]) -> str:
     if route.get("name"):
-        return f"{kind}/{route['name']}"
+        return str(route["name"])
     match = json.dumps(route.get("match") or [], sort_keys=True)
-    return f"{kind}/match:{sha256(match.encode()).hexdigest()[:8]}" if route.get("match") else f"{kind}/any"
+    return f"match:{sha256(match.encode()).hexdigest()[:8]}" if route.get("match") else "any"
 
 
 def read(virtual_service: Mapping[str, Any]) -> dict[str, Mark]:

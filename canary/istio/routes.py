@@ -28,6 +28,8 @@ class Route:
     kind: str
     number: int
     """Its place among the user's routes of its kind."""
+    key: str
+    """What it is called in the annotation."""
     data: Data
     in_front: tuple[Data, ...]
     allowed: bool
@@ -39,10 +41,6 @@ class Route:
     @property
     def place(self) -> tuple[Ref, str, int]:
         return self.ref, self.kind, self.number
-
-    @property
-    def key(self) -> str:
-        return marks.key(self.kind, self.data)
 
     @cached_property
     def destinations(self) -> tuple[Data, ...]:
@@ -129,9 +127,14 @@ def _hosts(routes: Sequence[Route], rules: Sequence[Data] | None, scope: Scope, 
 
 def _found(part: Part, kind: str, scope: Scope) -> Iterator[Route]:
     known = marks.read(part.data)
-    for number, (in_front, route) in enumerate(managed.grouped((part.data.get("spec") or {}).get(kind) or ())):
-        if route is None:
-            continue
+    users = [(ours, route) for ours, route in managed.grouped(of(part.data, kind)) if route is not None]
+    keys = marks.keys(kind, (route for _, route in users))
+    for number, ((in_front, route), key) in enumerate(zip(users, keys, strict=True)):
         allowed = not scope.routes or route.get("name") in scope.routes
-        users = part.personal or personal.names_users(route)
-        yield Route(part.ref, kind, number, route, in_front, allowed, users, known.get(marks.key(kind, route)))
+        for_users = part.personal or personal.names_users(route)
+        yield Route(part.ref, kind, number, key, route, in_front, allowed, for_users, known.get(key))
+
+
+def of(virtual_service: Data, kind: str) -> Sequence[Any]:
+    """Its routes of one kind, ours among them."""
+    return (virtual_service.get("spec") or {}).get(kind) or ()

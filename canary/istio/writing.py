@@ -85,33 +85,36 @@ def _known_again(moved: Mapping[Place, Route], after: Sequence[Part], task: _Tas
 def _part(part: Part, moving: Mapping[Place, Route], task: _Task) -> Part:
     """One VirtualService that asks for the traffic."""
     changed, kept = deepcopy(dict(part.data)), dict[str, marks.Mark]()
-    known = marks.read(part.data)
+    users = {route.place: route for route in routes.found([part], task.scope)}
     for kind in KINDS:
         written: list[Data] = []
-        for number, (ours, data) in enumerate(managed.grouped((part.data.get("spec") or {}).get(kind) or ())):
-            key = marks.key(kind, data or {})
-            in_front, made, mark = _left(ours, data, known.get(key), task.order(part.ref.namespace))
-            if (part.ref, kind, number) in moving:
-                in_front, made, mark = _route(moving[part.ref, kind, number], task)
+        for number, (ours, _) in enumerate(managed.grouped(routes.of(part.data, kind))):
+            place = part.ref, kind, number
+            if place in moving:
+                in_front, made, mark = _moved(moving[place], task)
+            else:
+                in_front, made, mark = _left(ours, users.get(place), task.order(part.ref.namespace))
             written += [*in_front, *([made] if made is not None else [])]
-            kept |= {key: mark} if data is not None and mark is not None else {}
-        if written or kind in (changed.get("spec") or {}):
+            kept |= {users[place].key: mark} if mark is not None else {}
+        if routes.of(part.data, kind):
             changed["spec"][kind] = deepcopy(written)
     marks.put(changed, kept)
     return replace(part, data=changed)
 
 
 def _left(
-    ours: Sequence[Data], route: Data | None, mark: marks.Mark | None, order: Order
+    ours: Sequence[Data], route: Route | None, order: Order
 ) -> tuple[Sequence[Data], Data | None, marks.Mark | None]:
     """A route that doesn't move, as it is; what we added to it for this canary goes."""
     left = [one for one in ours if not managed.sends_to(one, order)]
-    if mark is None or not mark.of(order.pair) or route is None:
-        return left, route, mark
-    return left, managed.copy(dict(route), mark, order, 0)[0], None
+    if route is None:
+        return left, None, None
+    if route.mark is None or not route.mark.of(order.pair):
+        return left, route.data, route.mark
+    return left, managed.copy(dict(route.data), route.mark, order, 0)[0], None
 
 
-def _route(route: Route, task: _Task) -> tuple[Sequence[Data], Data | None, marks.Mark | None]:
+def _moved(route: Route, task: _Task) -> tuple[Sequence[Data], Data | None, marks.Mark | None]:
     """The routes in front of one that moves, itself, and what to remember of it."""
     traffic, order = task.traffic, task.order(route.ref.namespace)
     if route.kind != "http" and (traffic.match or traffic.mirror):
