@@ -1,0 +1,271 @@
+"""What starts a rollout of versions: each row of the design's table, and what is refused with a reason."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.plan import ApprovalGate, Gate, Traffic
+from canary.api.status import Outcome, Phase, Status, Version
+from canary.engine.actions import SetTraffic
+from canary.engine.decide import decide, needs
+from canary.engine.observed import Kind, Missing, RouteSeen, WorkloadSeen
+from canary.engine.phases import Need
+from tests.engine.situations import (
+    CANARY,
+    NOW,
+    STABLE,
+    Case,
+    Change,
+    after,
+    asks,
+    at_20_percent,
+    at_rest,
+    at_step,
+    changed,
+    decided,
+    deleted,
+    ended,
+    invalid,
+    later,
+    no_pods,
+    paused,
+    pods,
+    route_at,
+    spec,
+    suspended,
+    unknown_revision,
+    wanted,
+    wants,
+)
+from tests.engine.situations import SECOND as S
+
+
+def serves(**shares: float) -> Change:
+    """Versions carry these shares, and the pair isn't known yet."""
+    return lambda case: replace(case, route=RouteSeen("t1", shares, None, "several"))
+
+
+def knows(**fields: Any) -> Change:
+    """Status remembers this."""
+    return lambda case: replace(case, status=case.status.but(**fields))
+
+
+def stays(reason: str, phase: Phase = Phase.INITIALIZING) -> tuple[str, Phase, None]:
+    """No rollout."""
+    return reason, phase, None
+
+
+def gate(since: int) -> Change:
+    """A person has to open the start, and hasn't since so many seconds."""
+    closed = Gate(approval=ApprovalGate())
+
+    def change(case: Case) -> Case:
+        start, *others = case.rollout.plan.steps
+        plan = case.rollout.plan.but(steps=(start.but(gates=(closed,)), *others))
+        return case.but(plan=plan, stopped_at=NOW - since * S)
+
+    return change
+
+
+V1C = Version(name="v1", revision="c")
+STARTED = ("Started", Phase.WAITING, "v1 → v2 (b)")
+AGAIN = ("Started", Phase.WAITING, "v1 (a) → v2 (b)")
+SUCCEEDED = {"phase": Phase.SUCCEEDED, "stable": STABLE}
+FAILED = {"phase": Phase.FAILED, "stable": STABLE, "failed": CANARY}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param([], STARTED, id="first sight, another version serves: rollout"),
+        pytest.param([serves(v2=100)], stays("AlreadyServing", Phase.INITIALIZED), id="first sight: serves already"),
+        pytest.param([serves(v1=100, v2=0)], STARTED, id="a version without weight doesn't serve"),
+        pytest.param([knows(**SUCCEEDED), serves(v2=100)], stays("AlreadyServing", Phase.SUCCEEDED),
+                     id="after success, all as wanted"),
+        pytest.param([knows(**SUCCEEDED)], AGAIN, id="version isn't the one that serves all: rollout"),
+        pytest.param([knows(**FAILED)], stays("AlreadyFailed", Phase.FAILED), id="the same build failed last"),
+        pytest.param([knows(**FAILED), wanted("v2", "c")], ("Started", Phase.WAITING, "v1 (a) → v2 (c)"),
+                     id="the same version in another build"),
+        pytest.param([knows(**FAILED), wanted("v3")], ("Started", Phase.WAITING, "v1 (a) → v3 (b)"),
+                     id="another version after a failure"),
+        pytest.param([knows(**FAILED), asks(Verb.RETRY)], AGAIN, id="the same build, and a person says retry"),
+        pytest.param([knows(**FAILED), wanted("v1", "a")], stays("AlreadyServing", Phase.INITIALIZED),
+                     id="back to what serves after a failure"),
+        pytest.param([knows(**SUCCEEDED | {"stable": V1C}), wanted("v1", "d")],
+                     stays("UnanalysedRevision", Phase.SUCCEEDED), id="a push to the version that serves all"),
+        pytest.param([serves(v1=70, v2=30)], stays("StableUnknown"), id="several carry weight, and none is stable"),
+        pytest.param([serves(v1=70, v2=30), spec(stable="v1")], STARTED, id="several carry weight: a word"),
+        pytest.param([serves(v1=70, v2=30), spec(stable="v9")], stays("StableUnknown"),
+                     id="the manifest's word names what doesn't serve"),
+        pytest.param([serves(v1=70, v3=30), spec(stable="v1")], STARTED, id="a third version keeps its share"),
+        pytest.param([serves(v1=70, v2=30), knows(**SUCCEEDED)], AGAIN, id="several carry weight: what was promoted"),
+        pytest.param([serves(v3=100), spec(stable="v1")], ("Started", Phase.WAITING, "v3 → v2 (b)"),
+                     id="an old word for what doesn't serve any more is no stable"),
+        pytest.param([serves(v1=70, v2=30), spec(stable="v2")], stays("StableIsWanted"), id="stable is wanted"),
+        pytest.param([serves()], stays("NothingServes"), id="a route without weight"),
+        pytest.param([suspended], stays("Suspended"), id="suspended: nothing starts"),
+        pytest.param([invalid], stays("InvalidSpec"), id="promise 11: an invalid spec starts nothing"),
+        pytest.param([deleted], stays("Deleted", Phase.TERMINATING), id="deleted at rest: nothing moves"),
+        pytest.param([unknown_revision], stays("RevisionUnknown"), id="what can't be read is never guessed"),
+        pytest.param([lambda case: replace(case, route=Missing(Kind.ABSENT))], stays("RouteUnreadable"),
+                     id="a route that isn't there"),
+    ],
+)  # fmt: skip
+def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase, str | None]) -> None:
+    decision = decided(at_rest(*changes))
+    rollout = decision.status.rollout
+    pair = f"{rollout.stable} → {rollout.canary}" if rollout else None
+    assert (decision.reason, decision.status.phase, pair) == expected
+    assert decision.actions == ()
+
+
+def test_a_restart_starts_nothing() -> None:
+    """Promise 9: status remembers what was promoted and what failed."""
+    for remembered in (SUCCEEDED | {"stable": CANARY}, FAILED):
+        case = at_rest(knows(**remembered), lambda case: replace(case, fresh=True))
+        case = replace(case, route=route_at(Traffic(weight=100 if remembered["phase"] is Phase.SUCCEEDED else 0)))
+        again = Status.model_validate_json(case.status.model_dump_json(by_alias=True))
+        assert decided(replace(case, status=again)).status.rollout is None
+
+
+def test_what_was_promoted_is_stable_and_what_was_rolled_back_has_failed() -> None:
+    """Where each end leads, and what it remembers."""
+    rows = {}
+    for outcome in Outcome:
+        weight = 100 if outcome is Outcome.PROMOTED else 0
+        case = at_20_percent(
+            ended(outcome, weight), later(31 * S), *([deleted] if outcome is Outcome.DELETED else [])
+        )
+        status = decided(case).status
+        rows[outcome.value] = (status.phase.value, str(status.stable), str(status.failed or "-"))
+    assert rows == {
+        "Promoted": ("Succeeded", "v2 (b)", "-"),
+        "RolledBack": ("Failed", "v1 (a)", "v2 (b)"),
+        "Rejected": ("Failed", "v1 (a)", "v2 (b)"),
+        "Superseded": ("Initialized", "v1 (a)", "-"),
+        "Returned": ("Succeeded", "v1 (a)", "-"),
+        "Deleted": ("Terminating", "v1 (a)", "-"),
+    }
+
+
+def test_weight_that_the_canary_carries_at_adoption_goes_back_first() -> None:
+    """Whoever waits: no replica, a pause, an exact share that is no whole number, routes that disagree."""
+    case = at_rest(serves(v1=66.7, v2=33.3), spec(stable="v1"))
+    start = decided(case)
+    for change in (no_pods, pods(4), asks(Verb.PAUSE)):
+        following = change(replace(after(case, start, seconds=1), route=route_at(None)))
+        first = decided(following)
+        assert first.actions == (SetTraffic("v1", "v2", Traffic(), "t1", lowers=True),)
+        assert first.status.rollout is not None
+        assert first.status.rollout.end is None
+
+
+def test_at_adoption_a_dead_stable_version_keeps_the_split() -> None:
+    case = at_rest(serves(v1=70, v2=30), spec(stable="v1"))
+    following = replace(after(case, decided(case), seconds=1), stable=WorkloadSeen("v1", 4, 0))
+    assert decided(replace(following, route=route_at(Traffic(weight=30)))).actions == ()
+
+
+def test_superseded_begins_anew() -> None:
+    """The canary's share back to stable, then a new rollout: at once, without the drain."""
+    case = at_20_percent(wanted("v2", "c"))
+    told = []
+    for _ in range(5):
+        decision = decided(case)
+        told.append((decision.status.phase.value, decision.reason, [a.traffic.weight for a in decision.actions]))
+        case = after(case, decision, seconds=1)
+    assert told == [
+        ("Finalising", "Superseded", [0]),
+        ("Initialized", "Superseded", []),
+        ("Waiting", "Started", []),
+        ("Progressing", "CanaryReady", [10]),
+        ("Progressing", "Analysing", []),
+    ]
+    assert case.rollout.number == 2
+
+
+def test_stable_changed_in_mid_rollout() -> None:
+    """Its own template changed: hold, evidence starts again, and the step with it; no write is needed for that."""
+    case = at_20_percent(lambda case: case.but(looks=1))
+    decision = decided(replace(case, stable=WorkloadSeen("v1", 4, 4, "z")))
+    rollout = decision.status.rollout
+    assert rollout is not None
+    assert (rollout.stable.revision, rollout.looks, rollout.evidence, rollout.in_place_since) == ("z", 0, None, NOW)
+    assert decision.actions == ()
+    assert "StableChanged" in [message.reason for message in decision.messages]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param([pods(0)], "CanaryNotReady", id="no replica"),
+        pytest.param([lambda c: replace(c, canary=Missing(Kind.ABSENT))], "DestinationMissing", id="no destination"),
+        pytest.param([lambda c: replace(c, route=replace(c.route, destinations=frozenset({"v1"})))],
+                     "DestinationMissing", id="no subset"),
+        pytest.param([lambda c: replace(c, canary=Missing(Kind.TIMED_OUT))], "CapacityUnknown", id="not readable"),
+        pytest.param([pods(4, others=2)], "OtherRevisionServes", id="pods of another build"),
+        pytest.param([lambda c: replace(c.but(stable_replicas=0), stable=Missing(Kind.TIMED_OUT))],
+                     "CapacityUnknown", id="nobody knows how many stable has"),
+        pytest.param([], "CanaryReady", id="all there"),
+    ],
+)  # fmt: skip
+def test_what_the_first_step_waits_for(changes: list[Change], reason: str) -> None:
+    """Destination, ready endpoints, weight: in this order on the way up."""
+    assert decided(starting(*changes)).reason == reason
+
+
+def test_capacity_ignored_asks_for_one_replica_and_still_for_no_other_build() -> None:
+    """Who opts out of the share isn't rolled back for lacking it; another build is another matter."""
+    ignore: dict[str, Any] = {"capacity": "ignore"}
+    steps = [{"weight": 10}, {"weight": 50, "looks": 2}, {"weight": 60}]
+    short = at_20_percent(lambda c: c.but(short_since=c.now - 60 * S), pods(1), steps=steps, **ignore)
+    assert decided(short).reason == "Analysing"
+    assert decided(starting(pods(1), **ignore)).reason == "CanaryReady"
+    assert decided(starting(pods(0), **ignore)).reason == "CanaryNotReady"
+    assert decided(starting(pods(1, others=1), **ignore)).reason == "OtherRevisionServes"
+
+
+def starting(*changes: Change, **analysis: Any) -> Case:
+    """At the start, in place for a moment."""
+    case = at_step(0, wants(**analysis), held=5 * S)
+    began = case.but(started=NOW - 5 * S, deadline=NOW - 5 * S + case.rollout.policy.deadline)
+    return changed(began, *changes)
+
+
+@pytest.mark.parametrize(
+    ("waited", "changes", "reason"),
+    [
+        pytest.param(599, [], "CanaryNotReady", id="not ready within progressDeadlineSeconds"),
+        pytest.param(600, [], "CanaryNeverReady", id="not ready in time: rolled back, though nobody met it"),
+        pytest.param(900, [gate(since=400)], "WaitingForApproval", id="time at the start's own gate doesn't count"),
+        pytest.param(900, [gate(since=200)], "CanaryNeverReady", id="time before the gate does"),
+    ],
+)
+def test_a_canary_that_never_gets_ready(waited: int, changes: list[Change], reason: str) -> None:
+    """Flagger's progressDeadlineSeconds."""
+    started = NOW - waited * S
+    case = starting(lambda c: c.but(started=started, deadline=started + c.rollout.policy.deadline), pods(0), *changes)
+    assert decided(case).reason == reason
+
+
+def test_each_phase_reads_what_it_needs_and_no_more() -> None:
+    """At rest no replicas and no metrics; while ending the route alone; metrics only when a look is due."""
+    rest, running = at_rest(), at_20_percent()
+    assert needs(rest.desired, rest.status, NOW).needs == Need.WANTED | Need.ROUTE | Need.ACTIONS
+    assert len(needs(running.desired, running.status, NOW).queries) == 4
+    assert needs(running.desired, running.status, NOW - S).queries == ()
+    ending = at_20_percent(ended(Outcome.ROLLED_BACK))
+    assert needs(ending.desired, ending.status, NOW).needs == Need.ROUTE
+
+
+def test_paused_at_the_start_nothing_begins() -> None:
+    assert decided(starting(paused)).reason == "Paused"
+
+
+def test_decide_is_pure() -> None:
+    """The same in, the same out."""
+    case = at_20_percent()
+    first, again = (decide(case.desired, case.status, case.observed, case.now) for _ in range(2))
+    assert first == again
