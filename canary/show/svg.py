@@ -1,5 +1,6 @@
 """The live view as a picture for documents."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC
 from io import StringIO
@@ -11,6 +12,9 @@ from canary.rollout.tick import Turn
 from .live import Picture
 from .scene import Scene
 
+FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""Fonts from elsewhere, which documents had better not load; the reader's own monospaced one does."""
+
 
 def picture(turns: Sequence[Turn], width: int = 80) -> str:
     """SVG of the view after these turns; the same turns always give the same picture."""
@@ -20,4 +24,5 @@ def picture(turns: Sequence[Turn], width: int = 80) -> str:
         scene = scene.then(turn)
     console = Console(record=True, width=width, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Picture(scene, lambda: last.at, UTC))
-    return console.export_svg(title=f"canary run {scene.name}", unique_id="canary")
+    drawn = console.export_svg(title=f"canary run {scene.name}", unique_id="canary")
+    return FONTS.sub("", drawn)
