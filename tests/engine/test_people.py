@@ -1,0 +1,266 @@
+"""What people ask: once each, for what they saw, with a name (promise 5); and the gates that wait for them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.plan import Traffic
+from canary.api.status import Phase
+from canary.engine.decide import Decision
+from canary.engine.people import REMEMBERED
+from tests.engine.situations import (
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    Case,
+    Change,
+    after,
+    approved_by,
+    asks,
+    at_20_percent,
+    at_rest,
+    decided,
+    deleted,
+    done,
+    failing,
+    later,
+    no_pods,
+    no_stable_pods,
+    paused,
+    pods,
+    prometheus_down,
+    suspended,
+)
+
+
+def gates(**gate: Any) -> dict[str, Any]:
+    """A plan whose second of three steps has a gate."""
+    gate = {"approval": {"count": 1}, "timeout": "1h", **gate}
+    return {"steps": [{"weight": 10}, {"weight": 20, "gates": [gate]}, {"weight": 50}]}
+
+
+def waiting(*changes: Change, **gate: Any) -> Case:
+    """All is done at 20% but the gate, which has been asked a moment ago."""
+    case = at_20_percent(done, **gates(**gate))
+    case = after(case, decided(case))
+    for change in changes:
+        case = change(case)
+    return case
+
+
+def told(decision: Decision) -> list[str]:
+    """The messages of this tick that speak of actions."""
+    return [f"{one.type}: {one.message}" for one in decision.messages if one.reason.endswith(("Asked", "Refused"))]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param(asks(Verb.PAUSE), "Normal: ada asked to pause", id="a name, verified"),
+        pytest.param(asks(Verb.PAUSE, verified=False), "Normal: ada (unverified) asked to pause", id="unverified"),
+        pytest.param(asks(Verb.PAUSE, ""), "Normal: somebody asked to pause", id="nobody said who"),
+        pytest.param(asks(Verb.PAUSE, comment="lunch"), "Normal: ada asked to pause: lunch", id="and why"),
+    ],
+)
+def test_an_action_says_whose_it_is(change: Change, sentence: str) -> None:
+    assert told(decided(at_20_percent(change))) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param(asks(Verb.PAUSE, rollout=7), "that was for rollout 7, this is rollout 1", id="another rollout"),
+        pytest.param(asks(Verb.ROLLBACK, version="v9"), "that was for version v9, this is v2", id="another version"),
+        pytest.param(asks(Verb.PROMOTE, revision="z"), "that was for revision z, this is b", id="another revision"),
+        pytest.param(asks(Verb.APPROVE, step=1), "that was for step 1, this is step 2", id="another step"),
+        pytest.param(asks(Verb.APPROVE), "step 2 has no gate that people open", id="no gate"),
+        pytest.param(asks(Verb.RESUME), "nothing is paused", id="resume without a pause"),
+        pytest.param(asks(Verb.RETRY), "a rollout is running", id="retry in mid-flight"),
+    ],
+)
+def test_a_stale_action_is_refused_with_a_reason(change: Change, why: str) -> None:
+    """Taken too, so that it is told once; and nothing else follows from it."""
+    case = at_20_percent(change)
+    decision, without = decided(case), decided(at_20_percent())
+    assert [sentence.partition(": ")[2].partition(": ")[2] for sentence in told(decision)] == [why]
+    assert decision.status.actions_taken == (case.actions[0].id,)
+    assert (decision.status.rollout, decision.actions) == (without.status.rollout, without.actions)
+
+
+def test_at_rest_only_a_retry_is_heard() -> None:
+    decision = decided(at_rest(*(asks(verb) for verb in Verb)))
+    assert len(told(decision)) == len(Verb)
+    assert decision.status.rollout is not None
+    assert decision.status.rollout.pause is None
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_each_action_counts_once(verb: Verb) -> None:
+    """It lies there for ever, and is seen again in every tick."""
+    case = waiting(asks(verb))
+    first = decided(case)
+    second = decided(replace(after(case, first, seconds=1), actions=case.actions))
+    assert told(second) == []
+    assert second.status.actions_taken == first.status.actions_taken
+
+
+def test_an_action_for_another_canary_is_not_ours() -> None:
+    assert told(decided(at_20_percent(asks(Verb.ROLLBACK, target="other")))) == []
+
+
+def test_a_thousand_actions_count_once_each() -> None:
+    """More than status remembers by id: the oldest are known by their time, also one whose clock was ahead."""
+    case = at_20_percent(*(asks(Verb.RESUME, id=f"a{n}", at=NOW - (1000 - n) * SECOND) for n in range(1000)))
+    case = asks(Verb.RESUME, id="ahead", at=NOW + HOUR)(case)
+    lying, heard = case.actions, 0
+    for _ in range(5):
+        decision = decided(case)
+        heard += len(told(decision))
+        case = replace(after(case, decision, seconds=1), actions=lying)
+    assert heard == 1001
+    assert len(case.status.actions_taken) == REMEMBERED
+    assert told(decided(asks(Verb.RESUME, id="new", at=case.now)(case))) != []
+
+
+def test_pause_and_resume() -> None:
+    """Nothing moves meanwhile, and the time is given back."""
+    case = at_20_percent(asks(Verb.PAUSE, comment="lunch"))
+    deadline = case.rollout.deadline
+    halted = decided(case)
+    assert (halted.reason, halted.sentence) == ("Paused", "paused by ada at 20% until resumed (lunch)")
+    resumed = decided(asks(Verb.RESUME)(after(case, halted, seconds=3600)))
+    assert resumed.status.rollout is not None
+    assert (resumed.status.rollout.pause, resumed.status.rollout.deadline) == (None, deadline + HOUR)
+
+
+def test_skip_leaves_the_step_and_nothing_more() -> None:
+    """Its hold, its looks and its gates; the canary's replicas are still asked for."""
+    short = decided(at_20_percent(asks(Verb.SKIP), pods(1)))
+    assert (short.reason, short.status.canary_weight) == ("CanaryNotReady", 20)
+    skipped = decided(at_20_percent(asks(Verb.SKIP)))
+    assert (skipped.reason, skipped.status.canary_weight) == ("StepSkipped", 50)
+    assert skipped.status.rollout is not None
+    assert not skipped.status.rollout.skipped
+
+
+def test_promote_goes_to_everything_at_once() -> None:
+    decision = decided(at_20_percent(asks(Verb.PROMOTE)))
+    assert [action.traffic for action in decision.actions] == [Traffic(weight=100)]
+    assert decision.status.phase is Phase.PROMOTING
+
+
+def test_the_last_step_can_neither_be_skipped_nor_promoted() -> None:
+    case = at_20_percent(lambda case: case.but(step=4), asks(Verb.SKIP), asks(Verb.PROMOTE))
+    assert all("this is the last step" in one for one in told(decided(case)))
+
+
+# ---- gates -----------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_is_asked_only_when_all_else_is_done() -> None:
+    """And then says what it waits for and until when."""
+    assert decided(at_20_percent(prometheus_down, **gates())).reason == "MetricsUnreachable"
+    decision = decided(at_20_percent(done, **gates(name="security", approval={"count": 2})))
+    assert decision.sentence == "at 20%, security waits for 0 of 2 approvals, until 11:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "reason"),
+    [
+        pytest.param(1, [asks(Verb.APPROVE)], "StepPassed", id="one is enough"),
+        pytest.param(2, [asks(Verb.APPROVE)], "WaitingForApproval", id="one of two"),
+        pytest.param(2, [approved_by("ada"), asks(Verb.APPROVE, "ada")], "WaitingForApproval", id="the same twice"),
+        pytest.param(2, [approved_by("ada"), asks(Verb.APPROVE, "bob")], "StepPassed", id="two people"),
+        pytest.param(2, [asks(Verb.APPROVE, "ada"), asks(Verb.APPROVE, "bob")], "StepPassed", id="two at once"),
+        pytest.param(1, [asks(Verb.APPROVE), no_pods], "CanaryUnavailable", id="approved and lost"),
+        pytest.param(1, [asks(Verb.APPROVE), no_stable_pods], "StableUnavailable", id="approved, stable is gone"),
+        pytest.param(1, [asks(Verb.APPROVE), paused], "Paused", id="approved while paused"),
+    ],
+)
+def test_a_gate_opens_for_so_many_people(count: int, changes: list[Change], reason: str) -> None:
+    assert decided(waiting(*changes, approval={"count": count})).reason == reason
+
+
+def test_an_approval_may_come_early_and_is_for_one_step() -> None:
+    """Before the gate is asked; and the next step begins without any."""
+    case = at_20_percent(asks(Verb.APPROVE), **gates())
+    decision = decided(case)
+    assert decision.reason == "StepPassed"
+    assert decision.status.rollout is not None
+    assert decision.status.rollout.approvals == ()
+
+
+def test_more_approvals_than_needed_are_refused() -> None:
+    """Names are free where nobody verifies them; status doesn't grow with them."""
+    crowd = [asks(Verb.APPROVE, f"p{n}") for n in range(30)]
+    rollout = decided(waiting(*crowd, no_stable_pods, approval={"count": 2})).status.rollout
+    assert rollout is not None
+    assert len(rollout.approvals) == 2
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "waited", "reason", "weight"),
+    [
+        pytest.param("rollback", HOUR - SECOND, "WaitingForApproval", 20, id="a second before its time is over"),
+        pytest.param("rollback", HOUR, "GateTimedOut", 0, id="its time is over: roll back"),
+        pytest.param("promote", HOUR, "StepPassed", 50, id="its time is over: open"),
+        pytest.param("hold", 99 * HOUR, "WaitingForApproval", 20, id="without end"),
+    ],
+)
+def test_a_gates_time_out(on_timeout: str, waited: Any, reason: str, weight: int) -> None:
+    case = quiet(waiting(later(waited), onTimeout=on_timeout))
+    decision = decided(case)
+    assert (decision.reason, decision.status.canary_weight) == (reason, weight)
+
+
+def quiet(case: Case) -> Case:
+    """No look is due."""
+    return case.but(next_look=case.now + MINUTE)
+
+
+def test_a_gate_that_time_has_opened_stays_open() -> None:
+    """While something else keeps the step from being left; and the rollout's own clock runs again."""
+    case = quiet(waiting(later(HOUR), no_stable_pods, onTimeout="promote"))
+    first = decided(case)
+    assert (first.reason, first.status.phase) == ("StableUnavailable", Phase.PROGRESSING)
+    assert first.status.rollout is not None
+    assert first.status.rollout.stopped_at is None
+    following = replace(after(case, first, seconds=5), stable=at_20_percent().stable)
+    assert decided(following).reason == "StepPassed"
+
+
+@pytest.mark.parametrize(
+    "halt", [pytest.param(asks(Verb.PAUSE), id="paused"), pytest.param(suspended, id="suspended")]
+)
+def test_clocks_stand_still_while_halted(halt: Change) -> None:
+    """The gate's and the rollout's; a gate asked meanwhile gets no more than its own."""
+    case = waiting()
+    gate, deadline = case.rollout.gates[0].deadline, case.rollout.deadline
+    assert gate is not None
+    halted = halt(later(MINUTE)(case))
+    assert decided(halted).reason in ("Paused", "Suspended")
+    resumed = replace(asks(Verb.RESUME)(after(halted, decided(halted), seconds=7200)), desired=case.desired)
+    rollout = decided(quiet(resumed)).status.rollout
+    assert rollout is not None
+    assert rollout.gates[0].deadline == gate + 2 * HOUR
+    assert rollout.deadline == deadline  # it stands still at the gate as well, and moves once that is over
+
+
+def test_a_gate_asked_while_halted_gets_its_own_time() -> None:
+    """An hour from when the pause ended, not the pause's length more."""
+    halted = at_20_percent(done, paused, **gates())
+    halted = halted.but(halted_at=NOW - HOUR, stopped_at=NOW - HOUR)
+    first = decided(halted)
+    resumed = asks(Verb.RESUME)(after(halted, first, seconds=600))
+    rollout = decided(quiet(resumed)).status.rollout
+    assert rollout is not None
+    assert rollout.gates[0].deadline == resumed.now + HOUR
+
+
+def test_a_gate_keeps_no_rollback_from_happening() -> None:
+    """Promise 4."""
+    assert decided(failing(waiting().but(next_look=NOW))).status.canary_weight == 0
+    assert decided(deleted(waiting())).status.phase is Phase.TERMINATING
