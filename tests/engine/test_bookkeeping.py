@@ -1,0 +1,332 @@
+"""What a decision leaves behind: conditions, messages, history, size, and when to decide again."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.plan import Traffic
+from canary.api.status import Outcome, Phase, Status
+from canary.engine.decide import HISTORY, OUTBOX, Decision
+from canary.engine.observed import Kind, Missing
+from tests.engine.situations import (
+    BETA,
+    MINUTE,
+    NOW,
+    SECOND,
+    Case,
+    Change,
+    after,
+    asks,
+    at_20_percent,
+    at_rest,
+    between_looks,
+    decided,
+    deleted,
+    done,
+    ended,
+    failing,
+    foreign_edit,
+    hurried,
+    invalid,
+    later,
+    manifest,
+    no_data,
+    of_canary,
+    paused,
+    pods,
+    raised_from,
+    restarted,
+    route_at,
+    route_down,
+    route_says,
+    spec,
+    suspended,
+    wanted,
+)
+
+
+def conditions(decision: Decision) -> dict[str, str]:
+    """Truth by type."""
+    return {one.type: one.status for one in decision.status.conditions}
+
+
+READY = {"Ready": "True", "Reconciling": "False", "Stalled": "False", "Promoted": "True"}
+MOVING = {"Ready": "False", "Reconciling": "True", "Stalled": "False", "Promoted": "Unknown"}
+STUCK = {"Ready": "False", "Reconciling": "False", "Stalled": "True", "Promoted": "Unknown"}
+FAILED = STUCK | {"Promoted": "False"}
+
+
+def promoted(case: Case) -> Case:
+    """v2 was promoted, and serves."""
+    status = Status(phase=Phase.SUCCEEDED, stable=at_20_percent().rollout.canary)
+    return replace(case, status=status, route=route_at(Traffic(weight=100)))
+
+
+def failed(case: Case) -> Case:
+    """v2 was rolled back."""
+    rollout = at_20_percent().rollout
+    return replace(case, status=Status(phase=Phase.FAILED, stable=rollout.stable, failed=rollout.canary))
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        pytest.param(at_20_percent(), MOVING, id="in flight"),
+        pytest.param(at_20_percent(paused), MOVING, id="paused"),
+        pytest.param(at_20_percent(invalid), STUCK, id="in flight, and what is written is wrong"),
+        pytest.param(at_20_percent(raised_from(10), route_says(rejected="no")), STUCK, id="the proxy refuses"),
+        pytest.param(at_20_percent(foreign_edit()), MOVING | {"TrafficDrift": "True"}, id="a foreign edit"),
+        pytest.param(at_20_percent(failing), MOVING, id="rolling back"),
+        pytest.param(at_20_percent(ended(Outcome.ROLLED_BACK), later(MINUTE)), FAILED, id="rolled back"),
+        pytest.param(at_20_percent(ended(Outcome.PROMOTED, 100), later(MINUTE)), READY, id="promoted"),
+        pytest.param(at_20_percent(ended(Outcome.SUPERSEDED)), MOVING | {"Reconciling": "False"},
+                     id="superseded: what serves isn't what is wanted"),
+        pytest.param(at_rest(promoted), READY, id="at rest, as wanted"),
+        pytest.param(at_rest(promoted, route_down), READY, id="at rest, and the route can't be read just now"),
+        pytest.param(at_rest(promoted, invalid), STUCK, id="an earlier success is no answer to a wrong manifest"),
+        pytest.param(at_rest(promoted, wanted("v3"), spec(suspend=True)), MOVING | {"Reconciling": "False"},
+                     id="nor to a wish that is suspended"),
+        pytest.param(at_rest(promoted, wanted("v3")), MOVING, id="nor to one that starts now"),
+        pytest.param(at_rest(failed), FAILED, id="failed before"),
+        pytest.param(at_rest(promoted, wanted("v2", "z")), READY | {"Promoted": "Unknown"}, id="an unanalysed push"),
+    ],
+)  # fmt: skip
+def test_conditions_as_kstatus_reads_them(case: Case, expected: dict[str, str]) -> None:
+    assert conditions(decided(case)) == expected
+
+
+def test_conditions_say_of_which_generation_they_speak_and_since_when() -> None:
+    """`lastTransitionTime` moves only where the truth changed."""
+    case = at_20_percent()
+    canary = case.desired.canary
+    case = replace(case, desired=replace(case.desired, canary=canary.but(metadata=canary.metadata.but(generation=4))))
+    first = decided(case)
+    assert first.status.observed_generation == 4
+    assert {one.observed_generation for one in first.status.conditions} == {4}
+    drifted = decided(foreign_edit()(after(case, first, seconds=5)))
+    since = {one.type: one.last_transition_time - NOW for one in drifted.status.conditions}
+    assert since == {
+        "Ready": timedelta(), "Reconciling": timedelta(), "Stalled": timedelta(), "Promoted": timedelta(),
+        "TrafficDrift": 5 * SECOND,
+    }  # fmt: skip
+
+
+# ---- drift -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("on_drift", "changes", "expected"),
+    [
+        pytest.param("hold", [foreign_edit(35)], ("TrafficDrift", 20, None), id="hold: nothing is written"),
+        pytest.param("reassert", [foreign_edit(35)], ("TrafficDrift", 20, True), id="reassert over more: a lowering"),
+        pytest.param("reassert", [foreign_edit(5)], ("TrafficDrift", 20, False), id="reassert over less: raise"),
+        pytest.param("reassert", [foreign_edit(5), wanted("v2", "c")], ("Superseded", 0, True), id="superseded"),
+        pytest.param("rollback", [foreign_edit(35)], ("TrafficDrift", 0, True), id="roll back"),
+        pytest.param("rollback", [foreign_edit(35), paused], ("Paused", 20, None), id="roll back, but paused"),
+        pytest.param("hold", [foreign_edit(10)], ("TrafficDrift", 20, None),
+                     id="hold: back at the step before is an edit as well, once the raise was read back"),
+        pytest.param("hold", [raised_from(10)], ("WaitingForRoute", 20, False), id="not yet at it: ours"),
+    ],
+)  # fmt: skip
+def test_a_foreign_edit(on_drift: str, changes: list[Change], expected: tuple[str, int, bool | None]) -> None:
+    """Promise 7: seen, said, and not overwritten blindly. The last value says whether what is asked lowers."""
+    decision = decided(at_20_percent(between_looks, *changes, onDrift=on_drift))
+    lowers = decision.actions[0].lowers if decision.actions else None
+    assert (decision.reason, decision.status.canary_weight, lowers) == expected
+
+
+def test_a_raise_read_back_makes_only_itself_ours() -> None:
+    """A manifest with 100/0 that is applied again at the first step isn't our own raise that waits."""
+    case = at_20_percent(between_looks, raised_from(0))
+    landed = decided(replace(case, route=route_at(Traffic(weight=20))))
+    applied_again = replace(after(case, landed, seconds=5), route=route_at(Traffic()))
+    assert decided(applied_again).reason == "TrafficDrift"
+    assert decided(restarted(applied_again)).reason == "UnsavedRollback"
+
+
+def test_after_a_promotion_an_edited_route_is_not_raised_again() -> None:
+    """The rollout is over, and says what happened since."""
+    decision = decided(at_20_percent(ended(Outcome.PROMOTED, 100), foreign_edit(40)))
+    assert decision.actions == ()
+    assert decision.closed
+    assert decision.sentence == "promoted: because; the route was changed by somebody else since: at 40%"
+
+
+def test_a_saved_lowering_is_finished_whatever_was_written_meanwhile() -> None:
+    decision = decided(at_20_percent(ended(Outcome.ROLLED_BACK), foreign_edit(40)))
+    assert [(action.traffic.weight, action.token, action.lowers) for action in decision.actions] == [
+        (0, "foreign", True)
+    ]
+
+
+# ---- steps -----------------------------------------------------------------------------------------------------
+
+
+def test_each_of_two_equal_steps_is_held() -> None:
+    """The second from when it began, without a write."""
+    steps = [{"weight": 10}, {"weight": 20, "hold": "1m"}, {"weight": 20, "hold": "5m"}]
+    case = at_20_percent(done, steps=steps)
+    decision = decided(case)
+    assert (decision.reason, decision.actions) == ("StepPassed", ())
+    assert decision.status.rollout is not None
+    assert decision.status.rollout.in_place_since == NOW
+
+
+def test_an_ab_step_is_a_raise() -> None:
+    """Matches are compared, not hashed."""
+    case = at_20_percent(steps=[{"weight": 0, "match": [BETA.wire()]}, {"weight": 20}])
+    start = replace(case.but(step=0, meant=Traffic(), previous=Traffic()), route=route_at(Traffic()))
+    assert [(action.traffic, action.lowers) for action in decided(start).actions] == [(Traffic(match=(BETA,)), False)]
+
+
+def test_an_edit_of_the_analysis_is_for_the_next_rollout() -> None:
+    """Said once."""
+    case = at_20_percent()
+    case = replace(case, desired=replace(case.desired, plan=case.desired.plan.but(steps=case.desired.plan.steps[:2])))
+    first = decided(case)
+    second = decided(after(case, first, seconds=1))
+    assert [m.reason for m in first.messages] == ["EditedLater"]
+    assert second.messages == ()
+    assert second.status.rollout is not None
+    assert len(second.status.rollout.plan.steps) == 4
+
+
+# ---- messages, history, size -----------------------------------------------------------------------------------
+
+
+def test_messages_tell_of_changes_and_not_of_waiting() -> None:
+    """Ids count up; the same reason is not told twice in a row."""
+    case, told = at_20_percent(no_data), []
+    for change in ((), (no_data,), (no_data,), (done,), (asks(Verb.ROLLBACK),)):
+        decision = decided(replace(at_20_percent(*change), status=case.status, now=case.now))
+        told += [(message.id, message.type, message.reason) for message in decision.messages]
+        case = after(case, decision, seconds=60)
+    assert told == [
+        ("1", "Warning", "NoData"),
+        ("2", "Normal", "StepPassed"),
+        ("3", "Normal", "RollbackAsked"),
+        ("4", "Warning", "RejectedByPerson"),
+    ]
+
+
+def test_an_outbox_that_nobody_empties_stays_small_and_keeps_every_end() -> None:
+    """Promise 10: ends are never dropped."""
+    case = at_20_percent()
+    for round_ in range(60):
+        reason = foreign_edit() if round_ % 2 else no_data
+        decision = decided(reason(replace(case, route=route_at(Traffic(weight=20)))))
+        case = after(case, decision, seconds=60, obeyed=False)
+    assert len(case.status.outbox) == OUTBOX
+    end = decided(replace(at_20_percent(ended(Outcome.ROLLED_BACK), later(MINUTE)), status=ending(case.status)))
+    case = replace(case, status=end.status)
+    assert "RolledBack" in [message.reason for message in case.status.outbox]
+    assert len(case.status.outbox) == OUTBOX
+
+
+def ending(status: Status) -> Status:
+    """The status of a rollout that is rolled back, with this outbox."""
+    over = at_20_percent(ended(Outcome.ROLLED_BACK)).status
+    return over.but(outbox=status.outbox, told=status.told)
+
+
+def test_history_keeps_ten() -> None:
+    """The newest first, each with its reason and the highest weight."""
+    status = Status()
+    for number in range(12):
+        over = at_20_percent(ended(Outcome.ROLLED_BACK), later(MINUTE)).but(number=number)
+        status = decided(replace(over, status=over.status.but(history=status.history))).status
+    assert [one.number for one in status.history] == list(range(11, 1, -1))
+    assert (len(status.history), status.history[0].weight, status.history[0].reason) == (HISTORY, 20, "Because")
+
+
+LONG = "x" * 4000
+
+
+def worst() -> Case:
+    """Twenty steps, six metrics with long queries, people and servers that talk a lot, nobody who listens."""
+    steps: list[dict[str, Any]] = [{"weight": n * 4, "hold": "10m", "looks": 5} for n in range(1, 20)]
+    steps[1]["gates"] = [{"name": "security", "approval": {"count": 3}, "timeout": "4h"}]
+    query = "sum(rate(http_requests_total{namespace='{{ namespace }}',code=~'5..'}[{{ interval }}]))" * 2
+    metrics = [{"name": f"errors-{n}", "query": query, "thresholdRange": {"max": 1}} for n in range(6)]
+    case = at_20_percent(
+        *(asks(Verb.PAUSE if n % 2 else Verb.RESUME, f"somebody-{n}", comment=LONG) for n in range(80)),
+        steps=steps,
+        metrics=metrics,
+    )
+    return replace(case, answers=lambda query: Missing(Kind.RUBBISH, LONG))
+
+
+def test_status_stays_under_16_kib_in_the_worst_plausible_case() -> None:
+    """Whatever people, proxies and servers say, and when nobody takes the messages away."""
+    case = worst()
+    for round_ in range(30):
+        trouble: Change = foreign_edit() if round_ % 2 else route_says(rejected=LONG)
+        case = trouble(replace(case, route=route_at(Traffic(weight=8))))
+        case = replace(after(case, decided(case), seconds=60, obeyed=False), answers=case.answers)
+    history = [at_20_percent(ended(Outcome.ROLLED_BACK), later(MINUTE)) for _ in range(10)]
+    full = tuple(decided(one).status.history[0].but(message="x" * 120) for one in history)
+    assert len(case.status.but(history=full).model_dump_json(by_alias=True, exclude_none=True)) < 16 * 1024
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(at_20_percent(), id="in flight"),
+        pytest.param(at_20_percent(no_data, asks(Verb.PAUSE)), id="paused without data"),
+        pytest.param(at_20_percent(of_canary(duration=float("inf"))), id="infinite"),
+        pytest.param(at_20_percent(failing), id="rolling back"),
+        pytest.param(at_20_percent(ended(Outcome.PROMOTED, 100), later(MINUTE)), id="over"),
+        pytest.param(at_20_percent(done, steps=[{"weight": 10}, {"weight": 20, "gates": [{"approval": {}}]}]),
+                     id="at a gate"),
+        pytest.param(at_rest(), id="just begun"),
+        pytest.param(worst(), id="the worst"),
+    ],
+)  # fmt: skip
+def test_status_survives_json(case: Case) -> None:
+    """As the store writes it, and as the API server would."""
+    status = decided(case).status
+    assert Status.model_validate_json(status.model_dump_json(by_alias=True)) == status
+    assert Status.model_validate(status.wire()) == status
+
+
+# ---- when next -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("case", "seconds"),
+    [
+        pytest.param(at_rest(), 0.2, id="a rollout begins: at once"),
+        pytest.param(at_20_percent(done), 0.2, id="a write: see soon whether it is in effect"),
+        pytest.param(at_20_percent(raised_from(10), between_looks), 1, id="asked again: not as soon"),
+        pytest.param(at_20_percent(between_looks), 30, id="the next look"),
+        pytest.param(at_20_percent(between_looks, foreign_edit()), 30, id="drift: no hurry"),
+        pytest.param(at_20_percent(ended(Outcome.ROLLED_BACK)), 29, id="the end of the drain"),
+        pytest.param(at_20_percent(ended(Outcome.SUPERSEDED)), 0.2, id="superseded: the next one begins"),
+        pytest.param(at_20_percent(ended(Outcome.PROMOTED, 100), later(MINUTE)), 60, id="over"),
+        pytest.param(at_20_percent(between_looks, pods(1), steps=[{"weight": 10}, {"weight": 50, "looks": 3}])
+                     .but(short_since=NOW - 5 * SECOND), 10, id="the end of the grace"),
+    ],
+)  # fmt: skip
+def test_when_to_decide_again(case: Case, seconds: float) -> None:
+    assert decided(case).requeue_after.total_seconds() == pytest.approx(seconds)
+
+
+def test_a_hurried_person_and_a_suspended_manifest() -> None:
+    """The manifest wins; nothing is lost."""
+    held = decided(at_20_percent(hurried, suspended))
+    assert held.reason == "Suspended"
+    assert held.status.rollout is not None
+    assert held.status.rollout.hurried
+
+
+def test_deleted_while_ending() -> None:
+    """The end that was decided is kept; after it the Canary is gone."""
+    decision = decided(at_20_percent(ended(Outcome.ROLLED_BACK), deleted, later(MINUTE)))
+    assert (decision.status.phase, decision.status.history[0].outcome) == (Phase.TERMINATING, Outcome.ROLLED_BACK)
+
+
+def test_the_manifest_of_all_cases_is_valid() -> None:
+    assert manifest().spec.version == "v2"
