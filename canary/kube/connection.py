@@ -1,0 +1,159 @@
+"""The wire to one API server: credentials from a kubeconfig or from the pod, certificates, time-outs.
+
+The only file that imports `kubernetes`, which takes a while: import this one when a cluster is really needed.
+`client.py` sends through it.
+"""
+
+import os
+import platform
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3.exceptions
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, InClusterConfigLoader
+from yaml import YAMLError  # type: ignore[import-untyped] # comes with kubernetes
+
+from canary import __version__
+from canary.engine.errors import Invalid
+from canary.engine.observed import Kind
+
+from .errors import Answer, Away, clipped
+from .requests import Request
+
+USER_AGENT = f"canary/{__version__} ({platform.system().lower()}/{platform.machine()})"
+DEFAULT = "~/.kube/config"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which cluster, as whom, and in which namespace, in kubectl's words."""
+
+    kubeconfig: str | None = None
+    """A path, or several joined by colons; else KUBECONFIG, else ~/.kube/config, else the pod's own account."""
+    context: str | None = None
+    namespace: str | None = None
+    """Else the context's, else the pod's, else `default`."""
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """Where a pod finds its token, certificate and namespace."""
+
+    @property
+    def files(self) -> str | None:
+        """The kubeconfig that counts; None for a pod's own account."""
+        named = self.kubeconfig or self.environment.get("KUBECONFIG")
+        inside = SERVICE_HOST_ENV_NAME in self.environment
+        default = Path(DEFAULT).expanduser()
+        if named or self.context or default.exists() or not inside:
+            return named or str(default)
+        return None
+
+
+class Connection:
+    """Carries requests for `Client`. Safe to share between threads."""
+
+    def __init__(self, place: Place) -> None:
+        """Raises Invalid where there are no credentials that can be read."""
+        self._place = place
+        self._renewing = threading.Lock()
+        self._api = _api(place)
+        self.namespace = _namespace(place)
+
+    @property
+    def host(self) -> str:
+        return str(self._api.configuration.host)
+
+    def exchange(self, request: Request, timeout: float) -> Answer:
+        """One request, one answer. Raises Away."""
+        api = self._api
+        headers = {"Accept": "application/json", "Content-Type": request.content_type}
+        if request.body is None:
+            del headers["Content-Type"]
+        try:
+            parts = api.param_serialize(
+                request.method,
+                request.path,
+                query_params=list(request.query),
+                header_params=headers,
+                body=request.body,
+                auth_settings=["BearerToken"],
+            )
+            answer = api.call_api(*parts, _request_timeout=timeout)
+            body = answer.read()
+        except (urllib3.exceptions.HTTPError, ApiException, OSError, ConfigException) as error:
+            raise _away(error, request, self.host, timeout) from None
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+
+    def renew(self) -> None:
+        """Reads kubeconfig, token file and credential plugin again; requests in flight keep what they have."""
+        with self._renewing:
+            try:
+                self._api = _api(self._place)
+            except Invalid as error:
+                raise Away(Kind.DENIED, str(error)) from None
+
+    def close(self) -> None:
+        self._api.close()
+
+
+def _api(place: Place) -> Any:
+    """A client of the official library that neither retries nor writes to the user's kubeconfig."""
+    configuration = client.Configuration()
+    # urllib3 takes False for none at all; its own default is three, which would triple each time-out.
+    configuration.retries = False
+    try:
+        _load(place, configuration)
+    except (ConfigException, YAMLError, OSError, KeyError, TypeError, ValueError) as error:
+        raise Invalid(f"no credentials for a cluster: {clipped(str(error))}") from None
+    api = client.ApiClient(configuration)
+    api.user_agent = USER_AGENT
+    return api
+
+
+def _load(place: Place, configuration: client.Configuration) -> None:
+    if place.files is None:
+        token, certificate = str(place.account / "token"), str(place.account / "ca.crt")
+        InClusterConfigLoader(token, certificate, environ=place.environment).load_and_set(configuration)
+        return
+    config.load_kube_config(place.files, place.context, configuration, persist_config=False)
+
+
+def _namespace(place: Place) -> str:
+    if place.namespace:
+        return place.namespace
+    if place.files is None:
+        try:
+            return (place.account / "namespace").read_text("utf-8").strip()
+        except OSError:
+            return "default"
+    contexts, active = config.list_kube_config_contexts(place.files)
+    chosen = next((one for one in contexts if one["name"] == place.context), active)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _away(error: Exception, request: Request, host: str, timeout: float) -> Away:
+    words = clipped(str(getattr(error, "reason", None) or error))
+    match error:
+        case urllib3.exceptions.NameResolutionError():
+            return Away(Kind.REFUSED, f"the name in {host} can't be resolved")
+        case urllib3.exceptions.NewConnectionError():
+            return Away(Kind.REFUSED, f"no connection to {host}: {_cause(error)}")
+        case urllib3.exceptions.TimeoutError() | TimeoutError():
+            return Away(Kind.TIMED_OUT, f"{request}: no answer from {host} within {timeout:.2g}s")
+        case ApiException() if "timed out" in words:  # a TLS handshake that got no answer
+            return Away(Kind.TIMED_OUT, f"{request}: no answer from {host} within {timeout:.2g}s")
+        case ApiException():
+            return Away(Kind.REFUSED, f"no secure connection to {host}: {words}")
+        case ConfigException():
+            return Away(Kind.DENIED, f"no credentials for {host}: {words}")
+        case _:
+            return Away(Kind.UNAVAILABLE, f"{request}: the connection to {host} broke off: {words}")
+
+
+def _cause(error: Exception) -> str:
+    return clipped(str(error).rpartition(": ")[2])
