@@ -1,0 +1,201 @@
+"""What runs behind a version in a cluster, found as Istio finds it: by the labels of its pods.
+
+One workload (Deployment, StatefulSet or DaemonSet) stands behind a version. A second one is an error that says so,
+because two have no one revision, and evidence of the two can't be told apart; one that is scaled to zero doesn't
+count beside another. A read takes two requests: the pods and the workload; one or two more when a revision is new;
+four to six at first sight. `pods.py` knows what the objects say.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from canary.engine.observed import Kind, Missing, WorkloadSeen
+from canary.kube.client import Client, Object
+from canary.kube.errors import Absent, Failure
+from canary.kube.resources import (
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    Resource,
+)
+
+from . import pods
+from .pods import Owner, metadata
+
+Labels = Mapping[str, str]
+SelectorOf = Callable[[str], Labels | Missing]
+
+
+class Unclear(Exception):
+    """What stands behind a version can't be told."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        self.missing = Missing(kind, detail)
+        super().__init__(detail)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The workload behind a version, as far as it needn't be asked for again."""
+
+    resource: Resource
+    name: str
+    uid: str
+    controllers: frozenset[str] = frozenset()
+    """Uids that own its pods: its own, or those of its ReplicaSets."""
+    revision: str = ""
+    mark: tuple[str, ...] = ()
+    """What the workload looked like when `revision` was found; while it looks like that, so it is."""
+
+    def __str__(self) -> str:
+        return f"{self.resource.kind} {self.name}"
+
+
+class KubernetesWorkloads:
+    """The port Workloads in one namespace, that of the service. Keeps in mind what stands behind each version."""
+
+    def __init__(self, client: Client, namespace: str, selector_of: SelectorOf) -> None:
+        """`selector_of` gives the labels of a version's pods: the Service's selector and the subset's labels."""
+        self._client = client
+        self._namespace = namespace
+        self._selector_of = selector_of
+        self._known: dict[str, Known] = {}
+
+    def read(self, version: str) -> WorkloadSeen | Missing:
+        """See the port. Pods count while they are ready; of the pinned revision no more than are available."""
+        try:
+            labels = self._labels(version)
+            found = self._client.find(PODS, self._namespace, labels)
+            known, workload = self._workload(version, labels, found)
+        except (Failure, Unclear) as error:
+            return error.missing
+        serving = [pod for pod in found if pods.serves(pod)]
+        mine = [pod for pod in serving if _owned(pod, known) and pods.revision_of(pod) == known.revision]
+        return WorkloadSeen(
+            name=known.name,
+            replicas=pods.wanted(workload),
+            available=min(len(mine), pods.available(workload)) if pods.observed(workload) else len(mine),
+            revision=known.revision,
+            others=len(serving) - len(mine),
+            stuck=pods.stuck(workload),
+        )
+
+    def revision(self, version: str) -> str | Missing:
+        """The revision behind a version now: one request, more when it changed. For the target's `wanted`."""
+        try:
+            known, workload = self._workload(version, self._labels(version), ())
+        except (Failure, Unclear) as error:
+            return error.missing
+        if not pods.observed(workload) or not known.revision:
+            return Missing(Kind.NOT_YET, f"{known} was changed, and is not yet looked after")
+        return known.revision
+
+    def _labels(self, version: str) -> Labels:
+        labels = self._selector_of(version)
+        if isinstance(labels, Missing):
+            raise Unclear(labels.kind, labels.detail)
+        if not labels:
+            raise Unclear(Kind.INVALID, f"no label tells the pods of {version} from others")
+        return labels
+
+    def _workload(self, version: str, labels: Labels, found: Sequence[Object]) -> tuple[Known, Object]:
+        """What stands behind the version, and how it is now. Raises Unclear, Failure."""
+        known = self._known.get(version)
+        workload = self._get(known) if known else None
+        if known is None or workload is None or not pods.carries(workload, labels):
+            known, workload = self._discovered(version, labels, found)
+        mark, serving = _mark(workload), [pod for pod in _controlled(found) if pods.serves(pod)]
+        if known.mark != mark or any(not _owned(pod, known) for pod in serving):
+            known = self._revised(known, workload, labels)
+        self._one_only(version, known, serving)
+        if pods.observed(workload):
+            known = replace(known, mark=mark)
+        self._known[version] = known
+        return known, workload
+
+    def _get(self, known: Known) -> Object | None:
+        """The workload as it is now; None where it is another one, or gone."""
+        try:
+            workload = self._client.get(known.resource, self._namespace, known.name)
+        except Absent:
+            return None
+        return workload if metadata(workload)["uid"] == known.uid else None
+
+    def _discovered(self, version: str, labels: Labels, found: Sequence[Object]) -> tuple[Known, Object]:
+        candidates = [*self._deployments(labels), *self._others(labels)]
+        busy = [one for one in candidates if pods.wanted(one[1])] or candidates
+        if not busy:
+            strange = sorted({str(owner) for pod in _controlled(found) if (owner := pods.owner_of(pod))})
+            if strange:
+                kinds = ", ".join(pods.WORKLOADS)
+                raise Unclear(Kind.INVALID, f"behind {version} stands {', '.join(strange)}, which is none of {kinds}")
+            wanted = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+            raise Unclear(Kind.ABSENT, f"no workload in namespace {self._namespace} makes pods with {wanted}")
+        if len(busy) > 1:
+            raise Unclear(Kind.INVALID, _several(version, [str(owner) for owner, _ in busy]))
+        owner, workload = busy[0]
+        return Known(pods.WORKLOADS[owner.kind], owner.name, owner.uid, frozenset({owner.uid})), workload
+
+    def _deployments(self, labels: Labels) -> list[tuple[Owner, Object]]:
+        """By their ReplicaSets, which have the labels of their pods."""
+        sets = self._client.find(REPLICA_SETS, self._namespace, labels)
+        owners = {
+            owner.uid: owner for one in sets if (owner := pods.owner_of(one)) and owner.kind == DEPLOYMENTS.kind
+        }
+        return [
+            (owner, workload)
+            for owner in owners.values()
+            if (workload := self._get(Known(DEPLOYMENTS, owner.name, owner.uid))) and pods.carries(workload, labels)
+        ]
+
+    def _others(self, labels: Labels) -> list[tuple[Owner, Object]]:
+        return [
+            (Owner(resource.kind, metadata(one)["name"], metadata(one)["uid"]), one)
+            for resource in (STATEFUL_SETS, DAEMON_SETS)
+            for one in self._client.find(resource, self._namespace)
+            if pods.carries(one, labels)
+        ]
+
+    def _revised(self, known: Known, workload: Object, labels: Labels) -> Known:
+        """With the revision that is newest now."""
+        match known.resource:
+            case resource if resource == DEPLOYMENTS:
+                sets = self._client.find(REPLICA_SETS, self._namespace, labels)
+                owned = {metadata(one)["uid"] for one in sets if _owned(one, known)}
+                revision = pods.newest_replica_set(sets, known.uid)
+                return replace(known, revision=revision, controllers=frozenset({known.uid, *owned}))
+            case resource if resource == DAEMON_SETS:
+                revisions = self._client.find(CONTROLLER_REVISIONS, self._namespace, labels)
+                return replace(known, revision=pods.newest_controller_revision(revisions, known.uid))
+            case _:
+                return replace(known, revision=str((workload.get("status") or {}).get("updateRevision") or ""))
+
+    def _one_only(self, version: str, known: Known, serving: Sequence[Object]) -> None:
+        """Raises Unclear where another workload's pods serve in the version as well."""
+        owners = {str(owner) for pod in serving if (owner := pods.owner_of(pod)) and not _owned(pod, known)}
+        if owners:
+            self._known.pop(version, None)  # perhaps it took this one's place: look again in the next read
+            raise Unclear(Kind.INVALID, _several(version, [str(known), *sorted(owners)]))
+
+
+def _controlled(found: Iterable[Object]) -> list[Object]:
+    return [pod for pod in found if pods.owner_of(pod) is not None]
+
+
+def _owned(found: Object, known: Known) -> bool:
+    owner = pods.owner_of(found)
+    return owner is not None and (owner.uid in known.controllers)
+
+
+def _several(version: str, names: Sequence[str]) -> str:
+    return f"behind {version} stand {len(names)} workloads, {', '.join(names)}; give each a version of its own"
+
+
+def _mark(workload: Object) -> tuple[str, ...]:
+    """What changes whenever the newest revision does."""
+    about, status = metadata(workload), workload.get("status") or {}
+    numbered = (about.get("annotations") or {}).get(pods.REVISION_NUMBER) or status.get("updateRevision") or ""
+    return about["uid"], str(about.get("generation")), str(numbered)

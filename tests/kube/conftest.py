@@ -1,0 +1,31 @@
+"""Clients of the control plane, as admin and as alice, who has no rights."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from canary.kube.client import Client
+from canary.kube.connection import Connection, Place
+from tests.parts.cluster import ControlPlane
+
+Connect = Callable[..., Client]
+
+
+@pytest.fixture
+def connect(control_plane: ControlPlane) -> Iterator[Connect]:
+    """A client of any user; `timeout` in seconds."""
+    connections: list[Connection] = []
+
+    def start(user: str = "admin", timeout: float = 20.0) -> Client:
+        connections.append(Connection(Place(str(control_plane.kubeconfig(user)))))
+        return Client(connections[-1], timeout)
+
+    yield start
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def client(connect: Connect) -> Client:
+    """Admin's client, patient with a busy machine."""
+    return connect()
