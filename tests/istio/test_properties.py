@@ -127,9 +127,10 @@ def _assert_weights(old: list[Data], new: list[Data], percent: int) -> None:
     assert {name: weight for name, weight in are.items() if name not in ("v1", "v2")} == {
         name: weight * factor for name, weight in were.items() if name not in ("v1", "v2")
     }
-    assert [_bare(entry) for entry in old if _name(entry) in are] == [
-        _bare(entry) for entry in new if _name(entry) in were
-    ]
+    users, others = ({_name(entry): _bare(entry) for entry in some} for some in (old, new))
+    assert {name: others[name] for name in users if name in others} == {
+        name: users[name] for name in users if name in others
+    }
 
 
 @MANY
