@@ -39,6 +39,8 @@ class World:
     seed: int = 1
     blind: bool = False
     now: datetime = START
+    seconds: int = 0
+    """Whole seconds that were lived through; the log has an entry for each."""
     log: dict[str, list[Served]] = field(default_factory=dict)
     first_request: dict[str, datetime] = field(default_factory=dict)
 
@@ -48,8 +50,9 @@ class World:
 
     def advance(self, to: datetime) -> None:
         """Lives through every second until `to`, under the traffic that is set now."""
-        while self.now + SECOND <= to:
-            self.now += SECOND
+        while START + (self.seconds + 1) * SECOND <= to:
+            self.seconds += 1
+            self.now = START + self.seconds * SECOND
             for name in self.behaviours:
                 self.log[name].append(self._second(name))
         self.now = max(self.now, to)
