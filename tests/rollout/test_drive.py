@@ -1,0 +1,203 @@
+"""One run, from the first tick to an exit code: every code, and what is left behind."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.plan import Traffic
+from canary.engine.errors import Conflict, Unreachable
+from canary.rollout.drive import Options, Then
+from canary.rollout.ending import AT_REST, BY_OUTCOME, Exit
+from canary.sandbox.parts import SandboxTarget
+from tests.rollout.wired import GATED, Driven, ask, driven, sandbox
+
+MINUTE = timedelta(minutes=1)
+
+
+def again(version: str = "v2", revision: str = "c", **fields: Any) -> Callable[[Driven], Callable[[], None]]:
+    """The manifest says this from then on."""
+
+    def prepare(run: Driven) -> Callable[[], None]:
+        def change() -> None:
+            value = run.box.target.value
+            spec = value.canary.spec.but(version=version, revision=revision, **fields)
+            run.box.target.value = replace(value, canary=value.canary.but(spec=spec))
+
+        return change
+
+    return prepare
+
+
+def asking(verb: Verb) -> Callable[[Driven], Callable[[], None]]:
+    """A person asks for this."""
+    return lambda run: lambda: ask(run.box, verb)
+
+
+def deleting(run: Driven) -> Callable[[], None]:
+    """The Canary is deleted."""
+
+    def change() -> None:
+        value = run.box.target.value
+        metadata = value.canary.metadata.but(deletion_timestamp=run.box.world.now)
+        run.box.target.value = replace(value, canary=value.canary.but(metadata=metadata))
+
+    return change
+
+
+def interrupting(run: Driven) -> Callable[[], None]:
+    """Ctrl-C."""
+    return run.drive.interrupts
+
+
+def interrupting_twice(run: Driven) -> Callable[[], None]:
+    """Ctrl-C, Ctrl-C."""
+
+    def happens() -> None:
+        run.drive.interrupts()
+        run.drive.interrupts()
+
+    return happens
+
+
+@pytest.mark.parametrize(
+    ("run", "happens", "code", "weight"),
+    [
+        pytest.param(driven("good"), [], Exit.PROMOTED, 100, id="good: promoted"),
+        pytest.param(driven("bad"), [], Exit.ROLLED_BACK, 0, id="bad: rolled back"),
+        pytest.param(driven("good", steps=GATED), [(25, asking(Verb.APPROVE))], Exit.PROMOTED, 100, id="approved"),
+        pytest.param(driven("good", steps=GATED), [], Exit.ROLLED_BACK, 0, id="never approved: the gate's time-out"),
+        pytest.param(driven("good", Options(wait_for_approval=False), steps=GATED), [], Exit.NEEDS_APPROVAL, 20,
+                     id="needs approval, and doesn't wait for it"),
+        pytest.param(driven("quiet", Options(timeout=MINUTE)), [], Exit.TIMED_OUT, 20, id="timed out: stays"),
+        pytest.param(driven("quiet", Options(timeout=MINUTE, on_timeout=Then.ROLLBACK)), [], Exit.TIMED_OUT, 0,
+                     id="timed out: rolled back"),
+        pytest.param(driven("quiet"), [], Exit.ROLLED_BACK, 0, id="no data: the rollout's deadline"),
+        pytest.param(driven("good"), [(12, asking(Verb.REJECT))], Exit.REJECTED, 0, id="rejected"),
+        pytest.param(driven("good"), [(12, asking(Verb.ROLLBACK))], Exit.REJECTED, 0, id="rolled back by a person"),
+        pytest.param(driven("good"), [(12, interrupting)], Exit.REJECTED, 0, id="interrupted: rolled back"),
+        pytest.param(driven("good", Options(on_interrupt=Then.HOLD)), [(12, interrupting)], Exit.INTERRUPTED, 50,
+                     id="interrupted: held"),
+        pytest.param(driven("good"), [(12, interrupting_twice)], Exit.INTERRUPTED, 50,
+                     id="interrupted twice: at once"),
+        pytest.param(driven("good"), [(12, again())], Exit.SUPERSEDED, 0, id="another build is wanted"),
+        pytest.param(driven("good"), [(12, again("v1", ""))], Exit.SUPERSEDED, 0, id="version set back"),
+        pytest.param(driven("good"), [(12, deleting)], Exit.GONE, 0, id="deleted"),
+    ],
+)  # fmt: skip
+def test_how_a_run_ends(
+    run: Driven, happens: list[tuple[float, Callable[[Driven], Callable[[], None]]]], code: Exit, weight: int
+) -> None:
+    for seconds, what in happens:
+        run.at(seconds, what(run))
+    ending = run.run()
+    assert (ending.code, run.box.world.traffic) == (code, Traffic(weight=weight))
+    assert run.box.store.stored is not None
+    assert run.box.store.stored.status.outbox == ()
+
+
+def spec_says(box: Any, **fields: Any) -> None:
+    """The manifest has these fields."""
+    value = box.target.value
+    box.target = SandboxTarget(replace(value, canary=value.canary.but(spec=value.canary.spec.but(**fields))))
+
+
+def problems(box: Any) -> None:
+    """The manifest is wrong."""
+    box.target = SandboxTarget(replace(box.target.value, problems=("spec.banana: unknown field",)))
+
+
+def at_weight(weight: int) -> Callable[[Any], None]:
+    """The route stands there before the first run."""
+    return lambda box: box.router.set(Traffic(weight=weight))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code"),
+    [
+        pytest.param(
+            lambda box: setattr(box.world, "traffic", Traffic(weight=100)), Exit.PROMOTED, id="serves already"
+        ),
+        pytest.param(lambda box: spec_says(box, suspend=True), Exit.GONE, id="suspended"),
+        pytest.param(problems, Exit.INVALID, id="promise 11: invalid"),
+        pytest.param(at_weight(50), Exit.INVALID, id="several carry weight, and none is stable"),
+        pytest.param(lambda box: setattr(box.router, "down", True), Exit.ERROR, id="nothing readable within 10 s"),
+    ],
+)
+def test_how_a_run_ends_that_never_begins(prepare: Callable[[Any], None], code: Exit) -> None:
+    box = sandbox()
+    prepare(box)
+    run = Driven(box)
+    assert run.run().code is code
+    assert box.router.writes == []
+
+
+def test_the_second_run_of_what_failed() -> None:
+    """It failed before: 3 again, without a write; a retry tries it again."""
+    box = sandbox("bad")
+    assert Driven(box).run().code is Exit.ROLLED_BACK
+    writes = len(box.router.writes)
+    assert Driven(box).run().code is Exit.ROLLED_BACK
+    assert len(box.router.writes) == writes
+    ask(box, Verb.RETRY)
+    assert Driven(box).run().code is Exit.ROLLED_BACK
+    assert len(box.router.writes) > writes
+
+
+def test_the_second_run_of_what_was_promoted() -> None:
+    """Promise 9: 0 again, without a write."""
+    box = sandbox()
+    assert [Driven(box).run().code, Driven(box).run().code] == [Exit.PROMOTED, Exit.PROMOTED]
+    assert box.router.writes == [Traffic(weight=weight) for weight in (20, 50, 100)]
+
+
+def test_a_run_goes_on_where_an_interrupted_one_held() -> None:
+    """130 leaves traffic; the next run finishes it."""
+    first = driven("good", Options(on_interrupt=Then.HOLD))
+    first.at(12, first.drive.interrupts)
+    assert first.run().code is Exit.INTERRUPTED
+    second = Driven(first.box)
+    assert second.run().code is Exit.PROMOTED
+    assert [turn.decision.status.rollouts for turn in second.turns][-1] == 1
+
+
+def test_the_outcome_is_unknown_when_a_rollback_is_not_accepted_in_time() -> None:
+    """Exit 8 after the time-out and two minutes more, with the last word on it."""
+    run = driven("quiet", Options(timeout=MINUTE, on_timeout=Then.ROLLBACK))
+    run.at(30, lambda: setattr(run.box.router, "down", True))
+    ending = run.run()
+    assert (ending.code, ending.reason) == (Exit.UNKNOWN, "OutcomeUnknown")
+
+
+def test_another_run_took_the_state_over() -> None:
+    """A run that may no longer act fails at the save, and touches nothing more."""
+    run = driven("good")
+    run.at(12, lambda: setattr(run.box.store, "stored", replace(run.box.store.stored, version="99")))  # type: ignore[type-var]
+    with pytest.raises(Conflict):
+        run.run()
+    assert run.box.router.writes == [Traffic(weight=20), Traffic(weight=50)]
+
+
+def test_the_state_cannot_be_read_at_the_start() -> None:
+    box = sandbox()
+    box.store.down = True
+    with pytest.raises(Unreachable):
+        Driven(box).run()
+
+
+def test_every_exit_is_reached_by_a_table_or_by_the_command() -> None:
+    """Codes that no table leads to are the command's own: the lock."""
+    here = {Exit.ERROR, Exit.TIMED_OUT, Exit.NEEDS_APPROVAL, Exit.UNKNOWN, Exit.INTERRUPTED}
+    assert set(Exit) - here - set(BY_OUTCOME.values()) - set(AT_REST.values()) == {Exit.LOCKED}
+
+
+def test_the_end_waits_for_the_drain() -> None:
+    """`run` ends once the old version may go."""
+    run = driven("good", drain="30s")
+    ending = run.run()
+    decided = next(turn.at for turn in run.turns if turn.decision.reason == "Promoted")
+    assert ending.code is Exit.PROMOTED
+    assert run.box.world.now - decided >= timedelta(seconds=29)
