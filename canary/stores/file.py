@@ -31,6 +31,12 @@ class FileStore:
     name: str
     """Of the Canary; a file that speaks of another one is refused."""
 
+    @classmethod
+    def at(cls, path: Path) -> "FileStore | None":
+        """The store of whichever Canary the file speaks of, or None where there is no file."""
+        found = cls(path, "")._read()
+        return None if found is None else cls(path, str(found.get("name")))
+
     def load(self) -> Stored | None:
         """What was saved last. Raises Rejected for a file that isn't a state, Unreachable where it can't be read."""
         found = self._read()
