@@ -228,6 +228,10 @@ class Rollout(Model):
     """What shall serve."""
     stable_replicas: int = 0
     """Replicas of the stable version at the start."""
+    stable_workload: str = ""
+    """What runs behind the stable version, as metrics know it."""
+    canary_workload: str = ""
+    """What runs behind the canary, as metrics know it."""
     plan: Plan
     """Pinned at the start."""
     policy: Policy

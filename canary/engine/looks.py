@@ -35,8 +35,8 @@ def standing(canary: Canary, rollout: Rollout, now: datetime) -> Standing:
         weight=rollout.meant.weight,
         exposed=exposed(rollout.meant),
         paused=rollout.pause is not None or canary.spec.suspend,
-        stable=Subject(rollout.stable.name, namespace),
-        canary=Subject(rollout.canary.name, namespace),
+        stable=Subject(rollout.stable_workload or rollout.stable.name, namespace),
+        canary=Subject(rollout.canary_workload or rollout.canary.name, namespace),
         names=(
             ("name", canary.metadata.name),
             ("namespace", namespace),

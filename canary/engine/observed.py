@@ -122,6 +122,9 @@ class RouteSeen:
     or where neither of the pair carries weight."""
     described: str = ""
     """The state in words, where `traffic` is None."""
+    partly: tuple[Traffic, ...] = ()
+    """Where the routes disagree, and each is in a state that could have been asked for: those states. A write
+    that reached some of them only looks like this."""
     destinations: frozenset[str] | None = None
     """Versions that requests can be sent to at all; None where that can't be told."""
     unmoved: tuple[str, ...] = ()

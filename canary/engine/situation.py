@@ -90,7 +90,10 @@ class Situation:
     @property
     def ours(self) -> bool:
         """Traffic stands where we put it: at what is meant, or at what was before."""
-        return self.route is not None and self.route.traffic in (self.rollout.meant, self.rollout.previous)
+        if self.route is None:
+            return False
+        stands = self.route.partly or (self.route.traffic,)
+        return all(one in (self.rollout.meant, self.rollout.previous) for one in stands)
 
     @property
     def available(self) -> int | None:
@@ -127,7 +130,8 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     rollout, moved = stable_moved(rollout, observed, now)
     rollout, edited = spec_edited(rollout, desired)
     heard = hear(rollout, new_actions(canary.metadata.name, status, observed.actions), now)
-    rollout = count_replicas(heard.rollout, observed, now)
+    rollout = name_workloads(heard.rollout, observed)
+    rollout = count_replicas(rollout, observed, now)
     halted = rollout.pause is not None or canary.spec.suspend
     rollout = halt_clock(rollout, halted, now)
     rollout = ask_gates(rollout, halted, now)
@@ -187,6 +191,14 @@ def spec_edited(rollout: Rollout, desired: Desired) -> tuple[Rollout, tuple[Rema
         return rollout, ()
     remark = Remark("EditedLater", "the analysis was edited; the edit is for the next rollout")
     return rollout.but(edited=True), (remark,)
+
+
+def name_workloads(rollout: Rollout, observed: Observed) -> Rollout:
+    """Metrics know a version by what runs behind it."""
+    for field, seen in (("stable_workload", observed.stable), ("canary_workload", observed.canary)):
+        if isinstance(seen, WorkloadSeen) and getattr(rollout, field) != seen.name:
+            rollout = rollout.but(**{field: seen.name})
+    return rollout
 
 
 def count_replicas(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:

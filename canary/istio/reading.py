@@ -30,6 +30,8 @@ class State:
     """None where the routes disagree, or where nothing moves."""
     described: str = ""
     """The state in words, where `traffic` is None."""
+    partly: tuple[Traffic, ...] = ()
+    """Where the routes disagree, and each is in a state that could have been asked for: those states."""
     destinations: frozenset[str] | None = None
     """Subsets that are defined; None where versions are hosts, or where no rules were given."""
     unmoved: tuple[str, ...] = ()
@@ -56,13 +58,21 @@ def read(
     moving = (
         _could_move(found, names, canary) if stable is None else routes.moving(found, names, Pair(stable, canary))
     )
-    traffic, described = (
-        _undecided(moving, names, canary) if stable is None else _agreed(moving, names, Pair(stable, canary))
-    )
+    each = [] if stable is None else [_state(route, names, Pair(stable, canary)) for route in moving]
+    traffic, described = _undecided(moving, names, canary) if stable is None else _agreed(moving, each, canary)
+    partly = tuple(one for one in each if isinstance(one, Traffic)) if traffic is None else ()
     if not moving:
         described = nothing_moves(found, names, scope, stable, canary)
     defined = _defined(moving, names, destination_rules)
-    return State(_mean(moving, names), traffic, described, defined, _unmoved(found, moving, names, canary), token)
+    return State(
+        shares=_mean(moving, names),
+        traffic=traffic,
+        described=described,
+        partly=partly if len(partly) == len(each) else (),
+        destinations=defined,
+        unmoved=_unmoved(found, moving, names, canary),
+        token=token,
+    )
 
 
 def token_of(virtual_services: Sequence[Data], scope: Scope) -> str:
@@ -115,13 +125,12 @@ def _undecided(moving: Sequence[Route], names: Names, canary: str) -> tuple[Traf
     return None, ", ".join(f"{version} has {share:g}%" for version, share in mean.items())
 
 
-def _agreed(moving: Sequence[Route], names: Names, pair: Pair) -> tuple[Traffic | None, str]:
+def _agreed(moving: Sequence[Route], states: Sequence[Traffic | str], canary: str) -> tuple[Traffic | None, str]:
     """The state that all of them are in; or None, and what each says."""
-    states = [_state(route, names, pair) for route in moving]
     if states and isinstance(states[0], Traffic) and all(state == states[0] for state in states):
         return states[0], ""
     apart = len({route.ref for route in moving}) > 1
-    said = [state if isinstance(state, str) else _words(state, pair.canary) for state in states]
+    said = [state if isinstance(state, str) else _words(state, canary) for state in states]
     return None, "; ".join(f"{one.label(apart)}: {words}" for one, words in zip(moving, said, strict=True))
 
 

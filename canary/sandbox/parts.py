@@ -73,7 +73,7 @@ class SandboxRouter:
         shares = {self.world.stable: 100.0 - weight, self.world.canary: float(weight)}
         traffic = self.world.traffic if stable in (None, self.world.stable) else None
         names = frozenset(self.world.behaviours)
-        return RouteSeen(str(self.edits), shares, traffic, "another pair", names, rejected=self.refuses)
+        return RouteSeen(str(self.edits), shares, traffic, "another pair", destinations=names, rejected=self.refuses)
 
     def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
         if self.down:

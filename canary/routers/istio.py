@@ -1,0 +1,110 @@
+"""Moves traffic in a cluster's VirtualServices: reads them with their DestinationRules, and patches weights.
+
+`canary/istio` knows what the objects say; this file fetches and sends. A read takes a request for each
+VirtualService and one for the DestinationRules of each namespace; a write takes a request for each VirtualService
+that changes, and none where nothing does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from canary.api.plan import Traffic
+from canary.engine.errors import Conflict
+from canary.engine.observed import Kind, Missing, RouteSeen
+from canary.istio import reading, routes, writing
+from canary.istio.destinations import Pair, subsets
+from canary.istio.hosts import service
+from canary.istio.reading import State
+from canary.istio.scope import Scope, missing, parts
+from canary.kube.client import Client, Object
+from canary.kube.errors import Failure
+from canary.kube.resources import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The objects of one read, for a write that stands on it."""
+
+    virtual_services: Sequence[Object]
+    rules: Sequence[Object]
+    token: str
+
+
+class IstioRouter:
+    """The port Router on the VirtualServices of one target."""
+
+    def __init__(self, client: Client, scope: Scope) -> None:
+        self._client = client
+        self._scope = scope
+        self._last: Fetched | None = None
+        self._selectors: dict[tuple[str, str], dict[str, str]] = {}
+
+    def read(self, stable: str | None, canary: str) -> RouteSeen | Missing:
+        """What the objects say; proxies follow within a fraction of a second."""
+        try:
+            self._last = self._fetch()
+        except Failure as error:
+            return error.missing
+        state = self._state(self._last, stable, canary)
+        return RouteSeen(
+            token=self._last.token,
+            shares=state.shares,
+            traffic=state.traffic,
+            described=state.described,
+            partly=state.partly,
+            destinations=state.destinations,
+            unmoved=state.unmoved,
+        )
+
+    def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
+        """Patches each VirtualService that doesn't say so yet. See the port for what it raises."""
+        there = self._last if token is not None else self._fetch()
+        if there is None or (token is not None and token != there.token):
+            raise Conflict("the VirtualServices were read again since this was decided")
+        pair = Pair(stable, canary)
+        for patch in writing.write(there.virtual_services, there.rules, self._scope, pair, traffic):
+            self._client.patch(VIRTUAL_SERVICES, patch.namespace, patch.name, patch.operations)
+
+    def selector(self, version: str) -> Mapping[str, str] | Missing:
+        """Labels of a version's pods: the selector of the Service, and the subset's labels. For the workloads."""
+        try:
+            there = self._last or self._fetch()
+            return self._selector(there, version)
+        except Failure as error:
+            return error.missing
+
+    def _fetch(self) -> Fetched:
+        found: list[Object] = []
+        while wanted := missing(found, self._scope):
+            found += [self._client.get(VIRTUAL_SERVICES, ref.namespace, ref.name) for ref in wanted]
+        namespaces = dict.fromkeys(
+            (self._scope.namespace, *(part.ref.namespace for part in parts(found, self._scope)))
+        )
+        rules = [rule for name in namespaces for rule in self._client.find(DESTINATION_RULES, name)]
+        return Fetched(found, rules, reading.token_of(found, self._scope))
+
+    def _selector(self, there: Fetched, version: str) -> Mapping[str, str] | Missing:
+        found = routes.found(parts(there.virtual_services, self._scope), self._scope)
+        names = routes.names_for(found, there.rules, self._scope, None, version)
+        host = names.host or names.resolved(version)
+        home = service(host, self._scope.domain)
+        if home is None:
+            return Missing(Kind.ABSENT, f"{host} is no service of this cluster")
+        own = self._service(*home)
+        if isinstance(own, Missing) or names.host is None:
+            return own
+        labels = subsets(there.rules, host, self._scope.namespace, self._scope.domain).get(version)
+        if labels is None:
+            return Missing(Kind.ABSENT, f"no DestinationRule defines the subset {version} of {host}")
+        return {**own, **labels}
+
+    def _service(self, name: str, namespace: str) -> Mapping[str, str] | Missing:
+        """The Service's selector, asked once: Services hardly ever change theirs."""
+        if (name, namespace) not in self._selectors:
+            found = self._client.get(SERVICES, namespace, name)
+            self._selectors[name, namespace] = dict((found.get("spec") or {}).get("selector") or {})
+        selector = self._selectors[name, namespace]
+        return selector or Missing(Kind.INVALID, f"the Service {name} has no selector")
+
+    def _state(self, there: Fetched, stable: str | None, canary: str) -> State:
+        return reading.read(there.virtual_services, there.rules, self._scope, stable, canary)
