@@ -38,6 +38,10 @@ cluster-tools: ## build a Kubernetes control plane for tests, from Go modules (o
 bench: $(dev) ## measure
 	@.venv/bin/python -m tests.bench
 
+.PHONY: picture
+picture: $(dev) ## draw docs/demo.svg from a real run
+	@.venv/bin/python -m tests.picture
+
 .PHONY: constraints
 constraints: ## renew constraints.txt with the newest versions
 	@$(PYTHON) -m venv --clear .venv/constraints
