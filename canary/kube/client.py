@@ -97,7 +97,7 @@ class Client:
         self.send(requests.delete(resource, namespace, name))
 
     def me(self) -> str:
-        """Who the server takes us for; servers before 1.28 can't tell (Absent)."""
+        """Who the server takes us for; servers before 1.28 can't tell (Refused)."""
         review = self.send(requests.create(SELF_SUBJECT_REVIEWS, "", {}))
         return str((review.get("status") or {}).get("userInfo", {}).get("username") or "")
 

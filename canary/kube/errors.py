@@ -3,9 +3,9 @@
 Conflict
 └── Changed      409, or a JSON patch whose test failed: it isn't what was read
 Rejected
-├── Refused      400, 422, an admission policy or webhook: with its words
+├── Refused      400, 422, an admission policy or webhook, a kind that isn't served: with the words
 ├── Forbidden    403: names the permission that is missing
-└── Absent       404
+└── Absent       404, for an object
 Unreachable
 ├── Expired      401: the credentials aren't taken (any more)
 ├── Throttled    429: with the seconds to wait
@@ -52,7 +52,7 @@ class Forbidden(Failure, Rejected):
 
 
 class Absent(Failure, Rejected):
-    """There is no such object, or no such kind."""
+    """There is no such object."""
 
 
 class Expired(Failure, Unreachable):
@@ -139,11 +139,12 @@ def _forbidden(request: Request, said: str) -> Failure:
 
 
 def _absent(request: Request, answer: Answer, said: str) -> Failure:
-    """A path that isn't served gets plain text, not a Status."""
-    if answer.parsed() is None:
-        known = f"{request.resource.kind} ({request.resource.api_version})"
-        return Absent(Kind.ABSENT, f"this cluster has no {known}; are its CRDs installed?")
-    return Absent(Kind.ABSENT, f"{request}: {said}")
+    """Only a Status says that an object is gone; plain text says that nobody serves the path, a proxy's perhaps."""
+    status = answer.parsed()
+    if isinstance(status, dict) and status.get("kind") == "Status":
+        return Absent(Kind.ABSENT, f"{request}: {said}")
+    known = f"{request.resource.kind} ({request.resource.api_version})"
+    return Refused(Kind.UNAVAILABLE, f"this cluster has no {known}; are its CRDs installed? ({request}: {said})")
 
 
 def _untold(answer: Answer) -> bool:

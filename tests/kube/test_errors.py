@@ -1,0 +1,400 @@
+"""What a request ends with, by the API server itself: each answer becomes one error, with the words that matter."""
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canary.engine.errors import CanaryError, Conflict, Invalid, Rejected, Unreachable
+from canary.engine.observed import Kind
+from canary.kube.client import Client
+from canary.kube.connection import Connection, Place
+from canary.kube.errors import (
+    Absent,
+    Answer,
+    Away,
+    Changed,
+    Expired,
+    Failure,
+    Forbidden,
+    Refused,
+    Throttled,
+    translate,
+)
+from canary.kube.requests import delete, get, patch
+from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, VIRTUAL_SERVICES, Resource
+from tests.kube.conftest import Connect
+from tests.parts.cluster import ControlPlane
+from tests.parts.kube import SLOWLY
+from tests.parts.processes import wait_for
+
+SHOP: dict[str, Any] = {
+    "metadata": {"name": "shop"},
+    "spec": {"hosts": ["shop"], "http": [{"route": [{"destination": {"host": "shop", "subset": "v1"}}]}]},
+}
+DESTINATION = "/spec/http/0/route/0/destination"
+
+
+def caught(call: Any, *arguments: Any) -> Failure:
+    """What the call raises."""
+    with pytest.raises(Failure) as raised:
+        call(*arguments)
+    assert isinstance(raised.value, CanaryError)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "words"),
+    [
+        pytest.param(
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}, Changed, "isn't as it was read",
+            id="another resourceVersion",
+        ),
+        pytest.param(
+            {"op": "test", "path": DESTINATION, "value": {"host": "shop", "subset": "v2"}}, Changed,
+            "VirtualService shop isn't as it was read", id="another destination",
+        ),
+        pytest.param(
+            {"op": "replace", "path": "/spec/http/7/name", "value": "x"}, Changed, "the patch doesn't apply",
+            id="a route that isn't there any more",
+        ),
+        pytest.param(
+            {"op": "add", "path": "/spec/http/0/wait", "value": 1}, Refused,
+            'strict decoding error: unknown field "spec.http[0].wait"', id="a field that Istio doesn't know",
+        ),
+        pytest.param(
+            {"op": "replace", "path": "/spec/hosts", "value": 7}, Refused, "spec.hosts in body must be of type array",
+            id="a wrong type",
+        ),
+        pytest.param(
+            {"op": "add", "path": "/metadata/name", "value": "else"}, Refused, "was refused: the name of the object",
+            id="what no patch may do",
+        ),
+    ],
+)  # fmt: skip
+def test_patches_of_a_virtual_service(
+    client: Client, namespace: str, operation: dict[str, Any], kind: type[Failure], words: str
+) -> None:
+    """What isn't as it was read is a conflict; what would be wrong is refused, with the point of what was said."""
+    client.create(VIRTUAL_SERVICES, namespace, SHOP)
+    error = caught(client.patch, VIRTUAL_SERVICES, namespace, "shop", [operation])
+    assert (type(error), words in str(error)) == (kind, True), str(error)
+    assert isinstance(error, Conflict if kind is Changed else Rejected)
+    assert client.get(VIRTUAL_SERVICES, namespace, "shop")["spec"] == SHOP["spec"]
+
+
+def test_conflicts(client: Client, namespace: str) -> None:
+    """A name that is taken, and a version that has moved on."""
+    made = client.create(CONFIG_MAPS, namespace, {"metadata": {"name": "shop"}})
+    version = made["metadata"]["resourceVersion"]
+    assert "already exists" in str(caught(client.create, CONFIG_MAPS, namespace, {"metadata": {"name": "shop"}}))
+    client.merge(CONFIG_MAPS, namespace, "shop", version, {"data": {"by": "another"}})
+    stale = caught(client.merge, CONFIG_MAPS, namespace, "shop", version, {"data": {"by": "us"}})
+    assert isinstance(stale, Changed)
+    assert client.get(CONFIG_MAPS, namespace, "shop")["data"] == {"by": "another"}
+
+
+def test_what_is_not_there(client: Client, namespace: str) -> None:
+    """An object, and a namespace to put one into."""
+    for error, words in [
+        (caught(client.get, CONFIG_MAPS, namespace, "none"), 'configmaps "none" not found'),
+        (caught(client.delete, CONFIG_MAPS, namespace, "none"), 'configmaps "none" not found'),
+        (caught(client.create, CONFIG_MAPS, "none", {"metadata": {"name": "x"}}), 'namespaces "none" not found'),
+    ]:
+        assert (type(error), error.missing.kind) == (Absent, Kind.ABSENT)
+        assert words in str(error)
+
+
+def test_a_kind_that_is_not_served(client: Client, namespace: str) -> None:
+    """Nothing was learned about the object: a canary isn't lost because its pods can't be asked for."""
+    error = caught(client.find, Resource("example.com", "v1", "Shop", "shops"), namespace)
+    assert (type(error), error.missing.kind) == (Refused, Kind.UNAVAILABLE)
+    assert "this cluster has no Shop (example.com/v1); are its CRDs installed?" in str(error)
+
+
+def test_a_permission_that_is_missing(connect: Connect, namespace: str) -> None:
+    """The sentence names whose, which, and where."""
+    alice = connect("alice")
+    error = caught(alice.find, DEPLOYMENTS, namespace)
+    assert (type(error), error.missing.kind) == (Forbidden, Kind.DENIED)
+    assert str(error) == f"alice may not list deployments.apps in namespace {namespace}; a Role must allow it"
+    error = caught(alice.patch, VIRTUAL_SERVICES, namespace, "shop", [])
+    assert f"alice may not patch virtualservices.networking.istio.io in namespace {namespace}" in str(error)
+    assert alice.me() == "alice"
+
+
+def test_credentials_that_are_not_taken(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """They are read again once before giving up, so a token that was renewed meanwhile works at once."""
+    config = json.loads(control_plane.kubeconfig().read_text())
+    path, token = tmp_path / "kubeconfig", tmp_path / "token"
+    config["users"][0]["user"] = {"tokenFile": str(token)}
+    path.write_text(json.dumps(config))
+    token.write_text("nobody's")
+    client = Client(Connection(Place(str(path))), SLOWLY)
+    error = caught(client.find, CONFIG_MAPS, namespace)
+    assert (type(error), error.missing.kind) == (Expired, Kind.DENIED)
+    assert isinstance(error, Unreachable)
+    assert client.calls.take() == {"list ConfigMap": 2}
+    token.write_text(control_plane.tokens["admin"])
+    client.find(CONFIG_MAPS, namespace)
+    config["users"][0]["user"] = {}
+    path.write_text(json.dumps(config))
+    error = caught(Client(Connection(Place(str(path))), SLOWLY).find, CONFIG_MAPS, namespace)
+    assert (type(error), "no credentials" in str(error)) == (Expired, True)
+
+
+def test_an_admission_policy_has_its_say(client: Client, control_plane: ControlPlane, namespace: str) -> None:
+    """Its words reach the user; it is no conflict, so nobody tries again and again."""
+    client.create(VIRTUAL_SERVICES, namespace, SHOP)
+    with policy(control_plane, namespace, "no changes on Fridays"):
+        operations = [{"op": "add", "path": "/metadata/labels", "value": {"day": "friday"}}]
+
+        def denied() -> Failure | None:
+            try:
+                client.patch(VIRTUAL_SERVICES, namespace, "shop", operations)
+            except Failure as error:
+                return error
+            return None
+
+        error = wait_for(denied, "the policy", within=SLOWLY)
+    assert isinstance(error, Refused)
+    assert "denied request: no changes on Fridays" in str(error)
+
+
+def test_a_server_with_too_much_to_do(control_plane: ControlPlane, connect: Connect, namespace: str) -> None:
+    """What it asks to wait is waited, within the time that the request has; its plain text is understood."""
+    admin, alice = connect(), connect("alice", timeout=3.0)
+    with limited(control_plane), seat(control_plane):
+        wait_for(lambda: isinstance(failed(alice, namespace), Throttled), "429", within=SLOWLY)
+        alice.calls.take()
+        error = failed(alice, namespace)
+        assert isinstance(error, Throttled)
+        assert (error.after, error.missing.kind) == (1.0, Kind.UNAVAILABLE)
+        assert "asks to wait 1s" in str(error)
+        assert alice.calls.take() == {"list ConfigMap": 3}
+        assert admin.find(CONFIG_MAPS, namespace, {"none": "such"}) == []
+
+
+def test_a_server_that_hangs_or_is_gone(control_plane: ControlPlane, connect: Connect, namespace: str) -> None:
+    """A time-out holds, once and not three times; a refused connection is told at once; then all goes on."""
+    client = connect(timeout=1.0)
+    client.find(CONFIG_MAPS, namespace)
+    control_plane.api_server.pause()
+    wait_for(lambda: failed(client, namespace), "it to stand still", within=SLOWLY)
+    began = time.monotonic()
+    error = caught(client.find, CONFIG_MAPS, namespace)
+    assert (type(error), error.missing.kind) == (Away, Kind.TIMED_OUT)
+    assert time.monotonic() - began < 2.0
+    control_plane.api_server.kill()
+    error = caught(client.find, CONFIG_MAPS, namespace)
+    assert (type(error), error.missing.kind) == (Away, Kind.REFUSED)
+    assert isinstance(error, Unreachable)
+    control_plane.restart_api_server()
+    wait_for(lambda: failed(client, namespace) is None, "the server again", within=SLOWLY)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "words"),
+    [
+        pytest.param({"server": "https://127.0.0.1:1"}, Kind.REFUSED, "Connection refused", id="nobody listens"),
+        pytest.param({"server": "https://nowhere.invalid"}, Kind.REFUSED, "can't be resolved", id="no such name"),
+        pytest.param({"certificate-authority": None}, Kind.REFUSED, "certificate", id="another's certificate"),
+        pytest.param({"server": "http"}, Kind.RUBBISH, "HTTP request to an HTTPS server", id="no TLS"),
+    ],
+)
+def test_a_server_that_is_not_reached(
+    control_plane: ControlPlane, tmp_path: Path, changed: dict[str, str | None], kind: Kind, words: str
+) -> None:
+    """Each way is Unreachable, and says which it was."""
+    config = json.loads(control_plane.kubeconfig().read_text())
+    cluster = {**config["clusters"][0]["cluster"], **changed}
+    if changed.get("server") == "http":
+        cluster["server"] = control_plane.url.replace("https", "http")
+    config["clusters"][0]["cluster"] = {key: value for key, value in cluster.items() if value}
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(config))
+    error = caught(Client(Connection(Place(str(path))), SLOWLY).me)
+    assert (type(error), error.missing.kind) == (Away, kind), str(error)
+    assert words in str(error)
+
+
+def test_something_that_is_no_api_server() -> None:
+    """HTML with 200, a proxy's 502, a watch's 410: nothing trustworthy was learned."""
+    request = get(CONFIG_MAPS, "shop", "x")
+    for status, kind in [
+        (302, Kind.RUBBISH),
+        (502, Kind.UNAVAILABLE),
+        (504, Kind.TIMED_OUT),
+        (410, Kind.UNAVAILABLE),
+    ]:
+        error = translate(request, Answer(status, {}, b"<html>"))
+        assert (type(error), error.missing.kind) == (Away, kind)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "message", "kind", "words"),
+    [
+        pytest.param(429, {"retry-after": "7"}, None, Throttled, "asks to wait 7s", id="too many requests"),
+        pytest.param(
+            429, {}, "storage is (re)initializing", Throttled, "asks to wait 1s", id="a kind that isn't served yet"
+        ),
+        pytest.param(
+            403, {}, 'admission webhook "x" denied the request: not today', Refused, "not today", id="a webhook's 403"
+        ),
+        pytest.param(403, {}, "exceeded quota: pods=0", Refused, "exceeded quota", id="a quota"),
+        pytest.param(
+            422, {}, "the server rejected our request due to an error in our request", Refused, "due to an error",
+            id="422 without causes, but not of a JSON patch",
+        ),
+    ],
+)  # fmt: skip
+def test_translations(
+    status: int, headers: dict[str, str], message: str | None, kind: type[Failure], words: str
+) -> None:
+    """What a control plane of ours doesn't say on demand."""
+    body = (
+        json.dumps({"kind": "Status", "message": message}) if message else "too many requests, please try again later"
+    )
+    error = translate(delete(CONFIG_MAPS, "shop", "x"), Answer(status, headers, body.encode()))
+    assert (type(error), words in str(error)) == (kind, True), str(error)
+
+
+def test_long_words_are_cut() -> None:
+    """A server may quote a whole object; a person reads its beginning."""
+    status = {"message": "spec is wrong " * 1000, "details": {"name": "shop"}}
+    error = translate(patch(CONFIG_MAPS, "shop", "x", []), Answer(422, {}, json.dumps(status).encode()))
+    assert isinstance(error, Refused)
+    assert len(str(error)) < 400
+
+
+def test_the_account_of_a_pod(control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no kubeconfig is, the pod's own; its token is read again when the kubelet has renewed it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "token").write_text("an old one")
+    (tmp_path / "ca.crt").write_bytes(control_plane.ca.read_bytes())
+    (tmp_path / "namespace").write_text("shop")
+    pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": control_plane.url.rpartition(":")[2]}
+    connection = Connection(Place(environment=pod, account=tmp_path))
+    assert connection.namespace == "shop"
+    (tmp_path / "token").write_text(control_plane.tokens["alice"])
+    assert Client(connection, SLOWLY).me() == "alice"
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace", "user", "found"),
+    [
+        pytest.param(None, None, "admin", "prod", id="the current context and its namespace"),
+        pytest.param("other", None, "alice", "default", id="another context, which has none"),
+        pytest.param("other", "shop", "alice", "shop", id="--namespace comes first"),
+    ],
+)
+def test_the_context_of_a_kubeconfig(
+    control_plane: ControlPlane, tmp_path: Path, context: str | None, namespace: str | None, user: str, found: str
+) -> None:
+    """As kubectl would take it, also from several files."""
+    first = json.loads(control_plane.kubeconfig().read_text())
+    first["contexts"][0]["context"]["namespace"] = "prod"
+    second = json.loads(control_plane.kubeconfig("alice").read_text())
+    second["contexts"][0]["name"] = "other"
+    del second["current-context"]
+    for name, config in (("first", first), ("second", second)):
+        (tmp_path / name).write_text(json.dumps(config))
+    both = f"{tmp_path / 'first'}:{tmp_path / 'second'}"
+    connection = Connection(Place(None, context, namespace, {"KUBECONFIG": both}))
+    assert (Client(connection, SLOWLY).me(), connection.namespace) == (user, found)
+
+
+def test_places_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong credentials are the user's to mend, before anything is sent."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    rubbish = tmp_path / "rubbish"
+    rubbish.write_text("clusters: [")
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    for place in (
+        Place(str(tmp_path / "none"), environment={}),
+        Place(str(rubbish), environment={}),
+        Place(environment=pod, account=tmp_path),
+    ):
+        with pytest.raises(Invalid, match="no credentials for a cluster"):
+            Connection(place)
+
+
+def failed(client: Client, namespace: str) -> Failure | None:
+    """What reading ends with, if not with an answer."""
+    try:
+        client.find(CONFIG_MAPS, namespace)
+    except Failure as error:
+        return None if isinstance(error, Forbidden) else error
+    return None
+
+
+@contextmanager
+def policy(control_plane: ControlPlane, namespace: str, message: str) -> Iterator[None]:
+    """An admission policy that denies every update of a VirtualService in this namespace."""
+    root = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    rule = {"apiGroups": ["networking.istio.io"], "apiVersions": ["*"], "operations": ["UPDATE"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [{**rule, "resources": ["virtualservices"]}]},
+        "validations": [{"expression": "false", "message": message}],
+    }
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    binding = {
+        "policyName": namespace,
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": selector},
+    }
+    kube = control_plane.kube
+    kube.create(root, {"metadata": {"name": namespace}, "spec": spec})
+    kube.create(root.replace("policies", "policybindings"), {"metadata": {"name": namespace}, "spec": binding})
+    yield
+    for path in (root.replace("policies", "policybindings"), root):
+        kube.request("DELETE", f"{path}/{namespace}")
+
+
+@contextmanager
+def limited(control_plane: ControlPlane) -> Iterator[None]:
+    """Alice gets one request at a time."""
+    root, kube = "/apis/flowcontrol.apiserver.k8s.io/v1", control_plane.kube
+    shares = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0}
+    level = {"type": "Limited", "limited": {**shares, "limitResponse": {"type": "Reject"}}}
+    rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}]
+    paths = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
+    subjects = [{"kind": "User", "user": {"name": "alice"}}]
+    schema = {
+        "priorityLevelConfiguration": {"name": "alice"},
+        "matchingPrecedence": 2,
+        "rules": [{"subjects": subjects, "resourceRules": rules, "nonResourceRules": paths}],
+    }
+    made = kube.create(f"{root}/prioritylevelconfigurations", {"metadata": {"name": "alice"}, "spec": level})
+    kube.create(f"{root}/flowschemas", {"metadata": {"name": "alice"}, "spec": schema})
+    uid, header = made["metadata"]["uid"], "X-Kubernetes-PF-PriorityLevel-UID"
+    wait_for(
+        lambda: kube.request("GET", "/version", user="alice").headers.get(header) == uid, "limits", within=SLOWLY
+    )
+    yield
+    kube.request("DELETE", f"{root}/flowschemas/alice")
+    kube.request("DELETE", f"{root}/prioritylevelconfigurations/alice")
+
+
+@contextmanager
+def seat(control_plane: ControlPlane) -> Iterator[None]:
+    """Takes it: a request whose body never comes."""
+    context = ssl.create_default_context(cafile=str(control_plane.ca))
+    port = int(control_plane.url.rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+    ):
+        head = (
+            "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {control_plane.tokens['alice']}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+        )
+        secured.sendall(head.encode())
+        yield
