@@ -1,1 +1,5 @@
-"""Where a rollout's memory lives: `file.py` for runs without a cluster, with its inbox and its lock beside it."""
+"""Where a rollout's memory lives, with its inbox and its lock beside it.
+
+`file.py`, `inbox.py`, `lock.py`: without a cluster. `configmap.py`, `configmap_inbox.py`, `lease.py`: in one, in
+objects that `objects.py` names.
+"""
