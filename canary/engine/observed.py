@@ -132,6 +132,11 @@ class RouteSeen:
     rejected: str | None = None
     """The proxy's words, where it refused what was written last and still serves what it had."""
 
+    @property
+    def standings(self) -> tuple[Traffic, ...]:
+        """The states in which the routes stand, as far as they are states at all."""
+        return self.partly if self.traffic is None else (self.traffic,)
+
 
 @dataclass(frozen=True)
 class WorkloadSeen:

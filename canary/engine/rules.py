@@ -111,9 +111,11 @@ def never_ready(s: Situation) -> Finding | None:
 
 def unsaved_rollback(s: Situation) -> Finding | None:
     """After a start, less exposure than anything that was saved: our own rollback, which could not be saved."""
-    if not s.observed.fresh or s.route is None or s.route.traffic is None:
+    if not s.observed.fresh or s.route is None:
         return None
-    if below(s.route.traffic, s.rollout.meant) and below(s.route.traffic, s.rollout.previous):
+    ours = (s.rollout.meant, s.rollout.previous)
+    fell = [one for one in s.route.standings if all(below(one, known) for known in ours)]
+    if fell and all(one in fell or one in ours for one in s.route.standings):
         return lower(s, Outcome.ROLLED_BACK, "UnsavedRollback", "a rollback was under way that could not be saved")
     return None
 

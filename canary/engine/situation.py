@@ -90,10 +90,9 @@ class Situation:
     @property
     def ours(self) -> bool:
         """Traffic stands where we put it: at what is meant, or at what was before."""
-        if self.route is None:
-            return False
-        stands = self.route.partly or (self.route.traffic,)
-        return all(one in (self.rollout.meant, self.rollout.previous) for one in stands)
+        known = (self.rollout.meant, self.rollout.previous)
+        standings = self.route.standings if self.route else ()
+        return bool(standings) and all(one in known for one in standings)
 
     @property
     def available(self) -> int | None:
