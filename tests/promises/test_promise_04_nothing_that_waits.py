@@ -1,0 +1,59 @@
+"""Promise 4: nothing that waits keeps a rollback from happening.
+
+Every wait has a time-out, or says that it has none.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.plan import Traffic
+from canary.rollout.ending import Exit
+from tests.rollout.test_drive import spec_says
+from tests.rollout.wired import GATED, Driven, ask, driven
+
+
+def paused(run: Driven) -> None:
+    """A person paused it."""
+    ask(run.box, Verb.PAUSE)
+
+
+def suspended(run: Driven) -> None:
+    """The manifest suspends it."""
+    spec_says(run.box, suspend=True)
+
+
+def edited(run: Driven) -> None:
+    """Somebody changed the route."""
+    run.box.router.set(Traffic(weight=33))
+
+
+def gated(run: Driven) -> None:
+    """A gate is closed, because the plan has one."""
+
+
+@pytest.mark.parametrize("waits", [paused, suspended, edited, gated])
+@pytest.mark.parametrize("scenario", ["bad", "dead"])
+def test_a_rollback_happens_all_the_same(scenario: str, waits: Callable[[Driven], None]) -> None:
+    run = driven(scenario, steps=GATED) if waits is gated else driven(scenario)
+    run.at(3, lambda: waits(run))
+    assert run.run().code is Exit.ROLLED_BACK
+    assert run.box.world.traffic == Traffic()
+    assert (run.turns[-1].at - run.turns[0].at).total_seconds() < 40
+
+
+@pytest.mark.parametrize(
+    ("analysis", "sentence"),
+    [
+        pytest.param({"steps": GATED}, "waits for an approval, until 12:", id="a gate with a time-out"),
+        pytest.param({"steps": [{"weight": 20, "gates": [{"approval": {}, "onTimeout": "hold"}]}]},
+                     "waits for an approval, without end", id="a gate without"),
+    ],
+)  # fmt: skip
+def test_a_wait_says_until_when(analysis: dict[str, Any], sentence: str) -> None:
+    run = driven("good", **analysis)
+    run.at(60, lambda: ask(run.box, Verb.APPROVE))
+    run.run()
+    assert any(sentence in turn.decision.sentence for turn in run.turns)
