@@ -31,6 +31,8 @@ class State:
     """Whether somebody else put it there. The engine doesn't see this; checks do."""
     fresh: bool
     """Whether the process has just been started."""
+    partly: tuple[Traffic, ...] = ()
+    """Where `route` is None: the states of its parts, if those are states at all."""
 
     @property
     def rollout(self) -> Rollout | None:
@@ -45,9 +47,10 @@ def canonical(state: State, now: datetime) -> tuple[Hashable, State]:
         phase=status.phase, stable=status.stable, failed=status.failed, rollout=rollout,
         rollouts=1, failed_checks=status.failed_checks if rollout else 0,
     )  # fmt: skip
-    kept = State(bare, route, state.foreign, state.fresh)
+    kept = State(bare, route, state.foreign, state.fresh, state.partly if rollout else ())
     versions = (bare.phase, str(bare.stable), str(bare.failed))
-    return (versions, _key(rollout), _traffic(route), state.foreign, state.fresh), kept
+    parts = tuple(map(_traffic, kept.partly))
+    return (versions, _key(rollout), _traffic(route), parts, state.foreign, state.fresh), kept
 
 
 def _renamed(status: Status, route: Traffic | None) -> tuple[Status, Traffic | None]:

@@ -186,7 +186,7 @@ def _edited(state: State, what: str) -> State:
     traffic = None if what == "edited in parts" else Traffic(weight=int(what.rsplit(maxsplit=1)[-1]))
     rollout = state.rollout
     foreign = rollout is not None and traffic not in (rollout.meant, rollout.previous)
-    return replace(state, route=traffic, foreign=foreign)
+    return replace(state, route=traffic, foreign=foreign, partly=())
 
 
 def _observed(state: State, seen: Seen, queries: tuple[Query, ...]) -> Observed:
@@ -215,7 +215,7 @@ def _route(state: State, what: str) -> RouteSeen | Missing:
     weight = 30 if state.route is None else state.route.weight
     shares = {"v1": 100.0 - weight, "v2": float(weight)}
     refused = "no such cluster" if what == "refused" else None
-    return RouteSeen("token", shares, state.route, "in two minds", rejected=refused)
+    return RouteSeen("token", shares, state.route, "in two minds", partly=state.partly, rejected=refused)
 
 
 def _canary(what: str) -> WorkloadSeen | Missing:
@@ -249,7 +249,7 @@ def _fates(step: Step) -> Iterator[tuple[str, State, timedelta]]:
     fresh = before.fresh and not read
     reachable = read and step.seen.route != "refused"
     for fate in step.world.fates:
-        saved = fate not in ("killed before the save", "not saved")
+        saved = fate not in ("killed before the save", "not saved", "not saved, killed in the write")
         acts = {
             "done": decision.actions,
             "not in effect": (),
@@ -257,17 +257,23 @@ def _fates(step: Step) -> Iterator[tuple[str, State, timedelta]]:
             "not saved": tuple(action for action in decision.actions if action.lowers),
             "killed before the write": (),
             "killed after the write": decision.actions,
+            "killed in the write": decision.actions,
+            "not saved, killed in the write": tuple(action for action in decision.actions if action.lowers),
         }[fate]
-        route, foreign = before.route, before.foreign
+        route, foreign, partly = before.route, before.foreign, before.partly
         if acts and reachable:
-            route, foreign = acts[-1].traffic, False
+            route, foreign, partly = acts[-1].traffic, False, ()
+            if fate in IN_PARTS and before.route is not None and before.route != route:
+                route, partly = None, (before.route, acts[-1].traffic)
         status = decision.status if saved else before.status
         foreign = foreign and status.rollout is not None and route != status.rollout.meant
-        after = State(status, route, foreign, fresh or fate in KILLED)
+        after = State(status, route, foreign, fresh or fate in KILLED, partly)
         for ticks in step.world.steps:
             yield fate, after, ticks * TICK
 
 
-KILLED = ("killed before the save", "not saved", "killed before the write", "killed after the write")
+IN_PARTS = ("killed in the write", "not saved, killed in the write")
+"""Of several routes one was written, the other not."""
+KILLED = ("killed before the save", "not saved", "killed before the write", "killed after the write", *IN_PARTS)
 """Fates after which another process goes on; `not saved` dies after a lowering that it could not write down."""
 FATES = ("done", "not in effect", *KILLED)

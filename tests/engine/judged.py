@@ -139,8 +139,8 @@ def actions_are_what_was_meant(step: Step) -> Iterator[str]:
 
 def _raises(step: Step) -> bool:
     """Whether anything that is asked exposes somebody new, as far as was read."""
-    seen = step.traffic or NOTHING
-    return any(raises(seen, action.traffic) for action in step.decision.actions)
+    stands = step.before.partly or (step.traffic or NOTHING,)
+    return any(raises(one, action.traffic) for one in stands for action in step.decision.actions)
 
 
 PROMISES = (

@@ -47,6 +47,13 @@ from tests.engine.situations import (
     unknown_revision,
 )
 
+
+def in_parts(*weights: int) -> Change:
+    """Several routes, each at another weight."""
+    states = tuple(Traffic(weight=weight) for weight in weights)
+    return route_says(traffic=None, partly=states, described="in two minds")
+
+
 GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}, {"weight": 50}]
 
 
@@ -81,6 +88,8 @@ GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {"count": 1}, "ti
         pytest.param([asks(Verb.REJECT)], 0, "RejectedByPerson", id="a person rejects"),
         pytest.param([restarted, foreign_edit(0)], 0, "UnsavedRollback", id="after a start below all: it was us"),
         pytest.param([foreign_edit(0)], 20, "TrafficDrift", id="in mid-flight below all: it was not us"),
+        pytest.param([restarted, in_parts(0, 20)], 0, "UnsavedRollback", id="after a start partly below all: us"),
+        pytest.param([restarted, in_parts(0, 35)], 20, "TrafficDrift", id="and partly at what nobody meant: not us"),
         pytest.param([restarted, foreign_edit(99)], 20, "TrafficDrift", id="after a start above all: not us"),
     ],
 )  # fmt: skip
