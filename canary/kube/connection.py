@@ -61,6 +61,7 @@ class Connection:
         """Raises Invalid where there are no credentials that can be read."""
         self._place = place
         self._renewing = threading.Lock()
+        self._thread = threading.local()
         self._api = _api(place)
         self.namespace = _namespace(place)
 
@@ -70,7 +71,7 @@ class Connection:
 
     def exchange(self, request: Request, timeout: float) -> Answer:
         """One request, one answer. Raises Away."""
-        api = self._api
+        api = self._thread.used = self._api
         headers = {"Accept": "application/json", "Content-Type": request.content_type}
         if request.body is None:
             del headers["Content-Type"]
@@ -90,8 +91,13 @@ class Connection:
         return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
 
     def renew(self) -> None:
-        """Reads kubeconfig, token file and credential plugin again; requests in flight keep what they have."""
+        """Reads kubeconfig, token file and credential plugin again, unless another thread just did.
+
+        Requests in flight keep what they have.
+        """
         with self._renewing:
+            if getattr(self._thread, "used", None) is not self._api:
+                return
             try:
                 self._api = _api(self._place)
             except Invalid as error:

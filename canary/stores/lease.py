@@ -24,6 +24,9 @@ from canary.kube.resources import LEASES
 from .objects import Objects
 from .tenure import Sighting, Tenure, Terms
 
+USUAL = Terms()
+"""What a run asks for."""
+
 
 def boottime() -> float:
     """Seconds; goes on while the machine sleeps, which CLOCK_MONOTONIC doesn't."""
@@ -55,10 +58,10 @@ class Lease:
         client: Client,
         objects: Objects,
         identity: Identity,
-        terms: Terms | None = None,
+        terms: Terms = USUAL,
         clock: Callable[[], float] = boottime,
     ) -> None:
-        self.terms = terms or Terms()
+        self.terms = terms
         self.identity = identity
         self.clock = clock
         self._client = replace(client, timeout=self.terms.request)

@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,25 @@ def test_credentials_that_are_not_taken(control_plane: ControlPlane, namespace: 
     path.write_text(json.dumps(config))
     error = caught(Client(Connection(Place(str(path))), SLOWLY).find, CONFIG_MAPS, namespace)
     assert (type(error), "no credentials" in str(error)) == (Expired, True)
+
+
+def test_many_threads_whose_credentials_ran_out(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """One of them reads new ones, for all: a credential plugin may take a second."""
+    config = json.loads(control_plane.kubeconfig().read_text())
+    path, asked, plugin = (tmp_path / name for name in ("kubeconfig", "asked", "plugin"))
+    version = "client.authentication.k8s.io/v1"
+    given = {"apiVersion": version, "kind": "ExecCredential"}
+    first, later = (
+        json.dumps({**given, "status": {"token": token}}) for token in ("x", control_plane.tokens["alice"])
+    )
+    plugin.write_text(f"echo >> {asked}; if [ $(wc -l < {asked}) = 1 ]; then echo '{first}'; else echo '{later}'; fi")
+    command = {"apiVersion": version, "command": "sh", "args": [str(plugin)], "interactiveMode": "Never"}
+    config["users"][0]["user"] = {"exec": command}
+    path.write_text(json.dumps(config))
+    client = Client(Connection(Place(str(path))), SLOWLY)
+    with ThreadPoolExecutor(6) as pool:
+        assert [future.result() for future in [pool.submit(client.me) for _ in range(6)]] == ["alice"] * 6
+    assert len(asked.read_text().splitlines()) == 2
 
 
 def test_an_admission_policy_has_its_say(client: Client, control_plane: ControlPlane, namespace: str) -> None:
