@@ -1,0 +1,1 @@
+"""Whole rollouts, told as tables: how each strategy goes with each behaviour of a canary."""
