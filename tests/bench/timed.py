@@ -1,0 +1,51 @@
+"""How long things take: a decision, `canary --help`, a simulated rollout."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from statistics import median, quantiles
+from time import perf_counter
+
+from canary.api.status import Outcome
+from canary.engine.decide import decide
+from tests.engine.situations import Case, at_20_percent, at_rest, between_looks, ended
+from tests.rollout.wired import driven
+
+from .row import Row
+
+DECISIONS = 3000
+CASES: tuple[tuple[str, Case], ...] = (
+    ("at rest", at_rest()),
+    ("between looks", at_20_percent(between_looks)),
+    ("with a look of two metrics", at_20_percent()),
+    ("draining", at_20_percent(ended(Outcome.ROLLED_BACK))),
+)
+
+
+def timings() -> Iterator[Row]:
+    """All of them."""
+    for name, case in CASES:
+        times = [micro * 1e6 for micro in _times(_decision(case), DECISIONS)]
+        yield Row(f"decide, {name}: median", median(times), "µs", 1000)
+        yield Row(f"decide, {name}: p99", quantiles(times, n=100)[98], "µs")
+    helps = [second * 1000 for second in _times(_help, 21)][1:]
+    yield Row("canary --help: median of 20, warm", median(helps), "ms", 150)
+    yield Row("a simulated rollout of 3 steps", median(_times(lambda: driven("good").run(), 5)) * 1000, "ms")
+
+
+def _decision(case: Case) -> Callable[[], object]:
+    observed = case.observed
+    return lambda: decide(case.desired, case.status, observed, case.now)
+
+
+def _help() -> object:
+    return subprocess.run([sys.executable, "-m", "canary", "--help"], check=True, capture_output=True)
+
+
+def _times(what: Callable[[], object], count: int) -> list[float]:
+    taken = []
+    for _ in range(count):
+        start = perf_counter()
+        what()
+        taken.append(perf_counter() - start)
+    return taken
