@@ -103,6 +103,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     exporter: Exporter
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A Prometheus that is killed in the middle of a scrape is no news."""
+
 
 class _Pages(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
