@@ -37,7 +37,7 @@ class TargetRef(Model):
     kind: str
     """`EnvoyRoute` for a route configuration of a standalone Envoy."""
     name: str
-    """Its name; for an EnvoyRoute the name of the route configuration."""
+    """Its name, or `name.namespace`; for an EnvoyRoute the name of the route configuration."""
 
 
 class EnvoyProxy(Model):
@@ -75,6 +75,8 @@ class CanarySpec(Model):
     """Only where the target routes to several hosts: the one that moves."""
     routes: tuple[str, ...] = ()
     """Only to restrict which named routes move."""
+    virtual_services: tuple[str, ...] = ()
+    """VirtualServices that move together with the target's, as `name` or `name.namespace`."""
     envoy: EnvoyProxy | None = None
     """Where the Envoy of an EnvoyRoute is found."""
     policy_ref: PolicyRef | None = None

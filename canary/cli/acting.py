@@ -4,7 +4,6 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,12 +11,11 @@ import typer
 from canary import bootstrap
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Status
-from canary.cli.app import Problem, UsageProblem
-from canary.engine.errors import CanaryError
+from canary.cli.app import Problem
 from canary.engine.people import hear
 
-Files = Annotated[list[Path] | None, typer.Option("--file", "-f", help="The manifest; its state lies beside it.")]
-State = Annotated[Path | None, typer.Option("--state", help="The state file, where the run was given one.")]
+from .places import Context, Files, Kubeconfig, Namespace, State, Target, remembered, told
+
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept in messages and history.")]
 Author = Annotated[str | None, typer.Option("--as", help="On whose behalf; unverified, unless it is yourself.")]
 
@@ -25,27 +23,26 @@ SECONDS = 3.0
 """How long to wait for a live run to take the action."""
 
 
-def state_of(files: list[Path] | None, state: Path | None) -> Path:
-    """The state file that the options name."""
-    if state is not None:
-        return state
-    if not files:
-        raise UsageProblem("name the manifest with -f, or the state file with --state")
-    return bootstrap.state_beside(files[0])
-
-
 def asking(verb: Verb) -> Callable[..., int]:
     """The command of a verb."""
 
-    def command(file: Files = None, state: State = None, comment: Comment = "", author: Author = None) -> int:
-        try:
-            memory = bootstrap.memory(state_of(file, state))
-            action = _action(verb, memory, comment, author or bootstrap.me())
-            _check(memory, action)
-            memory.inbox.post(action)
-        except CanaryError as error:
-            raise Problem(str(error)) from error
-        print(_told(memory, action))
+    def command(
+        target: Target = None,
+        file: Files = None,
+        state: State = None,
+        comment: Comment = "",
+        author: Author = None,
+        namespace: Namespace = None,
+        context: Context = None,
+        kubeconfig: Kubeconfig = None,
+    ) -> int:
+        place = bootstrap.Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
+        memory = remembered(target, place)
+        action = _action(verb, memory, comment, author or memory.author)
+        _check(memory, action)
+        with told():
+            memory.post(action)
+            print(_told(memory, action))
         return 0
 
     command.__doc__ = _HELP[verb]

@@ -20,6 +20,7 @@ from canary import __version__
 COMMANDS: dict[str, str] = {
     "run": "Drive one rollout to its end; the exit code says what happened.",
     "status": "Show where a rollout stands, and what it waits for.",
+    "list": "List the rollouts of a namespace.",
     "approve": "Open the gate that a rollout waits at.",
     "reject": "Say no at a gate: roll back.",
     "pause": "Raise nothing until resumed.",

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from canary.engine.errors import CanaryError, Conflict, Invalid
 from canary.rollout.drive import Drive, Interrupts, Options, Then
 from canary.rollout.ending import Exit
 from canary.show.outputs import Output, report_for
+
+from .places import Context, Kubeconfig, Namespace
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,18 +37,26 @@ def command(
     on_interrupt: Annotated[Then, typer.Option(help="What Ctrl-C and SIGTERM do.")] = Then.ROLLBACK,
     wait_approval: Annotated[bool, typer.Option(help="Wait at gates, or leave with code 5.")] = True,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
+    wait_for_lock: Annotated[str | None, typer.Option(help="Wait this long for another run of the target.")] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    print_rbac: Annotated[bool, typer.Option("--print-rbac", help="Print the least Role for it, and leave.")] = False,
 ) -> int:
     """Shift traffic to the wanted version in steps, judge each step, promote or roll back.
 
     Ends with 0 promoted, 1 error, 2 invalid manifest, 3 rolled back, 4 timed out, 5 needs approval, 6 rejected by a
     person, 7 superseded, 8 outcome unknown, 9 suspended, 10 another run holds the target, 130 interrupted.
     """
-    place = bootstrap.Standalone(
-        file, state or bootstrap.state_beside(file[0]), str(policy) if policy else None, prometheus
-    )
-    options = Options(_duration(timeout), on_timeout, on_interrupt, wait_approval, author=bootstrap.me())
+    rules = str(policy) if policy else None
+    place = bootstrap.Place(file, state, rules, prometheus, kubeconfig, context, namespace)
+    options = Options(_duration("--timeout", timeout), on_timeout, on_interrupt, wait_approval)
+    patience = _duration("--wait-for-lock", wait_for_lock) or timedelta()
     try:
-        return _run(place, options, output, live, retry)
+        if print_rbac:
+            print(bootstrap.role(place), end="")
+            return Exit.PROMOTED
+        return _run(place, options, output, live, retry, patience)
     except Conflict as error:
         raise Problem(str(error), Exit.LOCKED) from error
     except Invalid as error:
@@ -54,13 +65,16 @@ def command(
         raise Problem(str(error), Exit.ERROR) from error
 
 
-def _run(place: bootstrap.Standalone, options: Options, output: Output, live: bool, retry: bool) -> int:
-    with bootstrap.standalone(place) as parts, bootstrap.held(place.state):
+def _run(
+    place: bootstrap.Place, options: Options, output: Output, live: bool, retry: bool, patience: timedelta
+) -> int:
+    with bootstrap.opened(place) as run, run.lock(patience.total_seconds()):
         if retry:
-            bootstrap.retry(place.state, parts)
-        name, interrupts = parts.target.desired().canary.metadata.name, Interrupts()
-        with report_for(output, name, live, _howto(place)) as report, _signals(interrupts):
-            over = Drive(parts, options, report, interrupts).run()
+            run.retry()
+        interrupts, approve = Interrupts(), f"canary approve {run.howto}"
+        options = replace(options, author=run.author)
+        with report_for(output, run.name, live, approve) as report, _signals(interrupts):
+            over = Drive(run.parts, options, report, interrupts).run()
             report.close(over)
     return int(over.code)
 
@@ -75,15 +89,8 @@ def _signals(interrupts: Interrupts) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _howto(place: bootstrap.Standalone) -> str:
-    """The command that approves a gate of this run."""
-    manifest = place.manifests[0]
-    beside = place.state == bootstrap.state_beside(manifest)
-    return f"canary approve -f {manifest}" if beside else f"canary approve --state {place.state}"
-
-
-def _duration(text: str | None) -> timedelta | None:
+def _duration(option: str, text: str | None) -> timedelta | None:
     try:
         return None if text is None else parse(text)
     except ValueError as error:
-        raise UsageProblem(f"--timeout: {error}") from error
+        raise UsageProblem(f"{option}: {error}") from error

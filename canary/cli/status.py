@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from canary import bootstrap
-from canary.cli.acting import Files, State, state_of
-from canary.cli.app import Problem
-from canary.engine.errors import CanaryError
+from canary.bootstrap import Place
 from canary.show.records import document
 from canary.show.screen import screen_of
 from canary.show.summary import status_lines
+
+from .places import Context, Files, Kubeconfig, Namespace, State, Target, remembered
 
 
 class Output(StrEnum):
@@ -26,23 +25,24 @@ class Output(StrEnum):
 
 
 def command(
+    target: Target = None,
     file: Files = None,
     state: State = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="What is printed.")] = Output.TEXT,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show where a rollout stands, what it waits for, and the rollouts before it."""
-    path = state_of(file, state)
-    try:
-        memory = bootstrap.memory(path)
-    except CanaryError as error:
-        raise Problem(str(error)) from error
+    place = Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    memory = remembered(target, place)
     match output:
         case Output.JSON:
             print(document(memory.status, "json"))
         case Output.YAML:
             print(document(memory.status, "yaml"))
         case _:
-            howto = f"canary approve -f {file[0]}" if file and state is None else f"canary approve --state {path}"
+            howto = f"canary approve {f'-f {file[0]}' if file and state is None else memory.howto}"
             wide = output is Output.WIDE
             lines = status_lines(memory.status, memory.name, datetime.now(UTC), screen_of(sys.stdout), wide, howto)
             print("\n".join(lines))

@@ -45,10 +45,10 @@ class Stage:
 
     def roll_out(self, report: Callable[[Turn], None]) -> Ending:
         """Does what the manifest asks for, to its end."""
-        place = bootstrap.Standalone((self.manifest,), bootstrap.state_beside(self.manifest))
+        place = bootstrap.Place((self.manifest,))
         options = Options(on_interrupt=Then.HOLD, tick=TICK)
-        with bootstrap.standalone(place) as parts, bootstrap.held(place.state):
-            return Drive(parts, options, report, self.interrupts).run()
+        with bootstrap.opened(place) as run, run.lock(0.0):
+            return Drive(run.parts, options, report, self.interrupts).run()
 
     def count(self) -> Counted:
         """Ends the load, and counts."""

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,10 +12,16 @@ from pathlib import Path
 
 from canary.engine.errors import Conflict, Unreachable
 
+AGAIN = 0.2
+"""Seconds between two tries to take the lock."""
+
 
 @contextmanager
-def held(state: Path) -> Iterator[None]:
-    """Holds the lock of a state file. Raises Conflict, saying who holds it and since when, or Unreachable."""
+def held(state: Path, patience: float = 0.0) -> Iterator[None]:
+    """Holds the lock of a state file, waiting `patience` seconds for whoever holds it.
+
+    Raises Conflict, saying who holds it and since when, or Unreachable.
+    """
     path = state.with_name(state.name + ".lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +29,7 @@ def held(state: Path) -> Iterator[None]:
     except OSError as error:
         raise Unreachable(f"{path} can't be written: {error.strerror}") from error
     try:
-        _take(descriptor, path)
+        _wait(descriptor, path, patience)
         yield
     finally:
         os.close(descriptor)
@@ -37,6 +44,17 @@ def holder(state: Path) -> str | None:
         return str(error)
     except Unreachable:
         return None
+
+
+def _wait(descriptor: int, path: Path, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _take(descriptor, path)
+        except Conflict:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(AGAIN)
 
 
 def _take(descriptor: int, path: Path) -> None:

@@ -77,14 +77,21 @@ def test_a_good_canary_has_no_problem() -> None:
         pytest.param(
             canary({"targetRef": {"kind": "Banana", "name": "web"}}),
             ["error: spec.targetRef.kind: 'Banana' is no kind that can be moved; "
-             "at present there is only EnvoyRoute"],
+             "there are EnvoyRoute and VirtualService"],
             id="a kind that is like none is answered with what there is",
         ),
         pytest.param(
             canary({"targetRef": {"kind": "Deployment", "name": "web"}, "envoy": None}),
             ["error: spec.targetRef.kind: Deployment can't be moved by this build; "
-             "at present only EnvoyRoute can"],
+             "at present only EnvoyRoute and VirtualService can"],
             id="a kind of Flagger's is known, and said to be out of reach",
+        ),
+        pytest.param(
+            canary({"targetRef": {"kind": "VirtualService", "name": "web"}, "version": None, "revision": "1"}),
+            ["error: spec.version: is missing: write the subset or the destination host that shall serve everything",
+             "error: spec.envoy: is for an EnvoyRoute; a VirtualService is found in the cluster",
+             "warning: spec.revision: isn't used: what runs behind a version is read from its workload"],
+            id="a VirtualService needs a version, and nothing of Envoy's",
         ),
         pytest.param(
             canary({"envoy": None, "version": None}),

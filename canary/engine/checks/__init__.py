@@ -10,7 +10,7 @@ from canary.api.canary import Canary, CanaryPolicy, CanarySpec, Metadata, Metric
 
 from . import metrics, strategy, target, timing, traffic, unread
 from .case import Case, shared
-from .problem import ENVOY_ROUTE, Capabilities, Field, Problem, Severity, dotted
+from .problem import ENVOY_ROUTE, ROUTERS, Capabilities, Field, Problem, Severity, dotted
 
 __all__ = [
     "ENVOY_ROUTE", "Capabilities", "Field", "Problem", "Severity",
@@ -40,18 +40,19 @@ def check(
     canary: Canary,
     policy: CanaryPolicy | None = None,
     templates: Mapping[str, MetricTemplate] | None = None,
-    capabilities: Capabilities = ENVOY_ROUTE,
+    capabilities: Capabilities | None = None,
 ) -> list[Problem]:
     """All problems of a Canary, those of the policy that reach it included. `templates` are by name.
 
     The fields are as written in the Canary; what is wrong in the policy stands at `spec.policyRef`.
     """
-    return _run(CHECKS, Case(canary, policy, templates or {}, capabilities))
+    router = capabilities or ROUTERS.get(canary.spec.target_ref.kind, ENVOY_ROUTE)
+    return _run(CHECKS, Case(canary, policy, templates or {}, router))
 
 
 def check_policy(policy: CanaryPolicy, capabilities: Capabilities = ENVOY_ROUTE) -> list[Problem]:
     """What is wrong with a policy, whoever refers to it."""
-    spec = CanarySpec(target_ref=TargetRef(kind=target.RUNS, name="any"), analysis=policy.spec.analysis)
+    spec = CanarySpec(target_ref=TargetRef(kind=ENVOY_ROUTE.name, name="any"), analysis=policy.spec.analysis)
     case = Case(Canary(metadata=Metadata(name="any"), spec=spec), None, {}, capabilities)
     return _run([each for each in CHECKS if each not in _OF_A_WHOLE_CANARY], case)
 

@@ -1,5 +1,6 @@
 """What a check hands back, and what it is told about the router. `case.py` comes next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,4 +61,9 @@ class Capabilities:
     affinity: bool = False
 
 
-ENVOY_ROUTE = Capabilities("EnvoyRoute", mirror=True, headers=True, query_params=True)
+ROUTERS: Mapping[str, Capabilities] = {
+    "EnvoyRoute": Capabilities("EnvoyRoute", mirror=True, headers=True, query_params=True),
+    "VirtualService": Capabilities("VirtualService", mirror=True, headers=True, query_params=True),
+}
+"""By kind of target."""
+ENVOY_ROUTE = ROUTERS["EnvoyRoute"]

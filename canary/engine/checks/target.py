@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from ..nearest import did_you_mean, nearest
 from .case import Case
-from .problem import Field, Problem, Severity
+from .problem import ROUTERS, Field, Problem, Severity
 
-RUNS = "EnvoyRoute"
-LATER = ("VirtualService", "Deployment", "DaemonSet", "Service", "HTTPRoute")
+RUNS = tuple(ROUTERS)
+LATER = ("Deployment", "DaemonSet", "Service", "HTTPRoute")
 """Kinds that are known and that this build can't move yet."""
 PROVIDERS = ("envoy", "istio")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -29,21 +29,21 @@ def names(case: Case) -> Iterator[Problem]:
 def kind(case: Case) -> Iterator[Problem]:
     """Only what can be moved may be asked for."""
     given = case.spec.target_ref.kind
-    if given == RUNS:
+    if given in RUNS:
         return
     field = ("spec", "targetRef", "kind")
     if given in LATER:
-        yield Problem(field, f"{given} can't be moved by this build; at present only {RUNS} can")
+        yield Problem(field, f"{given} can't be moved by this build; at present only {' and '.join(RUNS)} can")
     else:
-        meant = nearest(given, (RUNS, *LATER))
-        hint = f"did you mean {meant}?" if meant else f"at present there is only {RUNS}"
+        meant = nearest(given, (*RUNS, *LATER))
+        hint = f"did you mean {meant}?" if meant else f"there are {' and '.join(RUNS)}"
         yield Problem(field, f"{given!r} is no kind that can be moved; {hint}")
 
 
 def envoy_route(case: Case) -> Iterator[Problem]:
     """An EnvoyRoute needs an Envoy and a version to go to."""
     spec = case.spec
-    if spec.target_ref.kind != RUNS:
+    if spec.target_ref.kind != "EnvoyRoute":
         return
     if spec.envoy is None:
         yield Problem(
@@ -54,6 +54,22 @@ def envoy_route(case: Case) -> Iterator[Problem]:
         yield Problem(
             ("spec", "version"), "is missing: write the name of the Envoy cluster that shall serve everything"
         )
+
+
+def virtual_service(case: Case) -> Iterator[Problem]:
+    """A VirtualService moves to a version, and is found in a cluster."""
+    spec = case.spec
+    if spec.target_ref.kind != "VirtualService":
+        return
+    if not spec.version:
+        yield Problem(
+            ("spec", "version"), "is missing: write the subset or the destination host that shall serve everything"
+        )
+    if spec.envoy is not None:
+        yield Problem(("spec", "envoy"), "is for an EnvoyRoute; a VirtualService is found in the cluster")
+    if spec.revision:
+        sentence = "isn't used: what runs behind a version is read from its workload"
+        yield Problem(("spec", "revision"), sentence, Severity.WARNING)
 
 
 def version(case: Case) -> Iterator[Problem]:
@@ -102,4 +118,4 @@ def policy(case: Case) -> Iterator[Problem]:
         yield Problem(("spec", "policyRef", "name"), f"there is no {ref.kind} {ref.name!r}")
 
 
-CHECKS = (names, kind, envoy_route, version, addresses, provider, policy)
+CHECKS = (names, kind, envoy_route, virtual_service, version, addresses, provider, policy)

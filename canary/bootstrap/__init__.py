@@ -1,0 +1,74 @@
+"""The one place that wires real parts. `cli/` and `demo/` ask here; `sandbox/parts.py` has the same in memory.
+
+`standalone.py` wires an Envoy and a state file, `cluster.py` a Kubernetes cluster with Istio; `site.py` says what
+both hand out. Which of the two it is stands in the manifest's `targetRef.kind`.
+"""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from canary.engine.errors import Invalid
+from canary.manifests.target import ManifestTarget
+
+from . import standalone
+from .site import POLL, Memory, Place, Run
+from .standalone import state_beside
+
+__all__ = ["POLL", "Memory", "Place", "Run", "memory", "opened", "role", "running", "state_beside"]
+
+IN_CLUSTER = frozenset({"VirtualService"})
+
+
+def opened(place: Place) -> AbstractContextManager[Run]:
+    """What a run needs. Raises Invalid for a manifest or credentials that can't be used."""
+    target = ManifestTarget(place.manifests, place.policy, place.prometheus)
+    if target.desired().canary.spec.target_ref.kind not in IN_CLUSTER:
+        return standalone.opened(place, target)
+    from . import cluster  # imports `kubernetes`, which takes a while
+
+    return cluster.opened(place, target)
+
+
+def memory(place: Place, name: str | None = None) -> Memory:
+    """What a rollout remembers: of a state file, of a manifest, or of a VirtualService by name.
+
+    Raises Invalid where there is none, Rejected or Unreachable.
+    """
+    state = _state_file(place)
+    if state is not None:
+        return standalone.memory(state)
+    from . import cluster
+
+    return cluster.memory(place, name)
+
+
+def running(place: Place) -> tuple[Memory, ...]:
+    """All that has run in the namespace. Raises Invalid, Rejected or Unreachable."""
+    from . import cluster
+
+    return cluster.running(place)
+
+
+def role(place: Place) -> str:
+    """The least Role for a run of the manifest, in YAML. Raises Invalid."""
+    from . import cluster
+
+    return cluster.role_of(place)
+
+
+def _state_file(place: Place) -> Path | None:
+    """The state file that is meant, if a file is."""
+    if place.state is not None or not place.manifests:
+        return place.state
+    beside = state_beside(place.manifests[0])
+    if beside.exists() or not _moves_in_cluster(place):
+        return beside
+    return None
+
+
+def _moves_in_cluster(place: Place) -> bool:
+    try:
+        target = ManifestTarget(place.manifests, place.policy, place.prometheus)
+    except Invalid:
+        return False
+    return target.desired().canary.spec.target_ref.kind in IN_CLUSTER

@@ -1,0 +1,205 @@
+"""A rollout in a Kubernetes cluster with Istio: its state in a ConfigMap, its lock a Lease, both of the target.
+
+Imports `kubernetes`, so bootstrap imports this file only for a target that needs it.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from canary.api.canary import Canary
+from canary.api.status import Status, Version
+from canary.engine.desired import Desired
+from canary.engine.errors import Invalid
+from canary.engine.observed import Missing
+from canary.istio.scope import Scope
+from canary.kube import connection, rbac
+from canary.kube.client import Client, Object
+from canary.kube.connection import Connection
+from canary.kube.errors import Absent, Failure
+from canary.kube.resources import CONFIG_MAPS, SERVICES
+from canary.manifests.target import ManifestTarget
+from canary.metrics.credentials import from_environment
+from canary.metrics.prometheus import Prometheus
+from canary.metrics.promql import Dialect
+from canary.rollout.ports import Parts
+from canary.routers.istio import IstioRouter
+from canary.stores import lease
+from canary.stores.configmap import ConfigMapStore
+from canary.stores.configmap_inbox import ConfigMapInbox
+from canary.stores.lease import Identity, Lease
+from canary.stores.objects import DESCRIBED, HOLDS, MANAGED, Objects
+from canary.workloads.kubernetes import KubernetesWorkloads
+
+from .site import READS, Memory, Place, Run, Silent, WallClock
+
+KIND = "VirtualService"
+USUAL = (("prometheus", "istio-system", 9090), ("prometheus-operated", "monitoring", 9090))
+"""Services of Prometheus that are looked for where none is named: (name, namespace, port)."""
+
+
+@dataclass(frozen=True)
+class ClusterTarget:
+    """What the manifest wants, in the namespace that it is used in; the revision is what really runs."""
+
+    manifest: ManifestTarget
+    namespace: str
+    workloads: KubernetesWorkloads
+
+    def desired(self) -> Desired:
+        found = self.manifest.desired()
+        metadata = found.canary.metadata.but(namespace=self.namespace)
+        return Desired(found.canary.but(metadata=metadata), found.plan, found.policy, found.problems)
+
+    def wanted(self) -> Version | Missing:
+        version = self.manifest.wanted()
+        if isinstance(version, Missing):
+            return version
+        revision = self.workloads.revision(version.name)
+        return revision if isinstance(revision, Missing) else version.but(revision=revision)
+
+
+@contextmanager
+def opened(place: Place, manifest: ManifestTarget) -> Iterator[Run]:
+    """Raises Invalid for credentials or a manifest that can't be used, Unreachable or Rejected."""
+    canary = manifest.desired().canary
+    with ExitStack() as stack:
+        wire = stack.enter_context(closing(Connection(_place(place))))
+        namespace = _namespace(place, canary, wire.namespace)
+        client = Client(wire)
+        objects = Objects(namespace, KIND, canary.spec.target_ref.name, canary.metadata.name)
+        held = Lease(client, objects, Identity.mine())
+        guarded = client.guarded(held.check)
+        router = IstioRouter(guarded, scope_of(canary, namespace))
+        workloads = KubernetesWorkloads(client, namespace, router.selector)
+        store, inbox = ConfigMapStore(guarded, objects), ConfigMapInbox(client, objects)
+        prometheus = Prometheus(_server(place, canary, client), from_environment(os.environ), Dialect("istio"))
+        stack.callback(prometheus.close)
+        parts = Parts(
+            target=ClusterTarget(manifest, namespace, workloads),
+            router=router,
+            workloads=workloads,
+            metrics=prometheus,
+            store=store,
+            inbox=inbox,
+            notifier=Silent(),
+            clock=WallClock(),
+            pool=stack.enter_context(ThreadPoolExecutor(READS, thread_name_prefix="read")),
+        )
+        yield Run(
+            parts=parts,
+            lock=lambda patience: _held(held, inbox, store, patience),
+            post=inbox.post,
+            author=inbox.author(),
+            howto=f"{objects.target} -n {namespace}",
+        )
+
+
+def memory(place: Place, name: str | None) -> Memory:
+    """Of the manifest's target, or of the VirtualService of this name. Raises Invalid where nothing has run."""
+    wire = Connection(_place(place))
+    client = Client(wire)
+    target, namespace = _target(place, name, wire.namespace)
+    store = ConfigMapStore.at(client, namespace, KIND, target)
+    if store is None:
+        raise Invalid(f"nothing has run for the VirtualService {target} in namespace {namespace}")
+    return _memory(client, store)
+
+
+def running(place: Place) -> tuple[Memory, ...]:
+    """Of every target in the namespace on which something has run, by name."""
+    wire = Connection(_place(place))
+    client = Client(wire)
+    namespace = place.namespace or wire.namespace
+    found = client.find(CONFIG_MAPS, namespace, {**MANAGED, HOLDS: "state"})
+    stores = (_store(client, namespace, one) for one in sorted(found, key=lambda one: str(one["metadata"]["name"])))
+    return tuple(_memory(client, store) for store in stores if store is not None)
+
+
+def role_of(place: Place) -> str:
+    """The least Role for the manifest's target, in YAML."""
+    canary = _canary(place)
+    namespace = place.namespace or canary.metadata.namespace
+    objects = Objects(namespace, KIND, canary.spec.target_ref.name, canary.metadata.name)
+    targets = [ref.name for ref in scope_of(canary, namespace).refs]
+    return rbac.role(f"canary-{canary.metadata.name}", namespace, targets, objects.name)
+
+
+def scope_of(canary: Canary, namespace: str) -> Scope:
+    """Which VirtualServices and routes a Canary may move."""
+    spec = canary.spec
+    return Scope(namespace, (spec.target_ref.name, *spec.virtual_services), spec.host, spec.routes)
+
+
+@contextmanager
+def _held(held: Lease, inbox: ConfigMapInbox, store: ConfigMapStore, patience: float) -> Iterator[None]:
+    """The lock; actions that were taken long ago are put away while it is held."""
+    with lease.held(held, patience):
+        yield
+        stored = store.load()
+        if stored is not None:
+            inbox.remove_taken(stored.status, datetime.now(UTC))
+
+
+def _memory(client: Client, store: ConfigMapStore) -> Memory:
+    objects, stored = store.objects, store.load()
+    inbox, lock = ConfigMapInbox(client, objects), Lease(client, objects, Identity.mine())
+    return Memory(
+        name=objects.canary,
+        store=store,
+        post=inbox.post,
+        holder=lambda: lease.holder(lock, datetime.now(UTC)),
+        author=inbox.author(),
+        howto=f"{objects.target} -n {objects.namespace}",
+        status=Status() if stored is None else stored.status,
+    )
+
+
+def _store(client: Client, namespace: str, found: Object) -> ConfigMapStore | None:
+    """The store in a ConfigMap that says whose it is."""
+    kind, _, target = str((found["metadata"].get("annotations") or {}).get(DESCRIBED) or "").partition("/")
+    return ConfigMapStore.at(client, namespace, kind, target) if target else None
+
+
+def _server(place: Place, canary: Canary, client: Client) -> str:
+    """The Prometheus that is named, else one that is found where Istio puts it."""
+    named = place.prometheus or canary.spec.metrics_server
+    if named is not None:
+        return named
+    for name, namespace, port in USUAL:
+        try:
+            client.get(SERVICES, namespace, name)
+        except Absent:
+            continue
+        except Failure:
+            break
+        return f"http://{name}.{namespace}:{port}"
+    raise Invalid("spec.metricsServer: missing, and no Prometheus was found; write its URL, or give --prometheus")
+
+
+def _target(place: Place, name: str | None, namespace: str) -> tuple[str, str]:
+    if name is not None:
+        return name, place.namespace or namespace
+    canary = _canary(place)
+    return canary.spec.target_ref.name, _namespace(place, canary, namespace)
+
+
+def _canary(place: Place) -> Canary:
+    if not place.manifests:
+        raise Invalid("name the manifest with -f, or the target by its name")
+    return ManifestTarget(place.manifests, place.policy, place.prometheus).desired().canary
+
+
+def _namespace(place: Place, canary: Canary, usual: str) -> str:
+    """As kubectl has it: the manifest's own; --namespace must not contradict it."""
+    written = canary.metadata.namespace if "namespace" in canary.metadata.model_fields_set else None
+    if written and place.namespace and written != place.namespace:
+        raise Invalid(f"metadata.namespace: {written} isn't --namespace {place.namespace}")
+    return written or place.namespace or usual
+
+
+def _place(place: Place) -> connection.Place:
+    return connection.Place(kubeconfig=place.kubeconfig, context=place.context, namespace=place.namespace)
