@@ -79,17 +79,14 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(
             ("greet", "anna", "--ends", "with a bug"),
             1,
-            "canary: internal error: ZeroDivisionError: division by zero\n"
-            "Run it again with --debug to see where.\n",
+            "canary: internal error: ZeroDivisionError: division by zero\nRun it again with --debug to see where.\n",
             id="a bug is one sentence, 1, and no traceback",
         ),
         pytest.param(("greet", "anna", "--ends", "with typer.Exit"), 4, "", id="typer.Exit keeps its code"),
         pytest.param(("greet", "anna", "--ends", "with a code"), 5, "", id="a returned number is the code"),
     ],
 )
-def test_how_a_command_ends(
-    argv: tuple[str, ...], code: int, told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_how_a_command_ends(argv: tuple[str, ...], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     """An error is one sentence that starts with `canary: `, then what to do; the code says what happened."""
     assert canary(*argv) == code
     assert capsys.readouterr().err == told

@@ -36,9 +36,7 @@ class Prometheus:
     `scrape_configs` is the YAML list that Prometheus' configuration has under that name, from column 0.
     """
 
-    def __init__(
-        self, binary: Path, folder: Path, scrape_configs: str = "", *, scrape_interval: str = "1s"
-    ) -> None:
+    def __init__(self, binary: Path, folder: Path, scrape_configs: str = "", *, scrape_interval: str = "1s") -> None:
         self.binary = binary
         self.folder = folder
         self.port = free_port()
