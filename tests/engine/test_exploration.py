@@ -1,7 +1,7 @@
 """Small worlds, explored without exception: each promise holds in each decision, and every rollout ends.
 
 A world keeps most things benign and lets a few go every way, so that pairs of troubles meet somewhere.
-With CANARY_EXPLORE=1 every world has all crashes and edits as well; that takes an hour or so.
+With CANARY_EXPLORE=1 every world has all crashes and edits as well; that takes much longer.
 """
 
 import os
