@@ -75,7 +75,7 @@ def opened(place: Place, manifest: ManifestTarget) -> Iterator[Run]:
         guarded = client.guarded(held.check)
         router = IstioRouter(guarded, scope_of(canary, namespace))
         workloads = KubernetesWorkloads(client, namespace, router.selector)
-        store, inbox = ConfigMapStore(guarded, objects), ConfigMapInbox(client, objects)
+        store, inbox = ConfigMapStore(guarded, objects), ConfigMapInbox(guarded, objects)
         prometheus = Prometheus(_server(place, canary, client), from_environment(os.environ), Dialect("istio"))
         stack.callback(prometheus.close)
         parts = Parts(
@@ -93,7 +93,7 @@ def opened(place: Place, manifest: ManifestTarget) -> Iterator[Run]:
             parts=parts,
             lock=lambda patience: _held(held, inbox, store, patience),
             post=inbox.post,
-            author=inbox.author(),
+            author=ConfigMapInbox(client, objects).author(),
             howto=f"{objects.target} -n {namespace}",
         )
 
@@ -136,8 +136,12 @@ def scope_of(canary: Canary, namespace: str) -> Scope:
 
 @contextmanager
 def _held(held: Lease, inbox: ConfigMapInbox, store: ConfigMapStore, patience: float) -> Iterator[None]:
-    """The lock; actions that were taken long ago are put away while it is held."""
+    """The lock; actions that were taken long ago are put away while it is held.
+
+    What keeps us from seeing people's actions is said at once: later they would only seem to be ignored.
+    """
     with lease.held(held, patience):
+        inbox.look()
         yield
         stored = store.load()
         if stored is not None:
