@@ -14,6 +14,8 @@ from canary.engine.errors import Conflict, Unreachable
 
 AGAIN = 0.2
 """Seconds between two tries to take the lock."""
+BLINK = 0.3
+"""Seconds that every run waits at least: somebody who only asks for the holder has the lock for a moment."""
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def held(state: Path, patience: float = 0.0) -> Iterator[None]:
 
     Raises Conflict, saying who holds it and since when, or Unreachable.
     """
-    path = state.with_name(state.name + ".lock")
+    path = _beside(state)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -36,18 +38,27 @@ def held(state: Path, patience: float = 0.0) -> Iterator[None]:
 
 
 def holder(state: Path) -> str | None:
-    """Who runs and since when, or None where nobody does."""
+    """Who runs and since when, or None where nobody does. Writes nothing."""
+    path = _beside(state)
     try:
-        with held(state):
-            return None
-    except Conflict as error:
-        return str(error)
-    except Unreachable:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _who(path)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _beside(state: Path) -> Path:
+    return state.with_name(state.name + ".lock")
 
 
 def _wait(descriptor: int, path: Path, patience: float) -> None:
-    until = time.monotonic() + patience
+    until = time.monotonic() + max(patience, BLINK)
     while True:
         try:
             return _take(descriptor, path)
@@ -67,8 +78,11 @@ def _take(descriptor: int, path: Path) -> None:
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(mine).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(mine).encode(), 0)
+    except OSError as error:
+        raise Unreachable(f"{path} can't be written: {error.strerror}") from error
 
 
 def _who(path: Path) -> str:
