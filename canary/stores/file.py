@@ -47,7 +47,7 @@ class FileStore:
         try:
             return Stored(Status.model_validate(found.get("status")), str(found.get("version")))
         except ValidationError as error:
-            raise Rejected(self._unreadable(f"{error.error_count()} fields are wrong")) from error
+            raise Rejected(self._unreadable(_fields(error))) from error
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict, Rejected or Unreachable."""
@@ -80,6 +80,8 @@ class FileStore:
             raise Rejected(self._unreadable("it isn't canary's"))
         if found["format"] > FORMAT:
             raise Rejected(f"{self.path} was written by a newer canary; use that one")
+        if not str(found.get("version")).isdecimal():
+            raise Rejected(self._unreadable("its version is no number"))
         return found
 
     def _unreadable(self, why: str) -> str:
@@ -94,6 +96,13 @@ class FileStore:
             yield
         finally:
             os.close(folder)
+
+
+def _fields(error: ValidationError) -> str:
+    """Which fields are wrong, cut where there are many."""
+    names = [".".join(str(part) for part in each["loc"]) or "status" for each in error.errors(include_url=False)]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"wrong: {', '.join(names[:3])}{more}"
 
 
 def replace_file(path: Path, text: str) -> None:
