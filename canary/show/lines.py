@@ -24,6 +24,10 @@ SLOW = timedelta(seconds=2)
 """A route that isn't in place after this long is news."""
 REPEAT = timedelta(minutes=1)
 """How often a look that says the same as the last one is told."""
+WAITS = frozenset({"WaitingForApproval", "Paused", "Suspended"})
+"""Reasons that people must end; while looks pass, values that come and go are no news."""
+PATIENT = timedelta(minutes=5)
+"""How often such a wait is told again: CI systems end jobs that say nothing for ten minutes."""
 PHASES: dict[Phase, Tone] = {Phase.SUCCEEDED: "good", Phase.FAILED: "bad", Phase.FINALISING: "warn"}
 
 
@@ -33,8 +37,17 @@ def told(turn: Turn, last: Turn | None, screen: Screen = PLAIN) -> list[str]:
     `last` is the last turn of which something was told.
     """
     said = line(turn, last, screen)
+    day = _day(turn, last, screen)
     remarks = [screen.paint((*head(turn, screen), Span(text))) for text in besides(turn)]
-    return [*remarks, *([said] if said is not None else []), *warnings(turn, last, screen)]
+    found = [*remarks, *([said] if said is not None else []), *warnings(turn, last, screen)]
+    return [*day, *found] if found else []
+
+
+def _day(turn: Turn, last: Turn | None, screen: Screen) -> list[str]:
+    """The date, where another day than that of the last line has begun."""
+    if last is None or times.day(last.at, screen.zone) == times.day(turn.at, screen.zone):
+        return []
+    return [screen.paint((Span(times.day(turn.at, screen.zone), "dim"),))]
 
 
 def line(turn: Turn, last: Turn | None, screen: Screen = PLAIN) -> str | None:
@@ -55,7 +68,7 @@ def is_news(turn: Turn, last: Turn | None) -> bool:
     """Whether the decision says anything that the last told one did not."""
     if last is None or _place(turn) != _place(last):
         return True
-    if turn.decision.looked and (_seen(turn) != _seen(last) or turn.at - last.at >= REPEAT):
+    if turn.decision.looked and _tells(turn, last):
         return True
     if any(message.message == turn.decision.sentence for message in turn.decision.messages):
         return True
@@ -65,6 +78,20 @@ def is_news(turn: Turn, last: Turn | None) -> bool:
     if now == "WaitingForRoute":
         return turn.at - last.at >= SLOW
     return now not in CALM or before not in CALM | MOVES
+
+
+def _tells(turn: Turn, last: Turn) -> bool:
+    """Whether a look says something else than the last one that was told, or it is time to say it again."""
+    if _waits(turn) and _waits(last):
+        return turn.at - last.at >= PATIENT
+    return _seen(turn) != _seen(last) or turn.at - last.at >= REPEAT
+
+
+def _waits(turn: Turn) -> bool:
+    """Whether people are waited for, and the last look gave no reason to worry."""
+    rollout = turn.decision.status.rollout
+    calm = rollout is None or rollout.look is None or rollout.look.verdict == "pass"
+    return turn.decision.reason in WAITS and calm
 
 
 def head(turn: Turn, screen: Screen) -> Line:
@@ -86,7 +113,9 @@ def text(turn: Turn, last: Turn | None, screen: Screen) -> Line:
     if look is None:
         return (Span(decision.sentence),)
     known = last is not None and last.decision.reason == decision.reason and _place(last) == _place(turn)
-    judged = decision.reason == look.reason or (decision.looked and (known or decision.reason == "Analysing"))
+    judged = decision.reason == look.reason or (
+        decision.looked and not _waits(turn) and (known or decision.reason == "Analysing")
+    )
     sentence = look.message if judged else decision.sentence
     tone: Tone = "warn" if judged and look.verdict == "hold" else ""
     shown = _checks(look, WIDTH - length(head(turn, screen)) - len(sentence) - 2, screen) if decision.looked else ()

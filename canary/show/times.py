@@ -10,6 +10,11 @@ def clock(at: datetime, zone: tzinfo | None = None) -> str:
     return f"{at.astimezone(zone):%H:%M:%S}"
 
 
+def day(at: datetime, zone: tzinfo | None = None) -> str:
+    """`2026-01-31`, in `zone` or the local one."""
+    return f"{at.astimezone(zone):%Y-%m-%d}"
+
+
 def moment(at: datetime, now: datetime, zone: tzinfo | None = None) -> str:
     """The time of today, or the date and time of another day."""
     there, here = at.astimezone(zone), now.astimezone(zone)

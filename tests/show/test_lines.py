@@ -12,7 +12,7 @@ from canary.rollout.ending import Ending, Exit, ending
 from canary.rollout.tick import Turn
 from canary.show.lines import Lines
 from canary.show.screen import ASCII, Screen
-from tests.show.turns import BAD, NOON, Play, wanted
+from tests.show.turns import BAD, GOOD, NOON, Play, wanted
 
 SCREEN = Screen(zone=UTC)
 GATED = wanted(steps=[{"weight": 50, "gates": [{"name": "release", "approval": {"count": 2}}]}])
@@ -125,6 +125,32 @@ def in_trouble() -> list[Turn]:
 def test_a_run(turns: Callable[[], list[Turn]], lines: list[str]) -> None:
     """All that is printed of a run."""
     assert shown(*turns()) == lines
+
+
+def test_a_long_wait_at_a_gate_is_told_every_five_minutes_whatever_passing_looks_measure() -> None:
+    """People are waited for: what is printed says so, and a night at a gate doesn't fill a log."""
+    play, turns = Play(GATED), []
+    for number in range(68):
+        play.canary = {**GOOD, "request-duration": 40.0 + number}
+        turns.append(play.turn(10))
+    waits = [line for line in shown(*turns) if "WaitingPromotion" in line]
+    assert [line[:8] for line in waits] == ["12:00:40", "12:05:40", "12:10:40"]
+    assert all("release waits for 0 of 2 approvals" in line for line in waits)
+
+
+def test_a_look_that_does_not_pass_is_told_at_a_gate() -> None:
+    """A failed check while people are waited for is news at once."""
+    play = Play(GATED)
+    turns = play.turns(*[10] * 4)
+    play.canary = dict(BAD)
+    assert "(1 of 3 failed checks)" in shown(*turns, play.turn(10))[-1]
+
+
+def test_a_new_day_has_a_line_of_its_own() -> None:
+    """Times without dates would seem to run backwards at midnight."""
+    play = Play(now=NOON.replace(hour=23, minute=59, second=58))
+    lines = shown(*play.turns(0, 5))
+    assert lines[1:] == ["2025-06-03", "00:00:03  10% Progressing  v2 is available; on to 10%"]
 
 
 def test_a_route_that_is_slow_is_told_and_a_quick_one_is_not() -> None:
