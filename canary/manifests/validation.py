@@ -44,11 +44,12 @@ def resource(data: Any) -> tuple[Resource | None, list[Problem]]:
     model = KINDS.get(str(data.get("kind")))
     if model is None:
         return None, problems
+    problems += _switches(_own(data), model)
     try:
         found: Any = model.model_validate(_own(data), extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
         return None, [*problems, *_sentences(error, model)]
-    return (None if problems else found), problems
+    return (None if any(each.field != ("apiVersion",) for each in problems) else found), problems
 
 
 def _version(data: dict[str, Any]) -> Iterator[Problem]:
@@ -72,6 +73,19 @@ def _kind(data: dict[str, Any]) -> Iterator[Problem]:
     elif given not in KINDS:
         hint = did_you_mean(str(given), KINDS) or f"; there are {', '.join(KINDS)}"
         yield Problem(("kind",), f"{_shown(given)} is unknown{hint}")
+
+
+def _switches(data: Any, model: type[Model], way: Field = ()) -> Iterator[Problem]:
+    """`true` where a number is wanted: pydantic would take it for 1."""
+    for name, field in known(model).items():
+        value = data.get(name)
+        several = isinstance(value, list)
+        for index, each in enumerate(value if several else [value]):
+            here = (*way, name, index) if several else (*way, name)
+            if isinstance(each, bool) and field.kind.lstrip("[]").startswith(("integer", "number")):
+                yield Problem(here, f"must be a number, not {_shown(each)}")
+            elif isinstance(each, dict) and field.model is not None and field.many != "mapping":
+                yield from _switches(each, field.model, here)
 
 
 def _own(data: dict[str, Any]) -> Any:
@@ -103,15 +117,15 @@ def _sentence(error: Any, way: Field, model: type[Model]) -> str:
         case "missing":
             return "is missing"
         case "less_than_equal":
-            return f"must be at most {context['le']:g}, not {_shown(value)}"
+            return f"must be at most {_plain(context['le'])}, not {_shown(value)}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']:g}, not {_shown(value)}"
+            return f"must be at least {_plain(context['ge'])}, not {_shown(value)}"
         case "literal_error" | "enum":
             return _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
             return str(context["error"])
         case "int_parsing_size" | "finite_number":
-            return f"{_shown(value)} is too large"
+            return "must be a number" if str(value) == "nan" else f"{_shown(value)} is too large"
     return _wrong_type(kind, value) or str(error["msg"]).replace("Input should", "should")
 
 
@@ -143,6 +157,10 @@ def _meant(way: Field, model: type[Model]) -> str:
         return f"; did you mean {dotted(elsewhere)}?"
     names = [each for each in known(block) if each != "status"]
     return f"; there are {', '.join(names)}" if len(names) <= 8 else ""
+
+
+def _plain(limit: float) -> str:
+    return f"{limit:.12g}"
 
 
 def _shown(value: Any) -> str:

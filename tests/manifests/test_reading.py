@@ -122,6 +122,16 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             id="what is no whole number",
         ),
         pytest.param(
+            changed("[10, 50]", "[true, 50]"),
+            ["14:19: error: spec.analysis.stepWeights[0]: must be a number, not true"],
+            id="true is no 1",
+        ),
+        pytest.param(
+            changed("[10, 50]", "[.nan, 50]"),
+            ["14:19: error: spec.analysis.stepWeights[0]: must be a number"],
+            id="not-a-number isn't called too large",
+        ),
+        pytest.param(
             changed("{min: 99}", "{min: high}"),
             ["17:26: error: spec.analysis.metrics[0].thresholdRange.min: must be a number, not 'high'"],
             id="what is no number",
@@ -187,6 +197,13 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             ["1:1: error: apiVersion: flagger.app/v1beta1 is Flagger's; "
              "change this line to apiVersion: canary-controller.dev/v1beta1"],
             id="Flagger's apiVersion is answered with the line to write",
+        ),
+        pytest.param(
+            changed(HEAD, "apiVersion: flagger.app/v1beta1\n").replace("[10, 50]", "[50, 10]"),
+            ["1:1: error: apiVersion: flagger.app/v1beta1 is Flagger's; "
+             "change this line to apiVersion: canary-controller.dev/v1beta1",
+             "14:23: error: spec.analysis.stepWeights[1]: goes down from 50 to 10; weights may only stay or rise"],
+            id="Flagger's apiVersion keeps nothing else from being judged",
         ),
         pytest.param(
             changed("v1beta1", "v1"),
