@@ -37,6 +37,9 @@ COMMANDS: dict[str, str] = {
 """What `canary --help` lists, in this order: a command's name and its help in one line."""
 
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
+
 class Problem(Exception):
     """Ends a command with one sentence for its user, and with an exit code."""
 
@@ -89,14 +92,14 @@ def _told(error: Exception) -> tuple[str, int]:
 
 
 def _usage(error: typer.TyperException) -> str:
-    message = error.format_message()
+    message = error.format_message().replace(": Value error, ", ": ").replace(": Input should be ", ": must be ")
     context = getattr(error, "ctx", None)
     hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
     return message[:1].lower() + message[1:] + hint
 
 
 def _group(commands: Mapping[str, str], package: str) -> TyperGroup:
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, callback=_options)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, callback=_options, context_settings=HELP)
     group = typer.main.get_group(app)
     for name, line in commands.items():
         group.add_command(_Lazy(name, line, package))
@@ -113,7 +116,7 @@ class _Lazy(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Import the command, and let it parse its own arguments; what follows runs on its context."""
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(self.name)(import_module(self.module).command)
+        app.command(self.name, context_settings=HELP)(import_module(self.module).command)
         return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
 
 

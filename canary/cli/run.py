@@ -1,5 +1,6 @@
 """`canary run`: drives one rollout from here to its end; the exit code says what happened."""
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,10 @@ def command(
     """
     rules = str(policy) if policy else None
     place = bootstrap.Place(file, state, rules, prometheus, kubeconfig, context, namespace)
-    options = Options(_duration("--timeout", timeout), on_timeout, on_interrupt, wait_approval)
+    limit = _duration("--timeout", timeout)
+    if limit is not None and limit <= timedelta():
+        raise UsageProblem(f"--timeout: {timeout} leaves no time for anything")
+    options = Options(limit, on_timeout, on_interrupt, wait_approval)
     patience = _duration("--wait-for-lock", wait_for_lock) or timedelta()
     try:
         if print_rbac:
@@ -68,6 +72,8 @@ def command(
 def _run(
     place: bootstrap.Place, options: Options, output: Output, live: bool, retry: bool, patience: timedelta
 ) -> int:
+    if logging.lastResort is not None:  # it finds standard error anew each time, so also above the live view
+        logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
     with bootstrap.opened(place) as run, run.lock(patience.total_seconds()):
         if retry:
             run.retry()

@@ -8,6 +8,7 @@ import typer
 from canary.cli.app import Problem, UsageProblem
 from canary.engine.desired import desired
 from canary.engine.errors import Invalid
+from canary.engine.nearest import did_you_mean
 from canary.manifests import load
 from canary.rollout.ending import Exit
 from canary.rollout.tick import Turn
@@ -31,7 +32,8 @@ def command(
     Ends with the code that `canary run` would end with.
     """
     if scenario not in SCENARIOS:
-        raise UsageProblem(f"--scenario: {scenario!r} isn't one of {', '.join(SCENARIOS)}")
+        hint = did_you_mean(scenario, SCENARIOS) or f"; there are {', '.join(SCENARIOS)}"
+        raise UsageProblem(f"--scenario: {scenario!r} is unknown{hint}")
     try:
         given = load([str(path) for path in file], str(policy) if policy else None)
         sandbox = sandbox_of(desired(given.canary, given.policy, given.templates), SCENARIOS[scenario], rps, seed)

@@ -1,4 +1,4 @@
-"""How a run ends: the exit codes, and which decision leads to which. The table in docs/exit-codes.md is this one."""
+"""How a run ends: the exit codes, and which decision leads to which. The table in docs/run.md is this one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

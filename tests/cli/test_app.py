@@ -16,7 +16,7 @@ def canary(*argv: str) -> int:
     return run(argv, THROWAWAY, "tests.cli.throwaway")
 
 
-@pytest.mark.parametrize("argv", [(), ("--help",)], ids=["no arguments", "--help"])
+@pytest.mark.parametrize("argv", [(), ("--help",), ("-h",)], ids=["no arguments", "--help", "-h"])
 def test_help_lists_the_table_and_imports_no_command(
     argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,7 +30,7 @@ def test_help_lists_the_table_and_imports_no_command(
 
 def test_a_commands_own_help_comes_from_its_function(capsys: pytest.CaptureFixture[str]) -> None:
     """`canary NAME --help` shows the function's docstring and its options."""
-    assert canary("greet", "--help") == 0
+    assert canary("greet", "-h") == 0
     out = capsys.readouterr().out
     assert "Usage: canary greet" in out
     assert "Greet somebody, and end as told." in out
@@ -63,6 +63,18 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
             2,
             "canary: missing argument 'name'.\nTry 'canary greet --help'.\n",
             id="a missing argument is named",
+        ),
+        pytest.param(
+            ("greet", "anna", "--times", "0"),
+            2,
+            "canary: invalid value for '--times': must be greater than or equal to 1\nTry 'canary greet --help'.\n",
+            id="a value out of range is told in our words, not in those of a library",
+        ),
+        pytest.param(
+            ("greet", "anna", "--tone", "lout"),
+            2,
+            "canary: invalid value for '--tone': 'lout' is not one of 'quiet', 'loud'.\nTry 'canary greet --help'.\n",
+            id="so is a word that isn't one of the choices",
         ),
         pytest.param(
             ("greet", "anna", "--ends", "with a usage problem"),

@@ -1,11 +1,26 @@
 """A command that can do everything a command may: print, fail in each way, return an exit code."""
 
+from enum import StrEnum
+from typing import Annotated
+
 import typer
 
 from canary.cli.app import Problem, UsageProblem
 
 
-def command(name: str, times: int = 1, ends: str = "well") -> int | None:
+class Tone(StrEnum):
+    """How loud."""
+
+    QUIET = "quiet"
+    LOUD = "loud"
+
+
+def command(
+    name: str,
+    times: Annotated[int, typer.Option(min=1)] = 1,
+    ends: str = "well",
+    tone: Tone = Tone.QUIET,
+) -> int | None:
     """Greet somebody, and end as told."""
     print(" ".join([f"hello {name}"] * times))
     match ends:
