@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from canary.api.plan import Traffic
 from canary.api.status import Rollout, Status
 
 from .ports import Store
@@ -58,5 +59,12 @@ def _decided(status: Status) -> dict[str, Any]:
 
 
 _ANY = datetime(1, 1, 1, tzinfo=UTC)
-_OF_LOOKS: dict[str, Any] = {"look": None, "evidence": None, "next_look": _ANY, "looks": 0}
+_OF_LOOKS: dict[str, Any] = {
+    "look": None,
+    "evidence": None,
+    "next_look": _ANY,
+    "looks": 0,
+    "in_place_since": None,  # read back again after a restart
+    "previous": Traffic(),  # changes with `meant`, or with the reading back
+}
 assert _OF_LOOKS.keys() <= Rollout.model_fields.keys()

@@ -28,7 +28,7 @@ def counts() -> Iterator[Row]:
 
     run.drive.report = count
     run.run()
-    yield Row("saves of status in a step", calls[AT, "store.save"], "", 2)
+    yield Row("saves of status in a step", calls[AT, "store.save"], "", 1)
     yield Row("writes to the route in a step", calls[AT, "router.write"], "", 1)
     yield Row("queries in a look of two metrics, stable's included", max(asked), "", 4)
     yield Row("requests for metrics in a look", calls[AT, "metrics.measure"], "", 1)

@@ -79,8 +79,12 @@ def test_an_unsaved_raise_is_made_once_it_can_be_saved() -> None:
 
 
 def test_our_own_unsaved_rollback_is_finished_after_a_crash() -> None:
-    """Also when the first tick after the start can't read the route."""
+    """Also when the first tick after the start can't read the route. (At the first step, whose `previous` is 0, it
+    can be told from a raise that wasn't made only once the reading back was saved: within a minute.)"""
     box, record = at_first_step()
+    record = last(tick(box.parts, record)).record
+    box.clock.wait(61, lambda: False)
+    box.world.blind = True
     record = last(tick(box.parts, record)).record
     box.store.down = True
     ask(box, Verb.ROLLBACK)
@@ -154,8 +158,8 @@ def test_every_end_is_told_at_least_once_across_a_crash(after: bool) -> None:
         assert "RolledBack" in [message.reason for message in box.notifier.told]
 
 
-def test_a_step_is_saved_twice_and_written_once() -> None:
-    """When it is meant, and when it was read back; the look between costs nothing."""
+def test_a_step_is_saved_once_and_written_once() -> None:
+    """When it is meant, before it is written; reading it back and looking at it cost nothing."""
     box = sandbox()
     run = Driven(box)
     saves: Counter[int] = Counter()
@@ -164,7 +168,7 @@ def test_a_step_is_saved_twice_and_written_once() -> None:
     )
     run.run()
     assert len(box.router.writes) == 3
-    assert (saves[20], saves[50]) == (2, 2)
+    assert (saves[20], saves[50]) == (1, 1)
 
 
 def test_looks_alone_are_saved_once_a_minute() -> None:
