@@ -65,11 +65,17 @@ class ClusterTarget:
 @contextmanager
 def opened(place: Place, manifest: ManifestTarget) -> Iterator[Run]:
     """Raises Invalid for credentials or a manifest that can't be used, Unreachable or Rejected."""
+    with closing(Connection(_place(place))) as wire:
+        namespace = _namespace(place, manifest.desired().canary, wire.namespace)
+        with wired(place, manifest, Client(wire), namespace) as run:
+            yield run
+
+
+@contextmanager
+def wired(place: Place, manifest: ManifestTarget, client: Client, namespace: str) -> Iterator[Run]:
+    """All parts of a run, around one client of the cluster. Raises as `opened` does."""
     canary = manifest.desired().canary
     with ExitStack() as stack:
-        wire = stack.enter_context(closing(Connection(_place(place))))
-        namespace = _namespace(place, canary, wire.namespace)
-        client = Client(wire)
         objects = Objects(namespace, KIND, canary.spec.target_ref.name, canary.metadata.name)
         held = Lease(client, objects, Identity.mine())
         guarded = client.guarded(held.check)
