@@ -16,9 +16,12 @@ __all__ = ["shared", "site"]
 
 @pytest.fixture
 def site(shared: Mesh, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Site]:
-    """Everything to v1, three versions with two pods each, 60 requests a second."""
+    """Everything to v1, three versions with two pods each, 60 requests a second; nothing has run yet."""
+    made = Site(shared, control_plane.kubeconfig("admin"), tmp_path)
+    made.forget()
     shared.apply(*bookinfo.objects())
     shared.ready("reviews-v1", "reviews-v2", "reviews-v3")
     load = shared.load("reviews", 60)
-    yield Site(shared, control_plane.kubeconfig("admin"), tmp_path)
+    yield made
     load.stop()
+    made.stop()

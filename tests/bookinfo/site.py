@@ -57,6 +57,7 @@ class Site:
     def __init__(self, mesh: Mesh, kubeconfig: Path, folder: Path) -> None:
         self.mesh, self.folder = mesh, folder
         self.manifest = folder / "reviews.yaml"
+        self.runs: list[Run] = []
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
     def write(self, version: str = "v2", **analysis: Any) -> None:
@@ -76,7 +77,23 @@ class Site:
 
     def run(self, *options: str) -> Run:
         """Starts `canary run`; all runs of a site share one log."""
-        return Run((*CANARY, "run", "-f", str(self.manifest), *options), self.folder / "run.log", self._environment)
+        argv = (*CANARY, "run", "-f", str(self.manifest), *options)
+        self.runs.append(Run(argv, self.folder / "run.log", self._environment))
+        return self.runs[-1]
+
+    def stop(self) -> None:
+        """Ends what a failed test has left running."""
+        for run in self.runs:
+            run.process.kill()
+            run.process.wait()
+
+    def forget(self) -> None:
+        """Takes away what an earlier test has left: routes, state, and how versions answer."""
+        self.mesh.delete("VirtualService", NAME)
+        for path in (self.mesh.path("v1", "ConfigMap"), self.mesh.path("coordination.k8s.io/v1", "Lease")):
+            self.mesh.kube.request("DELETE", path, labelSelector="app.kubernetes.io/managed-by=canary")
+        for version in bookinfo.VERSIONS:
+            self.mesh.behave(f"{NAME}-{version}")
 
     def ask(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Another command, about this target by its name."""
