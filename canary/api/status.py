@@ -228,6 +228,8 @@ class Rollout(Model):
     """What shall serve."""
     stable_replicas: int = 0
     """Replicas of the stable version at the start."""
+    stable_left: int | None = None
+    """The fewest replicas of the stable version that people were told of, while they are too few for a rollback."""
     stable_workload: str = ""
     """What runs behind the stable version, as metrics know it."""
     canary_workload: str = ""

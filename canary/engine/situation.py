@@ -101,7 +101,9 @@ class Situation:
 
     @property
     def stable_available(self) -> int | None:
-        return _available(self.observed.stable)
+        """Of any build: whatever serves there is what requests can go back to."""
+        seen = self.observed.stable
+        return seen.available + seen.others if isinstance(seen, WorkloadSeen) else _available(seen)
 
     @property
     def held(self) -> timedelta:
@@ -131,11 +133,12 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     heard = hear(rollout, new_actions(canary.metadata.name, status, observed.actions), now)
     rollout = name_workloads(heard.rollout, observed)
     rollout = count_replicas(rollout, observed, now)
+    rollout, shrunk = stable_shrank(rollout, observed)
     halted = rollout.pause is not None or canary.spec.suspend
     rollout = halt_clock(rollout, halted, now)
     rollout = ask_gates(rollout, halted, now)
     rollout = stop_clock(rollout, halted or bool(closed(rollout)), now)
-    return Situation(desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *edited))
+    return Situation(desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *shrunk, *edited))
 
 
 def needed(rollout: Rollout, traffic: Traffic) -> int:
@@ -182,6 +185,23 @@ def stable_moved(rollout: Rollout, observed: Observed, now: datetime) -> tuple[R
         return rollout.but(stable=stable), ()
     remark = Remark("StableChanged", f"stable changed to {stable}; evidence starts again", "Warning")
     return looks.forgotten(rollout.but(stable=stable), now), (remark,)
+
+
+def stable_shrank(rollout: Rollout, observed: Observed) -> tuple[Rollout, tuple[Remark, ...]]:
+    """Stable has fewer replicas than bore everything at the start: a rollback would ask too much of them.
+
+    Told again only once it has fewer still, or has had enough in between.
+    """
+    seen = observed.stable
+    if rollout.step == 0 or not isinstance(seen, WorkloadSeen):
+        return rollout, ()
+    left, wants = min(seen.replicas, seen.available + seen.others), needed(rollout, Traffic(weight=100))
+    if left >= wants:
+        return rollout if rollout.stable_left is None else rollout.but(stable_left=None), ()
+    if rollout.stable_left is not None and left >= rollout.stable_left:
+        return rollout, ()
+    sentence = f"{rollout.stable.name} has {left} of the {wants} replicas that a rollback needs"
+    return rollout.but(stable_left=left), (Remark("StableShrank", sentence, "Warning"),)
 
 
 def spec_edited(rollout: Rollout, desired: Desired) -> tuple[Rollout, tuple[Remark, ...]]:

@@ -88,6 +88,7 @@ def _rebased(rollout: Rollout, now: datetime) -> Rollout:
         approvals=tuple(Approval(action="", author=name) for name in sorted({a.author for a in rollout.approvals})),
         looks=min(rollout.looks, step_at(rollout.plan, rollout.step).looks),
         highest=0,
+        stable_left=None,
         end=rollout.end and End(outcome=rollout.end.outcome, reason="", message="", at=NOW),
     )
 

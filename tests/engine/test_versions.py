@@ -27,6 +27,7 @@ from tests.engine.situations import (
     decided,
     deleted,
     ended,
+    failing,
     invalid,
     later,
     no_pods,
@@ -195,6 +196,30 @@ def test_stable_changed_in_mid_rollout() -> None:
     assert (rollout.stable.revision, rollout.looks, rollout.evidence, rollout.in_place_since) == ("z", 0, None, NOW)
     assert decision.actions == ()
     assert "StableChanged" in [message.reason for message in decision.messages]
+
+
+def test_stable_that_shrinks_is_told_once_per_change() -> None:
+    """4 replicas bore everything at the start. A canary that loses its looks is rolled back all the same."""
+    case, told = at_20_percent(), []
+    for wanted_replicas, available in ((4, 4), (2, 4), (2, 2), (2, 1), (2, 2), (4, 4), (4, 3)):
+        case = replace(case, stable=WorkloadSeen("v1", wanted_replicas, available, "a"))
+        decision = decided(case)
+        told.append([one.message for one in decision.messages if one.reason == "StableShrank"])
+        case = after(case, decision, seconds=1)
+    sentence = "v1 has {} of the 4 replicas that a rollback needs"
+    assert told == [[], [sentence.format(2)], [], [sentence.format(1)], [], [], [sentence.format(3)]]
+    shrunk = at_20_percent(failing, lambda c: replace(c, stable=WorkloadSeen("v1", 1, 1, "a")))
+    assert decided(shrunk).actions[0].traffic.weight == 0
+    ignored = at_20_percent(lambda c: replace(c, stable=WorkloadSeen("v1", 1, 1, "a")), capacity="ignore")
+    assert "StableShrank" not in [one.reason for one in decided(ignored).messages]
+
+
+def test_stable_is_there_while_an_earlier_build_of_it_serves() -> None:
+    """A push to stable whose pods aren't ready yet keeps nobody from going back to those that are."""
+    pushed = WorkloadSeen("v1", 4, 0, "z", others=4)
+    assert decided(at_20_percent(no_pods, lambda c: replace(c, stable=pushed))).actions[0].traffic.weight == 0
+    held = decided(at_20_percent(lambda c: replace(c, stable=pushed)))
+    assert "StableShrank" not in [one.reason for one in held.messages]
 
 
 @pytest.mark.parametrize(
