@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,19 @@ class Site:
         self.runs: list[Run] = []
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
-    def write(self, version: str = "v2", **analysis: Any) -> None:
-        """The manifest; what is given of the analysis stands beside quick defaults."""
-        spec = {
+    def write(self, version: str = "v2", spec: Mapping[str, Any] | None = None, **analysis: Any) -> None:
+        """The manifest; what is given of the spec and of the analysis stands beside quick defaults."""
+        whole = {
             "targetRef": {"apiVersion": bookinfo.ISTIO, "kind": "VirtualService", "name": NAME},
             "version": version,
             "metricsServer": self.mesh.prometheus.url,
             "analysis": {**QUICK, "metrics": RATES, **analysis},
+            **(spec or {}),
         }
         data = {"apiVersion": "canary-controller.dev/v1beta1", "kind": "Canary"}
         new = self.manifest.with_suffix(".new")
         new.write_text(
-            json.dumps({**data, "metadata": {"name": NAME, "namespace": self.mesh.namespace}, "spec": spec})
+            json.dumps({**data, "metadata": {"name": NAME, "namespace": self.mesh.namespace}, "spec": whole})
         )
         new.replace(self.manifest)
 
