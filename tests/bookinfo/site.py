@@ -13,7 +13,7 @@ from canary.api.status import Status
 from canary.engine.observed import RouteSeen
 from canary.istio.reading import State, read
 from canary.istio.scope import Scope
-from canary.stores.objects import Objects
+from canary.stores.objects import MANAGED, Objects
 from tests.mesh import bookinfo
 from tests.mesh.mesh import Mesh
 from tests.parts.kube import SLOWLY
@@ -122,6 +122,13 @@ class Site:
     @property
     def traffic(self) -> Traffic | None:
         return self.state().traffic
+
+    def forget(self) -> None:
+        """Deletes what runs keep beside the target: state, lock, actions."""
+        for version, kind in (("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease")):
+            own = ",".join(f"{key}={value}" for key, value in MANAGED.items())
+            answer = self.mesh.kube.request("DELETE", self.mesh.path(version, kind), labelSelector=own)
+            assert answer.ok, answer.text
 
     def until(self, reason: str) -> None:
         """Waits for a saved decision."""
