@@ -90,10 +90,12 @@ class Site:
             run.process.wait()
 
     def forget(self) -> None:
-        """Takes away what an earlier test has left: routes, state, and how versions answer."""
+        """Takes away what an earlier test has left: routes, state, lock, actions, and how versions answer."""
         self.mesh.delete("VirtualService", NAME)
-        for path in (self.mesh.path("v1", "ConfigMap"), self.mesh.path("coordination.k8s.io/v1", "Lease")):
-            self.mesh.kube.request("DELETE", path, labelSelector="app.kubernetes.io/managed-by=canary")
+        own = ",".join(f"{key}={value}" for key, value in MANAGED.items())
+        for version, kind in (("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease")):
+            answer = self.mesh.kube.request("DELETE", self.mesh.path(version, kind), labelSelector=own)
+            assert answer.ok, answer.text
         for version in bookinfo.VERSIONS:
             self.mesh.behave(f"{NAME}-{version}")
 
@@ -122,13 +124,6 @@ class Site:
     @property
     def traffic(self) -> Traffic | None:
         return self.state().traffic
-
-    def forget(self) -> None:
-        """Deletes what runs keep beside the target: state, lock, actions."""
-        for version, kind in (("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease")):
-            own = ",".join(f"{key}={value}" for key, value in MANAGED.items())
-            answer = self.mesh.kube.request("DELETE", self.mesh.path(version, kind), labelSelector=own)
-            assert answer.ok, answer.text
 
     def until(self, reason: str) -> None:
         """Waits for a saved decision."""
