@@ -1,7 +1,9 @@
 """`canary run`: drives one rollout from here to its end; the exit code says what happened."""
 
 import logging
+import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +24,8 @@ from canary.show.outputs import Output, report_for
 from .places import Context, Kubeconfig, Namespace
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+APART = 0.5
+"""Seconds. Signals closer than this are one: `timeout` sends its own to the process and to its group."""
 
 
 def command(
@@ -87,7 +91,15 @@ def _run(
 
 @contextmanager
 def _signals(interrupts: Interrupts) -> Iterator[None]:
-    before = {number: signal.signal(number, interrupts) for number in SIGNALS}
+    last = -math.inf
+
+    def once(*_: object) -> None:
+        nonlocal last
+        if time.monotonic() - last >= APART:
+            last = time.monotonic()
+            interrupts()
+
+    before = {number: signal.signal(number, once) for number in SIGNALS}
     try:
         yield
     finally:

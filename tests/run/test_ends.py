@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
@@ -128,6 +129,18 @@ def test_ctrl_c_rolls_back_before_the_run_exits(site: Site) -> None:
     run = site.run()
     site.until_weight(50)
     run.send(signal.SIGINT)
+    assert run.ends() == 6
+    assert (site.traffic, site.status.history[0].outcome) == (Traffic(), Outcome.REJECTED)
+
+
+def test_one_signal_that_arrives_twice_still_rolls_back(site: Site) -> None:
+    """Code 6, not 130: `timeout` and some CI systems send one and the same signal to the process and to its group."""
+    site.write(steps=GATED)
+    run = site.run()
+    site.until_weight(50)
+    for _ in range(3):
+        run.send(signal.SIGTERM)
+        time.sleep(0.05)
     assert run.ends() == 6
     assert (site.traffic, site.status.history[0].outcome) == (Traffic(), Outcome.REJECTED)
 
