@@ -15,7 +15,7 @@ from canary.api.plan import Answer, Traffic
 from canary.api.status import GateWait, Outcome
 
 from .judges.judge import Verdict
-from .observed import RouteSeen
+from .observed import Missing, RouteSeen
 from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack
 from .plan import below, exposed, is_promotion, next_index, promotion_index, step_at
 from .situation import Situation, needed
@@ -62,7 +62,7 @@ def canary_lost(s: Situation) -> Finding | None:
     if not s.exposed or available is None:
         return None
     if available == 0:
-        return lower(s, Outcome.ROLLED_BACK, "CanaryUnavailable", f"no replica of {name} is available")
+        return lower(s, Outcome.ROLLED_BACK, "CanaryUnavailable", _nobody(s))
     since, grace = s.rollout.short_since, s.rollout.policy.unready_grace
     if since is not None and s.now - since >= grace:
         wants = needed(s.rollout, s.rollout.meant)
@@ -318,6 +318,14 @@ def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sen
 
 def _asking_again(sentence: str) -> Finding:
     return Finding(Reassert(), "WaitingForRoute", sentence)
+
+
+def _nobody(s: Situation) -> str:
+    """Why nobody of the canary can answer."""
+    name, seen = s.rollout.canary.name, s.observed.canary
+    if isinstance(seen, Missing) and seen.detail:
+        return f"{name} is gone: {seen.detail}"
+    return f"no replica of {name} is available"
 
 
 def _overdue(s: Situation, gate: GateWait) -> bool:

@@ -138,7 +138,9 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     rollout = halt_clock(rollout, halted, now)
     rollout = ask_gates(rollout, halted, now)
     rollout = stop_clock(rollout, halted or bool(closed(rollout)), now)
-    return Situation(desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *shrunk, *edited))
+    return Situation(
+        desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *shrunk, *edited)
+    )
 
 
 def needed(rollout: Rollout, traffic: Traffic) -> int:

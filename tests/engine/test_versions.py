@@ -214,6 +214,14 @@ def test_stable_that_shrinks_is_told_once_per_change() -> None:
     assert "StableShrank" not in [one.reason for one in decided(ignored).messages]
 
 
+def test_a_canary_whose_destination_is_gone_is_rolled_back_and_says_what_is_gone() -> None:
+    """Not that its replicas are: they may all be there."""
+    absent = Missing(Kind.ABSENT, "no DestinationRule defines the subset v2 of reviews")
+    decision = decided(at_20_percent(lambda c: replace(c, canary=absent)))
+    assert decision.actions[0].traffic.weight == 0
+    assert decision.sentence == "v2 is gone: no DestinationRule defines the subset v2 of reviews"
+
+
 def test_stable_is_there_while_an_earlier_build_of_it_serves() -> None:
     """A push to stable whose pods aren't ready yet keeps nobody from going back to those that are."""
     pushed = WorkloadSeen("v1", 4, 0, "z", others=4)
