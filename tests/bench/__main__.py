@@ -2,13 +2,14 @@
 
 import sys
 
+from .cluster import reactions
 from .counted import counts
 from .timed import timings
 
 
 def main() -> int:
     """Measures, prints, and says whether all is as promised."""
-    rows = [*timings(), *counts()]
+    rows = [*timings(), *counts(), *reactions()]
     width = max(len(row.what) for row in rows)
     for row in rows:
         limit = f"   (at most {row.limit:g})" if row.limit is not None else ""
