@@ -13,7 +13,7 @@ from typing import Any
 from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Value
 
 from .histogram import quantile, slower
-from .promql import Part, Table
+from .promql import SIDES, Part, Table
 
 _WORDS = 300
 """How many characters of the server's words are passed on."""
@@ -123,19 +123,18 @@ def tally(table: Table, seen: Iterable[Row]) -> Tally | Missing:
 
 
 def believed(table: Table, seen: Sequence[Row], shape: Shape) -> Tally | Missing:
-    """The destination's tally, or the source's where the destination's proxy has none.
+    """The tally of the destination's proxy, else of the waypoint, else of the source's: the first that has one.
 
-    A value also turns to the source where the destination has series but no request. Counts don't: the two are
-    scraped at different moments, and a request that both report in different windows would be counted twice.
+    A value also turns to the next where there are series but no request. Counts don't: the two are scraped at
+    different moments, and a request that both report in different windows would be counted twice.
     """
     if table.reporter is None:
         return tally(table, seen)
-    destination = [row for row in seen if row.labels.get(table.reporter) != "source"]
-    source = [row for row in seen if row.labels.get(table.reporter) == "source"]
-    first = tally(table, destination or source)
-    if shape is Shape.VALUE and source and isinstance(first, Tally) and not first.seen:
-        return tally(table, source)
-    return first
+    sides = [[row for row in seen if row.labels.get(table.reporter) == side] for side in SIDES]
+    tallies = [tally(table, rows) for rows in sides if rows] or [Tally()]
+    if shape is Shape.VALUE:
+        return next((one for one in tallies if isinstance(one, Missing) or one.seen), tallies[0])
+    return tallies[0]
 
 
 def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Row]) -> Sample:

@@ -19,7 +19,9 @@ from canary.engine.templates import render
 
 LOOKBACK = timedelta(hours=1)
 """How far before a window the last sample of a series is looked for. A target that was down for longer is new."""
-REPORTERS = ("auto", "source", "destination")
+SIDES = ("destination", "waypoint", "source")
+"""Who reports a request, in the order in which `auto` believes them: who stands nearest to the pod comes first."""
+REPORTERS = ("auto", *SIDES)
 SERVER_ERRORS = frozenset(("2", "4", "12", "13", "14", "15"))
 """gRPC codes that are HTTP 5xx in gRPC's own mapping (and Envoy's): UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
 INTERNAL, UNAVAILABLE, DATA_LOSS. NOT_FOUND and its like are 4xx there, and no failures."""
@@ -91,7 +93,7 @@ PROVIDERS: Mapping[str, Table] = {
 class Dialect:
     """How builtins are asked for: whose metrics, and which side of a request is believed.
 
-    `auto` believes the destination's proxy, and the source's where the destination's has nothing.
+    `auto` believes the destination's proxy, else the waypoint (ambient mode), else the source's.
     """
 
     provider: str = "istio"
@@ -199,7 +201,7 @@ def quoted(text: str) -> str:
 def _matchers(dialect: Dialect, subjects: tuple[Subject, ...]) -> str:
     table, matchers = dialect.table, []
     if table.reporter is not None:
-        sides = ("destination", "source") if dialect.reporter == "auto" else (dialect.reporter,)
+        sides = SIDES if dialect.reporter == "auto" else (dialect.reporter,)
         matchers.append(f"{table.reporter}=~{any_of(sides)}")
     if table.namespace is not None and all(subject.namespace for subject in subjects):
         matchers.append(f"{table.namespace}=~{any_of(subject.namespace for subject in subjects)}")

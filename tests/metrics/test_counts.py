@@ -197,12 +197,15 @@ def test_no_series_and_no_request_are_told_apart(watched: Watched) -> None:
 
 
 def test_which_reporter_is_believed(watched: Watched) -> None:
-    """The destination's proxy; the source's where the destination's has no series, or no request (for a value)."""
+    """The destination's proxy, else the waypoint, else the source's; for a value also where one has no request."""
     both = [watched.pods.start("both"), watched.pods.start("both", "source")]
     only = watched.pods.start("source-only", "source")
     broken = [watched.pods.start("broken"), watched.pods.start("broken", "source")]
     broken[0].serve(5)
+    ambient = [watched.pods.start("ambient", "waypoint"), watched.pods.start("ambient", "source")]
     start = watched.seen()
+    ambient[0].serve(7, "503")
+    ambient[1].serve(99)
     both[0].serve(10)
     both[1].serve(99, "503")
     only.serve(4, "503")
@@ -210,6 +213,8 @@ def test_which_reporter_is_believed(watched: Watched) -> None:
     end = watched.seen()
     assert watched.counts("both", start, end) == Counts(10, 0)
     assert watched.counts("source-only", start, end) == Counts(4, 4)
+    assert watched.counts("ambient", start, end) == Counts(7, 7)
+    assert watched.value("request-success-rate", "ambient", start, end) == Value(0)
     assert watched.counts("broken", start, end) == Counts(0, 0)
     assert watched.value("request-success-rate", "broken", start, end) == Value(0)
     source = Watched(watched.pods, watched.prometheus, Dialect(reporter="source"))

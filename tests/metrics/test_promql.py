@@ -89,7 +89,7 @@ def test_a_template_is_given_its_words() -> None:
     ("given_", "sentence"),
     [
         ({"provider": "isto"}, "'isto' is no provider of metrics; did you mean istio?"),
-        ({"reporter": "waypoint"}, "'waypoint' is no reporter of metrics; there are auto, source, destination"),
+        ({"reporter": "client"}, "'client' is no reporter of metrics; there are auto, destination, waypoint, source"),
     ],
 )
 def test_a_dialect_that_is_none(given_: dict[str, str], sentence: str) -> None:
