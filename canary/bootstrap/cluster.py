@@ -128,7 +128,7 @@ def running(place: Place) -> tuple[Memory, ...]:
 def role_of(place: Place) -> str:
     """The least Role for the manifest's target, in YAML."""
     canary = _canary(place)
-    namespace = place.namespace or canary.metadata.namespace
+    namespace = _namespace(place, canary, _usual(place))
     objects = Objects(namespace, KIND, canary.spec.target_ref.name, canary.metadata.name)
     targets = [ref.name for ref in scope_of(canary, namespace).refs]
     return rbac.role(f"canary-{canary.metadata.name}", namespace, targets, objects.name)
@@ -209,6 +209,15 @@ def _namespace(place: Place, canary: Canary, usual: str) -> str:
     if written and place.namespace and written != place.namespace:
         raise Invalid(f"metadata.namespace: {written} isn't --namespace {place.namespace}")
     return written or place.namespace or usual
+
+
+def _usual(place: Place) -> str:
+    """The namespace of the credentials, which may be missing where only a Role is printed."""
+    try:
+        with closing(Connection(_place(place))) as wire:
+            return wire.namespace
+    except Invalid:
+        return "default"
 
 
 def _place(place: Place) -> connection.Place:
