@@ -1,6 +1,5 @@
 """`canary list`: what has run in a namespace of a cluster."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,6 +9,7 @@ import typer
 
 from canary import bootstrap
 from canary.show.listing import table
+from canary.show.records import documents
 from canary.show.screen import screen_of
 
 from .places import Context, Kubeconfig, Namespace, told
@@ -21,6 +21,7 @@ class Output(StrEnum):
     TEXT = "text"
     WIDE = "wide"
     JSON = "json"
+    YAML = "yaml"
 
 
 def command(
@@ -32,11 +33,14 @@ def command(
     """List the rollouts of a namespace: phase, weight, and the last reason of each."""
     with told():
         found = bootstrap.running(bootstrap.Place(kubeconfig=kubeconfig, context=context, namespace=namespace))
-    if output is Output.JSON:
-        print(json.dumps([{"name": one.name, "status": one.status.wire()} for one in found], indent=2))
-        return
     rows = [(one.name, one.status) for one in found]
-    for line in table(rows, datetime.now(UTC), screen_of(sys.stdout), wide=output is Output.WIDE):
-        print(line)
+    match output:
+        case Output.JSON:
+            print(documents(rows, "json"))
+        case Output.YAML:
+            print(documents(rows, "yaml"))
+        case _:
+            lines = table(rows, datetime.now(UTC), screen_of(sys.stdout), wide=output is Output.WIDE)
+            print(*lines, sep="\n", end="\n" if lines else "")
     if not found:
         print("nothing has run here", file=sys.stderr)

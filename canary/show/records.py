@@ -4,6 +4,7 @@ Names of fields are stable: fields may be added, and none is renamed or taken aw
 """
 
 import json
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any, Literal, TextIO
 
@@ -51,14 +52,23 @@ def ended(ending: Ending, outcome: Outcome | None) -> dict[str, Any]:
 
 def document(status: Status, form: Literal["json", "yaml"]) -> str:
     """A whole status as it is stored."""
+    return _written(status.wire(), form)
+
+
+def documents(rows: Sequence[tuple[str, Status]], form: Literal["json", "yaml"]) -> str:
+    """A list of whole statuses, each with the name of its Canary."""
+    return _written([{"name": name, "status": status.wire()} for name, status in rows], form)
+
+
+def _written(data: object, form: Literal["json", "yaml"]) -> str:
     if form == "json":
-        return json.dumps(status.wire(), indent=2)
+        return json.dumps(data, indent=2)
     from ruamel.yaml import YAML
 
     stream = StringIO()
     yaml = YAML(typ="safe")
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
-    yaml.dump(status.wire(), stream)
+    yaml.dump(data, stream)
     return stream.getvalue().rstrip("\n")
 
 
