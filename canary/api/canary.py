@@ -35,7 +35,7 @@ class TargetRef(Model):
     api_version: str | None = None
     """API version of a Kubernetes target."""
     kind: str
-    """`EnvoyRoute` for a route configuration of a standalone Envoy."""
+    """`VirtualService` for Istio, `EnvoyRoute` for a route configuration of a standalone Envoy."""
     name: str
     """Its name, or `name.namespace`; for an EnvoyRoute the name of the route configuration."""
 
@@ -66,7 +66,7 @@ class CanarySpec(Model):
     target_ref: TargetRef
     """What moves."""
     version: str | None = None
-    """The version that shall serve everything; for an EnvoyRoute the name of a cluster."""
+    """The version that shall serve everything: a subset or a host; for an EnvoyRoute the name of a cluster."""
     stable: str | None = None
     """The version that serves today; needed only where several carry weight at the start."""
     revision: str = ""
