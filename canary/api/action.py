@@ -18,6 +18,11 @@ class Verb(StrEnum):
     ROLLBACK = "rollback"
     RETRY = "retry"
 
+    @property
+    def words(self) -> str:
+        """As a sentence has it: `roll back`."""
+        return "roll back" if self is Verb.ROLLBACK else self.value
+
 
 class CanaryAction(Model):
     """One request of a person, for the revision and the step that the person saw."""

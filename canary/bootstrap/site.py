@@ -49,6 +49,8 @@ class Memory:
     """How a command names this rollout: `-f shop.yaml`."""
     status: Status
     """As it was when it was opened."""
+    proves: bool = False
+    """Whether the place that actions are added to proves who added them."""
 
     def read(self) -> Status:
         """As it is now. Raises Rejected or Unreachable."""

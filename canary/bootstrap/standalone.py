@@ -73,6 +73,7 @@ def memory(state: Path) -> Memory:
         author=me(),
         howto=f"--state {state}",
         status=Status() if stored is None else stored.status,
+        proves=True,
     )
 
 

@@ -72,6 +72,7 @@ def _action(verb: Verb, memory: bootstrap.Memory, comment: str, author: str) -> 
         revision=rollout.canary.revision if rollout else None,
         step=rollout.step if rollout else None,
         author=author,
+        verified=memory.proves and author == memory.author,
         comment=comment,
         at=now,
     )
@@ -85,18 +86,17 @@ def _check(memory: bootstrap.Memory, action: CanaryAction) -> None:
             raise Problem(f"nothing to retry: {memory.name} is {status.phase}")
         return
     if status.rollout is None:
-        raise Problem(f"nothing to {action.verb}: {memory.name} is {status.phase}, no rollout is running")
+        raise Problem(f"nothing to {action.verb.words}: {memory.name} is {status.phase}, no rollout is running")
     if status.rollout.end is not None:
-        raise Problem(f"too late to {action.verb}: {memory.name} is {status.phase} ({status.message})")
-    known = action.but(verified=True)  # who asks is known here, and no part of why it is refused
-    refused = [one for one in hear(status.rollout, (known,), action.at).remarks if one.reason == "ActionRefused"]
+        raise Problem(f"too late to {action.verb.words}: {memory.name} is {status.phase} ({status.message})")
+    refused = [one for one in hear(status.rollout, (action,), action.at).remarks if one.reason == "ActionRefused"]
     if refused:
         raise Problem(refused[0].message)
 
 
 def _told(memory: bootstrap.Memory, action: CanaryAction) -> str:
     where = f" at step {action.step}" if action.step is not None else ""
-    said = f"{action.author} asked to {action.verb} {memory.name}{where}"
+    said = f"{action.author} asked to {action.verb.words} {memory.name}{where}"
     if memory.holder() is None:
         return f"{said}; no run is active, the next one will take it"
     return f"{said}; taken" if _taken(memory.read, action.id) else f"{said}; the run hasn't taken it yet"

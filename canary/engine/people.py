@@ -76,10 +76,12 @@ def hear(rollout: Rollout, actions: tuple[CanaryAction, ...], now: datetime) -> 
     for action in actions:
         refusal = _stale(action, heard.rollout) or _refusal(action, heard.rollout)
         if refusal:
-            remark = Remark("ActionRefused", f"{who(action)} asked to {action.verb}: {refusal}", "Warning")
+            remark = Remark("ActionRefused", f"{who(action)} asked to {action.verb.words}: {refusal}", "Warning")
         else:
             heard = TAKE[action.verb](heard, action, now)
-            remark = Remark(f"{action.verb.capitalize()}Asked", f"{who(action)} asked to {action.verb}{_why(action)}")
+            remark = Remark(
+                f"{action.verb.capitalize()}Asked", f"{who(action)} asked to {action.verb.words}{_why(action)}"
+            )
         heard = replace(heard, taken=(*heard.taken, action.id), remarks=(*heard.remarks, remark))
     return heard
 
@@ -108,6 +110,8 @@ def _refusal(action: CanaryAction, rollout: Rollout) -> str | None:
             return f"step {rollout.step} has no gate that people open"
         case Verb.APPROVE if any(one.author == action.author for one in rollout.approvals):
             return "the same person approved this step before"
+        case Verb.APPROVE if _most_needed(rollout) > 1 and not action.verified:
+            return f"this gate asks for {_most_needed(rollout)} people, and nothing proves who asked"
         case Verb.APPROVE if len(rollout.approvals) >= _most_needed(rollout):
             return f"step {rollout.step} has all its approvals"
         case Verb.RESUME if rollout.pause is None:

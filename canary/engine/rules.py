@@ -7,7 +7,7 @@ what starts a rollout stands in `targets/`.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from canary.api.analysis import OnDrift
 from canary.api.duration import brief
@@ -196,7 +196,7 @@ def gate_closed(s: Situation) -> Finding | None:
         return None
     gate = s.closed[0]
     have = f"{len(s.rollout.approvals)} of {gate.needed} approvals" if gate.needed > 1 else "an approval"
-    until = f", until {gate.deadline:%H:%M:%S} UTC" if gate.deadline else ", without end"
+    until = f", until {_moment(gate.deadline, s.now)}" if gate.deadline else ", without end"
     return Finding(Hold(), "WaitingForApproval", f"at {s.weight}%, {gate.name} waits for {have}{until}")
 
 
@@ -326,6 +326,11 @@ def _nobody(s: Situation) -> str:
     if isinstance(seen, Missing) and seen.detail:
         return f"{name} is gone: {seen.detail}"
     return f"no replica of {name} is available"
+
+
+def _moment(time: datetime, now: datetime) -> str:
+    day = "" if time - now <= timedelta(days=1) else f"{time:%Y-%m-%d} "
+    return f"{day}{time:%H:%M:%S} UTC"
 
 
 def _overdue(s: Situation, gate: GateWait) -> bool:

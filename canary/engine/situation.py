@@ -126,6 +126,7 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     """Folds one tick's observations into the running rollout."""
     canary = desired.canary
     ruling = looks.look(canary, rollout, observed, now)
+    rollout = in_our_time(rollout, now)
     rollout = read_back(rollout, observed, now)
     rollout = rollout if ruling is None else looks.remembered(rollout, ruling, now)
     rollout, moved = stable_moved(rollout, observed, now)
@@ -161,6 +162,14 @@ def done_but_gates(rollout: Rollout, now: datetime) -> bool:
         return False
     step = step_at(rollout.plan, rollout.step)
     return rollout.skipped or (now - rollout.in_place_since >= step.hold and rollout.looks >= step.looks)
+
+
+def in_our_time(rollout: Rollout, now: datetime) -> Rollout:
+    """Where the clock was set back, or was another machine's: what lies too far ahead would not come for long."""
+    latest, since = now + rollout.policy.interval, rollout.in_place_since
+    if rollout.next_look <= latest and (since is None or since <= now):
+        return rollout
+    return rollout.but(next_look=min(rollout.next_look, latest), in_place_since=since and min(since, now))
 
 
 def read_back(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:

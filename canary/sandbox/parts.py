@@ -22,12 +22,15 @@ class VirtualClock:
     world: World
     scheduled: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
     """What happens in the world at given times."""
+    leap: datetime | None = None
+    """The next wait goes on until then: nothing will happen before."""
 
     def now(self) -> datetime:
         return self.world.now
 
     def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
-        until = self.world.now + timedelta(seconds=seconds)
+        until = max(self.world.now + timedelta(seconds=seconds), self.leap or self.world.now)
+        self.leap = None
         while self.scheduled and self.scheduled[0][0] <= until:
             at, happens = self.scheduled.pop(0)
             self.world.advance(at)

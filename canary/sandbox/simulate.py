@@ -1,7 +1,8 @@
 """A whole rollout on virtual time: what `canary simulate` shows, and what scenario tests are written with."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import MetricPolicy
@@ -18,6 +19,9 @@ STABLE = "stable"
 """What the serving version is called where the manifest doesn't say."""
 TICKS = 2000
 """About how many ticks a simulation may take; a long plan is ticked less often than a real one."""
+HOUR = timedelta(hours=1)
+ENDLESS = frozenset({"NoData", "MetricsUnreachable"})
+"""Reasons to hold that looks alone won't change in a world where nothing else happens."""
 APPROVED_AFTER = 30.0
 """Virtual seconds after which people approve a gate."""
 
@@ -36,15 +40,36 @@ def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = T
     desired = sandbox.target.desired()
     tick = max(timedelta(seconds=5), _length(desired) / TICKS)
     asked: set[tuple[int, int]] = set()
+    waits = Waits()
 
     def watched(turn: Turn) -> None:
         report(turn)
+        sandbox.clock.leap = waits.until(turn)
         rollout = turn.decision.status.rollout
         if approve and rollout and rollout.gates and (rollout.number, rollout.step) not in asked:
             asked.add((rollout.number, rollout.step))
             _approve(sandbox, rollout.step, rollout.gates[0].needed)
 
     return Drive(sandbox.parts, Options(tick=tick), watched).run()
+
+
+@dataclass
+class Waits:
+    """Watches for a wait that only time will end, so that a day of it needn't be lived through look by look."""
+
+    reason: str = ""
+    since: datetime | None = None
+
+    def until(self, turn: Turn) -> datetime | None:
+        """When something will come of it, once it has lasted an hour: a patience or the deadline runs out."""
+        rollout, reason = turn.decision.status.rollout, turn.decision.reason
+        if reason != self.reason or rollout is None:
+            self.reason, self.since = reason, turn.at
+        if rollout is None or self.since is None or reason not in ENDLESS or turn.at - self.since < HOUR:
+            return None
+        patience = (self.since + limit.after for limit in (rollout.policy.on_no_data, rollout.policy.on_unreachable))
+        coming = [time for time in (*patience, rollout.deadline) if time > turn.at]
+        return min(coming, default=None)
 
 
 def _approve(sandbox: Sandbox, step: int, people: int) -> None:

@@ -79,7 +79,7 @@ class World:
         behaviour = self.behaviours[name]
         if self._dead(name):
             return Served(requests, requests, 10_000.0)
-        bad = sum(self.random.random() < behaviour.errors for _ in range(requests))
+        bad = sum(self.random.random() < behaviour.errors for _ in range(requests)) if behaviour.errors else 0
         return Served(requests, bad, behaviour.p99 * self.random.uniform(0.9, 1.1))
 
     def _share(self, name: str) -> float:

@@ -48,4 +48,4 @@ def test_what_was_made_for_something_else_is_refused_and_told(stale: dict[str, A
 def test_it_says_whose_it_is(verified: bool, name: str) -> None:
     run = driven("good")
     run.at(5, lambda: ask(run.box, Verb.ROLLBACK, verified=verified))
-    assert run.run().sentence.startswith(f"rejected: {name} to rollback")
+    assert run.run().sentence.startswith(f"rejected: {name} to roll back")

@@ -42,7 +42,7 @@ def without_data() -> list[Turn]:
 def at_a_gate() -> list[Turn]:
     play = Play(GATED)
     turns = play.turns(0, *[5] * 5)
-    play.ask(Verb.APPROVE, "bob", verified=False, comment="looks fine")
+    play.ask(Verb.APPROVE, "bob", comment="looks fine")
     return [*turns, *play.turns(1, 4, 5)]
 
 
@@ -99,7 +99,7 @@ def in_trouble() -> list[Turn]:
             ["12:00:00   0% Waiting      v2 shall take over from v1",
              "12:00:05  50% Progressing  v2 is available; on to 50%",
              "12:00:15  50% WaitingPromotion  at 50%, release waits for 0 of 2 approvals, until 12:00:15 UTC",
-             "12:00:26  50% WaitingPromotion  bob (unverified) asked to approve: looks fine"],
+             "12:00:26  50% WaitingPromotion  bob asked to approve: looks fine"],
             id="a gate is told once, and so is each person's approval",
         ),
         pytest.param(

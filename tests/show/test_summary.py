@@ -24,7 +24,7 @@ def untouched() -> Play:
 def waiting() -> Play:
     play = Play(wanted(steps=[{"weight": 50, "gates": GATES}]))
     play.turns(0, 5, 5, 5)
-    play.ask(Verb.APPROVE, "bob", verified=False, comment="looks fine")
+    play.ask(Verb.APPROVE, "bob", comment="looks fine")
     play.turn(1)
     return play
 
@@ -68,9 +68,9 @@ def later() -> Play:
              "  success rate         99.8%      100%       ≥ 99%  ✔",
              "  p99 latency           41ms      40ms     ≤ 500ms  ✔",
              "gate             release: 1 of 2 approvals, until 16:00:15 (3h59m left)",
-             "                 approved by bob (unverified): looks fine",
+             "                 approved by bob: looks fine",
              "                 opens with canary approve web"],
-            id="a gate says who approved, whether that is verified, and what opens it",
+            id="a gate says who approved, and what opens it",
         ),
         pytest.param(
             early,
