@@ -13,7 +13,7 @@ from canary.rollout.tick import Turn
 from canary.sandbox.scenarios import DEMO, HEALTHY, SCENARIOS, Behaviour
 from tests.demo.watching import Noted, noted, weights_of
 
-FAST = Pace(interval=1, looks=1, settle=0.1, drain=1, weights=(10, 50, 100))
+FAST = Pace(interval=1, looks=1, settle=0.1, drain=1, weights=(10, 50, 100), limit=600)
 RATE = 300.0
 
 

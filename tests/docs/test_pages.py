@@ -25,7 +25,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_exists(page: Path) -> None:
     """`canary NAME` in a block or in backticks is a command of the table."""
-    named = re.findall(r"(?:^|`)canary ([a-z]+)\b", page.read_text(), re.MULTILINE)
+    text = page.read_text()
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    named = re.findall(r"`canary ([a-z]+)\b", text) + re.findall(r"^canary ([a-z]+)\b", blocks, re.MULTILINE)
     assert set(named) - set(COMMANDS) == set()
 
 

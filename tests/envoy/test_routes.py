@@ -123,7 +123,7 @@ def test_a_step_above_zero_never_rounds_to_zero(data: Data, weight: int) -> None
         )
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.data())
 def test_the_file_reads_as_meant_and_rolls_back_to_the_same_text(tmp_path_factory: Any, data: st.DataObject) -> None:
     """In YAML and JSON of every style, comments included: what isn't ours is left byte for byte."""

@@ -19,7 +19,7 @@ Data = dict[str, Any]
 NAME = "shop"
 _TYPE = "type.googleapis.com/envoy"
 _CHECK = {
-    "timeout": "0.5s",
+    "timeout": "3s",
     "interval": "0.05s",
     "no_traffic_interval": "0.05s",
     "unhealthy_threshold": 1,
