@@ -34,7 +34,7 @@ class Turn:
     told: tuple[Message, ...] = ()
     """What the outbox held and was told now; after a crash also what an earlier process decided."""
     trouble: tuple[str, ...] = ()
-    """What could not be saved, written or told, in sentences."""
+    """What could not be read, saved, written or told, in sentences."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -66,8 +66,16 @@ def _turn(parts: Parts, record: Record) -> tuple[Turn, bool]:
     outbox = record.status.outbox
     record, untold = _tell(parts, record)
     told = () if untold else outbox
-    turn = Turn(now, desired, observed, decision, record, told, (*unsaved, *applied.trouble, *untold))
+    trouble = (*unread(observed, decision), *unsaved, *applied.trouble, *untold)
+    turn = Turn(now, desired, observed, decision, record, told, trouble)
     return turn, applied.conflict
+
+
+def unread(observed: Observed, decision: Decision) -> tuple[str, ...]:
+    """What was asked for and could not be read, unless the decision speaks of it: a wait must not hide that."""
+    reads = (("the route", observed.route), ("stable's replicas", observed.stable), ("the canary's", observed.canary))
+    missing = [(what, seen) for what, seen in reads if isinstance(seen, Missing) and seen.kind.unreachable]
+    return tuple(f"{what} can't be read: {seen}" for what, seen in missing if str(seen) not in decision.sentence)
 
 
 def _save(parts: Parts, record: Record, decision: Decision, now: datetime) -> tuple[Record, tuple[str, ...]]:

@@ -98,6 +98,16 @@ def test_our_own_unsaved_rollback_is_finished_after_a_crash() -> None:
     assert box.world.traffic == Traffic()
 
 
+def test_a_wait_does_not_hide_that_something_cannot_be_read() -> None:
+    """It is trouble of the turn, also where the decision holds for another reason."""
+    box, record = at_first_step()
+    record = last(tick(box.parts, record)).record
+    box.router.down = True
+    turn = last(tick(box.parts, record))
+    assert turn.decision.reason == "Analysing"
+    assert turn.trouble == ("the route can't be read: connection refused (the proxy is down)",)
+
+
 def test_a_conflict_is_decided_again_at_once() -> None:
     """Somebody else writes between our read and our write: seen, and not overwritten."""
     box, record = at_first_step()
