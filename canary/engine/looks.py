@@ -36,6 +36,7 @@ def standing(canary: Canary, rollout: Rollout, now: datetime) -> Standing:
         exposed=exposed(rollout.meant),
         paused=rollout.pause is not None or canary.spec.suspend,
         stable=Subject(rollout.stable_workload or rollout.stable.name, namespace),
+        began=rollout.started,
         canary=Subject(rollout.canary_workload or rollout.canary.name, namespace),
         names=(
             ("name", canary.metadata.name),

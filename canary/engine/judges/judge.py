@@ -39,6 +39,8 @@ class Standing:
     paused: bool
     stable: Subject
     canary: Subject
+    began: datetime | None = None
+    """When the rollout began: what was seen before is about another one."""
     names: tuple[tuple[str, str], ...] = ()
     """What a template's functions stand for, except `interval`."""
 

@@ -71,10 +71,12 @@ def settled(policy: Policy, standing: Standing) -> bool:
 
 
 def cut(window: timedelta, policy: Policy, standing: Standing) -> timedelta:
-    """The window, cut at the start of the step; whole while that would leave nothing of it."""
-    if standing.since is None or not settled(policy, standing):
+    """The window, cut at the start of the step; at the rollout's while that would leave nothing of it."""
+    if standing.since is not None and settled(policy, standing):
+        return min(window, standing.at - standing.since)
+    if standing.began is None:
         return window
-    return min(window, standing.at - standing.since)
+    return min(window, max(standing.at - standing.began, policy.scrape_interval))
 
 
 def _rule(
