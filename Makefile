@@ -23,6 +23,10 @@ demo: $(demo) ## watch a rollout on a real Envoy
 test: $(dev) ## run all tests
 	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest
 
+.PHONY: test-long
+test-long: $(dev) ## run the long tests, whole rollouts in a cluster (needs the cluster tools)
+	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest -m long
+
 .PHONY: check
 check: $(dev) ## lint, format, types, imports
 	@.venv/bin/ruff check
