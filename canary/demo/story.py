@@ -47,7 +47,7 @@ class Story:
         self._say(
             (),
             (Span("canary demo", "strong"),),
-            (Span(f"A real Envoy before {versions} versions of a small service, v1 serving; {rate:g} requests/s."),),
+            (Span(f"A real Envoy in front of {versions} versions of a service, v1 serving; {rate:g} requests/s."),),
             (Span("All of it runs on 127.0.0.1, and is gone at the end. Ctrl-C ends it at any time."),),
             (Span(f"Its files, canary.yaml first: {folder}{'' if keep else ' (removed at the end)'}", "dim"),),
         )
