@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .analysis import Analysis
+from .guard import Guards
 from .model import Model
 from .status import Status
 
@@ -52,7 +53,7 @@ class EnvoyProxy(Model):
 
 
 class PolicyRef(Model):
-    """A CanaryPolicy to take analysis from; the Canary's own fields win."""
+    """A CanaryPolicy to take analysis and guards from; the Canary's own fields win, while guards add up."""
 
     name: str
     """Its name; standard, cautious and fast come with canary."""
@@ -80,11 +81,13 @@ class CanarySpec(Model):
     envoy: EnvoyProxy | None = None
     """Where the Envoy of an EnvoyRoute is found."""
     policy_ref: PolicyRef | None = None
-    """A policy to take analysis from."""
+    """A policy to take analysis and guards from."""
     analysis: Analysis | None = None
     """How traffic moves and what it is judged by."""
     canary_analysis: Analysis | None = None
     """Flagger's older name of `analysis`; fields that `analysis` lacks are taken from it."""
+    guards: Guards = ()
+    """Conditions that hold every raise until they are true; those of the policy hold as well."""
     suspend: bool = False
     """Start nothing and raise nothing; protective rules still act."""
     skip_analysis: bool = False
@@ -129,10 +132,12 @@ class CanaryPolicySpec(Model):
 
     analysis: Analysis = Analysis()
     """Taken by each Canary that refers to the policy, field by field; the strategy is taken as one."""
+    guards: Guards = ()
+    """Added to the Canary's own; none of them can be taken away."""
 
 
 class CanaryPolicy(Model):
-    """Analysis to share between canaries."""
+    """Analysis and guards to share between canaries."""
 
     api_version: str = API_VERSION
     """`canary-controller.dev/v1beta1`."""
