@@ -1,0 +1,1 @@
+"""What is served over HTTP. `serving.py`: metrics and probes."""
