@@ -137,6 +137,8 @@ def _first(idle: Idle) -> Finding:
         return Finding(Hold(), "Deleted", "the Canary was deleted; nothing moves")
     if idle.desired.problems:
         return Finding(Hold(stalled=True), "InvalidSpec", "; ".join(idle.desired.problems))
+    if idle.desired.conflict:
+        return Finding(Hold(stalled=True), "Conflict", idle.desired.conflict)
     target = target_of(idle.canary.spec.target_ref.kind)
     return next(said for rule in target.idle if (said := rule(idle)))
 
@@ -206,7 +208,7 @@ def _advanced(s: Situation, step: int) -> Rollout:
     rollout = _moved(s, step_at(s.rollout.plan, step).traffic)
     rollout = rollout.but(in_place_since=rollout.in_place_since and s.now)
     first = s.rollout.step == 0
-    next_look = s.now + rollout.policy.interval if first else rollout.next_look
+    next_look = looks.first(rollout, s.now, s.desired.jitter) if first else rollout.next_look
     return rollout.but(step=step, looks=0, gates=(), approvals=(), skipped=False, next_look=next_look)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
 from canary.api.plan import Plan
@@ -19,6 +20,10 @@ class Desired:
     plan: Plan
     policy: Policy
     problems: tuple[str, ...] = ()
+    conflict: str = ""
+    """Who else moves this target, in a sentence; nothing starts and nothing is raised meanwhile."""
+    jitter: timedelta = timedelta()
+    """Added to the first look, so that rollouts which start together don't all look together."""
 
 
 def desired(

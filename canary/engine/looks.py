@@ -17,6 +17,12 @@ def due(rollout: Rollout, now: datetime) -> bool:
     return rollout.step > 0 and rollout.end is None and now >= rollout.next_look
 
 
+def first(rollout: Rollout, now: datetime, jitter: timedelta) -> datetime:
+    """The first look, where its grid begins: a whole second, so that rollouts share their questions."""
+    at = now + rollout.policy.interval + jitter
+    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
+
+
 def grid(rollout: Rollout, now: datetime) -> datetime:
     """The latest time on the interval's grid that isn't after now: the nominal time of a look taken now."""
     missed = (now - rollout.next_look) // rollout.policy.interval

@@ -148,6 +148,13 @@ def invalid(s: Situation) -> Finding | None:
     return Finding(Hold(stalled=True), "InvalidSpec", "; ".join(s.desired.problems))
 
 
+def contested(s: Situation) -> Finding | None:
+    """Somebody else moves the same target: two never act on one."""
+    if not s.desired.conflict:
+        return None
+    return Finding(Hold(stalled=True), "Conflict", s.desired.conflict)
+
+
 def drifted(s: Situation) -> Finding | None:
     """Somebody else changed the route; it is seen, said, and not overwritten blindly."""
     if s.route is None or s.ours:
@@ -245,6 +252,7 @@ ACTIVE: tuple[Rule, ...] = (
     taking_back,
     paused,
     invalid,
+    contested,
     drifted,
     promotion_asked,
     stable_unhealthy,

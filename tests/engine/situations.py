@@ -299,6 +299,11 @@ def invalid(case: Case) -> Case:
     return replace(case, desired=replace(case.desired, problems=("spec.analysis.banana: unknown field",)))
 
 
+def contested(case: Case) -> Case:
+    """Another Canary, or a run, moves the same target."""
+    return replace(case, desired=replace(case.desired, conflict="the older Canary shop/first moves reviews"))
+
+
 # ---- what people ask -------------------------------------------------------------------------------------------
 
 

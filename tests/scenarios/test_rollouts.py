@@ -146,6 +146,7 @@ def test_a_morning_with_people() -> None:
         "Progressing 20 Paused",
         "Progressing 20 WaitingForApproval",
         "Progressing 50 StepPassed",
+        "Progressing 50 Analysing",
         "Progressing 50 Settling",
         "Progressing 60 StepPassed",
         "Progressing 60 Analysing",
