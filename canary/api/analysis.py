@@ -9,7 +9,7 @@ from pydantic import Field
 
 from .duration import Duration
 from .model import Model
-from .plan import Answer, Gate, Match, Percent
+from .plan import Answer, Gate, Matches, Percent
 
 
 class OnDrift(StrEnum):
@@ -25,6 +25,16 @@ class Capacity(StrEnum):
 
     REQUIRE = "require"
     IGNORE = "ignore"
+
+
+class Reporter(StrEnum):
+    """Whose word about a request counts, where several proxies report it (Istio)."""
+
+    AUTO = "auto"
+    """Whoever stands nearest to the pod and has series: the destination's proxy, the waypoint, the source's."""
+    SOURCE = "source"
+    DESTINATION = "destination"
+    WAYPOINT = "waypoint"
 
 
 class Range(Model):
@@ -71,13 +81,13 @@ class StepSpec(Model):
     """Share of requests for the canary, in per cent; absent means 0."""
     mirror: Percent = 0
     """Share of requests copied to the canary, in per cent."""
-    match: tuple[Match, ...] = ()
+    match: Matches = ()
     """Requests that go to the canary whatever the weight."""
     hold: Duration | None = None
     """How long to stay at least; 0s unless given."""
     looks: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """How many looks must pass; 1 unless given."""
-    gates: tuple[Gate, ...] = ()
+    gates: Annotated[tuple[Gate, ...], Field(max_length=10)] = ()
     """What must be open to leave the step."""
 
 
@@ -165,25 +175,25 @@ class Analysis(Model):
     """Raise by this much after each passing look."""
     max_weight: Annotated[int, Field(ge=1, le=100)] | None = None
     """Promote after this weight has passed; 100 unless given."""
-    step_weights: tuple[Percent, ...] | None = None
+    step_weights: Annotated[tuple[Percent, ...], Field(max_length=100)] | None = None
     """The weights to go through, rising."""
     step_weight_promotion: Percent | None = None
     """Promote in raises of this much, one an interval; 0 means one jump."""
     iterations: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Passing looks before promotion: blue/green, or A/B with `match`."""
-    match: tuple[Match, ...] | None = None
+    match: Matches | None = None
     """Requests that go to the canary while `iterations` last (A/B)."""
     mirror: bool | None = None
     """Copy requests to the canary: before the first weight, or while `iterations` last."""
     mirror_weight: Percent | None = None
     """Share of requests to copy, in per cent; 100 unless given."""
-    steps: tuple[StepSpec, ...] | None = None
+    steps: Annotated[tuple[StepSpec, ...], Field(max_length=100)] | None = None
     """The steps in full, instead of one of the short forms above."""
-    metrics: tuple[Metric, ...] | None = None
+    metrics: Annotated[tuple[Metric, ...], Field(max_length=50)] | None = None
     """The checks of each look."""
-    webhooks: tuple[Webhook, ...] | None = None
+    webhooks: Annotated[tuple[Webhook, ...], Field(max_length=50)] | None = None
     """Hooks in Flagger's form."""
-    alerts: tuple[Alert, ...] | None = None
+    alerts: Annotated[tuple[Alert, ...], Field(max_length=50)] | None = None
     """Who is told."""
     session_affinity: SessionAffinity | None = None
     """Keep users on the version that they met."""
@@ -193,10 +203,12 @@ class Analysis(Model):
     """Flagger's share of canary replicas that must be ready; read, and superseded by `capacity`."""
     judge: Literal["threshold"] | None = None
     """Who judges a look; `threshold` unless given."""
+    reporter: Reporter | None = None
+    """Which proxy's counters the builtins read (Istio): `auto` (default), `source`, `destination` or `waypoint`."""
     min_requests: Annotated[int, Field(ge=0)] | None = None
     """Requests that the canary must have served in a window before it is judged; 0 unless given."""
     deadline: Duration | None = None
-    """The longest that a rollout may take, pauses and gates aside, before it is rolled back; 24h unless given."""
+    """The longest a rollout may take, pauses, gates and guards aside, before it is rolled back; 24h unless given."""
     on_no_data: Patience | None = None
     """What to do when metrics have no value."""
     on_unreachable: Patience | None = None

@@ -11,6 +11,7 @@ from .model import Model
 from .status import Status
 
 API_VERSION = "canary-controller.dev/v1beta1"
+Address = Annotated[str, Field(max_length=2048)]
 
 
 class Metadata(Model):
@@ -20,8 +21,12 @@ class Metadata(Model):
     """The object's name."""
     namespace: str = "default"
     """Its namespace."""
+    uid: str = ""
+    """Given by the API server; no two objects ever have the same."""
     generation: int = 0
     """Counted up by the API server with each change of the spec."""
+    creation_timestamp: datetime | None = None
+    """Given by the API server."""
     deletion_timestamp: datetime | None = None
     """Set once the object is being deleted."""
     labels: dict[str, str] = Field(default_factory=dict)
@@ -44,7 +49,7 @@ class TargetRef(Model):
 class EnvoyProxy(Model):
     """Where a standalone Envoy is found."""
 
-    admin: str
+    admin: Address
     """URL of the admin endpoint, such as http://127.0.0.1:9901."""
     routes: str
     """The file that Envoy reads its route configuration (RDS) from, relative to the manifest."""
@@ -94,7 +99,7 @@ class CanarySpec(Model):
     """Promote without looking, as soon as the canary is available."""
     provider: str | None = None
     """Whose metrics the builtins read: `envoy` or `istio`."""
-    metrics_server: str | None = None
+    metrics_server: Address | None = None
     """URL of the Prometheus to ask."""
     progress_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
     """Flagger's time for the canary to become ready; read as a deadline for step 0, 600 unless given."""
@@ -149,6 +154,13 @@ class CanaryPolicy(Model):
     """What is shared."""
 
 
+class ClusterCanaryPolicy(CanaryPolicy):
+    """Analysis to share between the canaries of all namespaces."""
+
+    kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "ClusterCanaryPolicy"
+    """`ClusterCanaryPolicy`."""
+
+
 class SecretRef(Model):
     """A Secret by name."""
 
@@ -161,7 +173,7 @@ class TemplateProvider(Model):
 
     type: Literal["prometheus"] = "prometheus"
     """`prometheus`."""
-    address: str | None = None
+    address: Address | None = None
     """URL of the server; the Canary's `metricsServer` unless given."""
     headers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Sent with each query."""

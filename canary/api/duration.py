@@ -11,6 +11,7 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _LONGEST = 2562047 * 3600
 """Whole hours in an int64 of nanoseconds, which is what Go counts in."""
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_PATTERN = rf"^(0|({_PART.pattern})+)$"
 
 
 def parse(text: str) -> timedelta:
@@ -54,5 +55,5 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_read),
     PlainSerializer(brief, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$"}),
+    WithJsonSchema({"type": "string", "maxLength": 64, "pattern": _PATTERN}),
 ]

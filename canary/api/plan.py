@@ -13,6 +13,8 @@ from .duration import Duration
 from .model import Model
 
 Percent = Annotated[int, Field(ge=0, le=100)]
+Text = Annotated[str, Field(max_length=1024)]
+"""What is compared with requests; the bound lets the API server reckon what its own checks cost."""
 
 
 class Answer(StrEnum):
@@ -26,23 +28,26 @@ class Answer(StrEnum):
 class StringMatch(Model):
     """How a header or query parameter is compared; exactly one of the three, as in Istio's StringMatch."""
 
-    exact: str | None = None
+    exact: Text | None = None
     """The whole value."""
-    prefix: str | None = None
+    prefix: Text | None = None
     """The beginning of the value."""
-    regex: str | None = None
+    regex: Text | None = None
     """An RE2 expression that matches the whole value."""
 
 
 class Match(Model):
     """Which requests go to the canary whatever the weight: all of the conditions of one entry hold."""
 
-    headers: dict[str, StringMatch] = Field(default_factory=dict)
+    headers: dict[str, StringMatch] = Field(default_factory=dict, max_length=20)
     """By header name in lower case; cookies are matched through the header `cookie`."""
-    query_params: dict[str, StringMatch] = Field(default_factory=dict)
+    query_params: dict[str, StringMatch] = Field(default_factory=dict, max_length=20)
     """By query parameter."""
     source_labels: dict[str, str] = Field(default_factory=dict)
     """Only requests from pods with these labels (Istio)."""
+
+
+Matches = Annotated[tuple[Match, ...], Field(max_length=20)]
 
 
 class Traffic(Model):
@@ -52,7 +57,7 @@ class Traffic(Model):
     """Share of the pair's requests that the canary serves, in per cent."""
     mirror: Percent = 0
     """Share of requests that is copied to the canary, its answers thrown away, in per cent."""
-    match: tuple[Match, ...] = ()
+    match: Matches = ()
     """Requests that match any of these go to the canary whatever the weight."""
 
 
@@ -66,7 +71,7 @@ class ApprovalGate(Model):
 class Gate(Model):
     """Asked when all else allows to leave a step; it never holds a rollback."""
 
-    name: str = ""
+    name: Annotated[str, Field(max_length=63)] = ""
     """What status and messages call it; `approval` unless given."""
     approval: ApprovalGate | None = None
     """Opened by people."""

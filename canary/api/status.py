@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
-from .analysis import Capacity, OnDrift, Range
+from .analysis import Capacity, OnDrift, Range, Reporter
 from .duration import Duration
 from .model import Model
 from .plan import Answer, Plan, Traffic
@@ -94,6 +94,8 @@ class Policy(Model):
     """Failed checks that roll back."""
     metrics: tuple[MetricPolicy, ...] = ()
     """The checks of each look."""
+    reporter: Reporter = Reporter.AUTO
+    """Which proxy's counters the builtins read."""
     min_requests: int = 0
     """Requests in a window below which it isn't judged."""
     on_no_data: Limit = Limit(after=timedelta(minutes=5))
@@ -147,7 +149,7 @@ class CheckResult(Model):
     range: Range = Range()
     """What passes."""
     detail: str = ""
-    """Why the value is missing."""
+    """Why the value is missing, or what is not in it."""
 
 
 class Approval(Model):
@@ -234,6 +236,12 @@ class Rollout(Model):
     """What runs behind the stable version, as metrics know it."""
     canary_workload: str = ""
     """What runs behind the canary, as metrics know it."""
+    stable_host: str = ""
+    """The service that requests to the stable version are sent to, as metrics know it."""
+    canary_host: str = ""
+    """The service that requests to the canary are sent to; the stable version's as well where both are subsets."""
+    podless: str = ""
+    """The version that alone of the two has no available pod: what reached none was meant for it."""
     plan: Plan
     """Pinned at the start."""
     policy: Policy
@@ -243,7 +251,7 @@ class Rollout(Model):
     started: datetime
     """When it began."""
     deadline: datetime
-    """When its time is over; moved by the length of each pause and gate."""
+    """When its time is over; moved by the length of each pause, gate and guard."""
     step: int = 0
     """Index into the plan's steps, followed by its promotion."""
     meant: Traffic = Traffic()
@@ -269,7 +277,7 @@ class Rollout(Model):
     gates: tuple[GateWait, ...] = ()
     """The gates of this step that were asked and not approved yet."""
     stopped_at: datetime | None = None
-    """Since when the deadline's clock stands still (pause, suspend, gate)."""
+    """Since when the deadline's clock stands still (pause, suspend, gate, guard)."""
     halted_at: datetime | None = None
     """Since when the gates' clocks stand still (pause, suspend)."""
     edited: bool = False
@@ -378,3 +386,12 @@ class Status(Model):
     """Actions from before this time were taken or refused as well; their ids are forgotten."""
     last_transition_time: datetime | None = None
     """When the phase changed last."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def step(self) -> str:
+        """The step of the rollout in flight and how many there are, such as 2/5; empty outside of one."""
+        if self.rollout is None:
+            return ""
+        plan = self.rollout.plan
+        return f"{self.rollout.step}/{len(plan.steps) + len(plan.promotion) - 1}"

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from canary.api.canary import API_VERSION
+from canary.api.kinds import KINDS
 from canary.cli.app import UsageProblem
 from canary.engine.errors import Invalid
-from canary.manifests.fields import KINDS, Known
+from canary.manifests.fields import Known
 from canary.manifests.search import Found, find, tree
 
 WIDEST = 100

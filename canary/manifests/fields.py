@@ -13,16 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.api.kinds import KINDS
 from canary.api.model import Model
-
-KINDS: dict[str, type[Model]] = {
-    "Canary": Canary,
-    "CanaryPolicy": CanaryPolicy,
-    "ClusterCanaryPolicy": CanaryPolicy,
-    "MetricTemplate": MetricTemplate,
-}
-"""The kinds that a manifest may hold."""
 
 _WHAT = ("apiVersion", "kind")
 

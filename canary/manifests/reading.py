@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.api.kinds import Resource
 from canary.engine.checks import (
     Problem,
     Severity,
@@ -20,7 +21,7 @@ from .documents import Document, Mark, documents
 from .files import shown, text_of
 from .located import Located
 from .policies import shipped, shipped_names
-from .validation import Resource, resource
+from .validation import resource
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,17 @@ class Reading:
         return {each.metadata.name: each for each in found if isinstance(each, MetricTemplate)}
 
     def policy_of(self, canary: Canary) -> CanaryPolicy | None:
-        """The one that the Canary refers to: of these files, else one that comes with canary."""
+        """The one that the Canary refers to by kind and name: of these files, else one that comes with canary."""
         ref = canary.spec.policy_ref
-        name = ref.name if ref is not None else self.offered
-        return None if name is None else self.policies.get(name) or shipped(name)
+        if ref is None:
+            return self.policies.get(self.offered) if self.offered is not None else None
+        return self.policies_of(ref.kind).get(ref.name)
+
+    def policies_of(self, kind: str) -> dict[str, CanaryPolicy]:
+        """By name, those that come with canary included; these are no cluster's."""
+        found = (each.resource for each in self.placed)
+        ours = {one.metadata.name: one for one in found if isinstance(one, CanaryPolicy) and one.kind == kind}
+        return ({name: one for name in shipped_names() if (one := shipped(name)) and one.kind == kind}) | ours
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,7 @@ def _meaning(placed: Placed, reading: Reading) -> Iterator[Located]:
             found = check_policy(policy)
         case MetricTemplate() as template:
             found = check_template(template)
-        case None:
+        case _:
             found = []
     yield from (placed.located(problem) for problem in found)
 
@@ -195,26 +203,31 @@ def _of_canary(canary: Canary, reading: Reading) -> list[Problem]:
     elsewhere = {shared(policy, each) for each in check_policy(policy)} if policy is not None else set()
     found = check(canary, policy, reading.templates)
     return [
-        _nearest(each, reading) for each in found if each not in elsewhere and not _follows(each, canary, reading)
+        _nearest(each, canary, reading)
+        for each in found
+        if each not in elsewhere and not _follows(each, canary, reading)
     ]
 
 
 def _follows(problem: Problem, canary: Canary, reading: Reading) -> bool:
     """Whether something is only said to be absent because it is broken."""
     if problem.field == ("spec", "policyRef", "name") and canary.spec.policy_ref is not None:
-        kinds = ("CanaryPolicy", "ClusterCanaryPolicy")
-        return canary.spec.policy_ref.name in {each.broken(kinds) for each in reading.placed}
+        ref = canary.spec.policy_ref
+        return ref.name in {each.broken((ref.kind,)) for each in reading.placed}
     broken = {each.broken(("MetricTemplate",)) for each in reading.placed} - {None}
     return problem.field[-1:] == ("templateRef",) and bool(broken)
 
 
-def _nearest(problem: Problem, reading: Reading) -> Problem:
+def _nearest(problem: Problem, canary: Canary, reading: Reading) -> Problem:
     """Only here is it known which policies there are."""
-    if problem.field != ("spec", "policyRef", "name"):
+    ref = canary.spec.policy_ref
+    if problem.field != ("spec", "policyRef", "name") or ref is None:
         return problem
-    names = (*reading.policies, *shipped_names())
-    wanted = problem.sentence.split("'")[1]
-    hint = did_you_mean(wanted, names) or f"; there are {', '.join(dict.fromkeys(names))}"
+    other = next(kind for kind in ("CanaryPolicy", "ClusterCanaryPolicy") if kind != ref.kind)
+    if ref.name in reading.policies_of(other):
+        return replace(problem, sentence=f"{problem.sentence}, but a {other}; write kind: {other} in policyRef")
+    names = reading.policies_of(ref.kind)
+    hint = did_you_mean(ref.name, names) or (f"; there are {', '.join(names)}" if names else "")
     return replace(problem, sentence=problem.sentence + hint)
 
 

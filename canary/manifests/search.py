@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from canary.api.kinds import KINDS
 from canary.api.model import Model
 from canary.engine.errors import Invalid
 from canary.engine.nearest import did_you_mean, nearest
 
-from .fields import KINDS, Known, inside, known, ways
+from .fields import Known, inside, known, ways
 
 Way = tuple[str, ...]
 

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from canary.api.canary import API_VERSION, Canary, CanaryPolicy, MetricTemplate
+from canary.api.canary import API_VERSION
+from canary.api.kinds import KINDS, Resource
 from canary.api.model import Model
 from canary.engine.checks import Field, Problem, Severity, dotted
 from canary.engine.nearest import did_you_mean, nearest
 
-from .fields import KINDS, inside, known, ways
-
-Resource = Canary | CanaryPolicy | MetricTemplate
+from .fields import inside, known, ways
 
 FLAGGER = "flagger.app/"
 UNREAD = ("AlertProvider",)
@@ -36,8 +35,11 @@ _MUST = {
 }
 
 
-def resource(data: Any) -> tuple[Resource | None, list[Problem]]:
-    """The resource that the data describe, or None; and what is wrong with them."""
+def resource(data: Any, extra: Literal["forbid", "ignore"] = "forbid") -> tuple[Resource | None, list[Problem]]:
+    """The resource that the data describe, or None; and what is wrong with them.
+
+    A cluster may keep fields that only a newer canary knows: of an object they are ignored, in a file forbidden.
+    """
     if not isinstance(data, dict):
         return None, [Problem((), f"must be a mapping with apiVersion, kind, metadata and spec, not {_shown(data)}")]
     problems = [*_version(data), *_kind(data)]
@@ -46,7 +48,7 @@ def resource(data: Any) -> tuple[Resource | None, list[Problem]]:
         return None, problems
     problems += _switches(_own(data), model)
     try:
-        found: Any = model.model_validate(_own(data), extra="forbid", by_alias=True, by_name=False)
+        found: Any = model.model_validate(_own(data), extra=extra, by_alias=True, by_name=False)
     except ValidationError as error:
         return None, [*problems, *_sentences(error, model)]
     return (None if any(each.field != ("apiVersion",) for each in problems) else found), problems
@@ -93,8 +95,14 @@ def _own(data: dict[str, Any]) -> Any:
     data = {key: value for key, value in data.items() if key != "status"}
     metadata = data.get("metadata")
     if isinstance(metadata, dict):
-        data["metadata"] = {key: value for key, value in metadata.items() if key not in _SERVERS}
+        data["metadata"] = _named(data) | {key: value for key, value in metadata.items() if key not in _SERVERS}
     return _without_nulls(data)
+
+
+def _named(data: dict[str, Any]) -> dict[str, Any]:
+    """An action is created once, so that the API server may make up its name."""
+    prefix = data["metadata"].get("generateName")
+    return {"name": prefix} if prefix and data.get("kind") == "CanaryAction" else {}
 
 
 def _without_nulls(value: Any) -> Any:
@@ -116,17 +124,29 @@ def _sentence(error: Any, way: Field, model: type[Model]) -> str:
             return "unknown field" + _meant(way, model)
         case "missing":
             return "is missing"
-        case "less_than_equal":
-            return f"must be at most {_plain(context['le'])}, not {_shown(value)}"
-        case "greater_than_equal":
-            return f"must be at least {_plain(context['ge'])}, not {_shown(value)}"
         case "literal_error" | "enum":
             return _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
             return str(context["error"])
         case "int_parsing_size" | "finite_number":
             return "must be a number" if str(value) == "nan" else f"{_shown(value)} is too large"
-    return _wrong_type(kind, value) or str(error["msg"]).replace("Input should", "should")
+    return _out_of_bounds(error) or _wrong_type(kind, value) or str(error["msg"]).replace("Input should", "should")
+
+
+def _out_of_bounds(error: Any) -> str | None:
+    context, value = error.get("ctx", {}), error["input"]
+    match error["type"]:
+        case "less_than_equal":
+            return f"must be at most {_plain(context['le'])}, not {_shown(value)}"
+        case "greater_than_equal":
+            return f"must be at least {_plain(context['ge'])}, not {_shown(value)}"
+        case "string_too_short":
+            return "is empty"
+        case "string_too_long":
+            return f"must be at most {context['max_length']} characters long, not {len(value)}"
+        case "too_long":
+            return f"must have at most {context['max_length']} entries, not {len(value)}"
+    return None
 
 
 def _wrong_type(kind: str, value: Any) -> str | None:

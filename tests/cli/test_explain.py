@@ -2,8 +2,8 @@
 
 import pytest
 
+from canary.api.kinds import KINDS
 from canary.cli.app import run
-from canary.manifests.fields import KINDS
 from canary.manifests.search import find, tree
 
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from canary.api.kinds import KINDS
 from canary.api.model import Model
 from canary.manifests import lint, read
 from canary.manifests.documents import documents
-from canary.manifests.fields import KINDS, known
+from canary.manifests.fields import known
 
 from .test_reading import CANARY
 

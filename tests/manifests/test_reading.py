@@ -220,7 +220,7 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             "apiVersion: apps/v1\nkind: Pod\n",
             ["1:1: error: apiVersion: 'apps/v1' is unknown; write apiVersion: canary-controller.dev/v1beta1",
              "2:1: error: kind: 'Pod' is unknown; "
-             "there are Canary, CanaryPolicy, ClusterCanaryPolicy, MetricTemplate"],
+             "there are Canary, CanaryPolicy, ClusterCanaryPolicy, MetricTemplate, CanaryAction"],
             id="somebody else's kind",
         ),
         pytest.param(

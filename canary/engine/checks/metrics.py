@@ -16,6 +16,10 @@ from ..policy import WINDOW, range_of, source_of
 from .case import Case
 from .problem import Field, Problem, Severity
 
+TWO_QUERIES = "stands beside query; write only one of them"
+NO_QUERY = "is no builtin, and has neither query nor templateRef"
+NO_RANGE = "has neither min nor max, so it can't fail; write thresholdRange"
+SWAPPED = "did you swap them?"
 BUILTINS = ("request-success-rate", "request-duration")
 _SAMPLE = dict.fromkeys(templates.FUNCTIONS, "x")
 
@@ -31,10 +35,10 @@ def origins(case: Case) -> Iterator[Problem]:
     """A metric is a builtin, or says what to ask in exactly one way."""
     for index, metric in enumerate(case.analysis.metrics or ()):
         if metric.query is not None and metric.template_ref is not None:
-            yield case.problem("metrics", "stands beside query; write only one of them", index, "templateRef")
+            yield case.problem("metrics", TWO_QUERIES, index, "templateRef")
         elif metric.query is None and metric.template_ref is None and metric.name not in BUILTINS:
             hint = did_you_mean(metric.name, BUILTINS)
-            sentence = f"{metric.name!r} is no builtin, and has neither query nor templateRef{hint}"
+            sentence = f"{metric.name!r} {NO_QUERY}{hint}"
             yield case.problem("metrics", sentence, index, "name")
 
 
@@ -60,11 +64,11 @@ def _range(metric: Metric) -> Iterator[tuple[Field, str, Severity]]:
         yield ("threshold",), "isn't used beside thresholdRange", Severity.WARNING
     if low is None and high is None:
         missing = field if metric.threshold_range is not None else ()
-        yield missing, "has neither min nor max, so it can't fail; write thresholdRange", Severity.ERROR
+        yield missing, NO_RANGE, Severity.ERROR
     elif any(bound != bound for bound in (low, high)):  # noqa: PLR0124 - only NaN differs from itself
         yield field, "must be a number, not NaN", Severity.ERROR
     elif low is not None and high is not None and low > high:
-        yield field, f"min {low:g} is above max {high:g}; did you swap them?", Severity.ERROR
+        yield field, f"min {low:g} is above max {high:g}; {SWAPPED}", Severity.ERROR
     elif metric.name == "request-success-rate" and low is not None:
         yield from _per_cent(field, low)
 
@@ -106,6 +110,12 @@ def servers(case: Case) -> Iterator[Problem]:
         address = template.spec.provider.address if template else None
         if text is not None and address is None and source_of(case.spec) != "prometheus":
             yield case.problem("metrics", "has no Prometheus to ask; write spec.metricsServer", index, place)
+
+
+def reporter(case: Case) -> Iterator[Problem]:
+    """Only in a mesh are requests reported by several proxies."""
+    if case.written("reporter") and case.spec.target_ref.kind == "EnvoyRoute" and case.spec.provider != "istio":
+        yield case.warning("reporter", "isn't used: an Envoy by itself is the only one who counts its requests")
 
 
 def template(given: MetricTemplate) -> Iterator[Problem]:
@@ -163,4 +173,4 @@ def _unused(case: Case, index: int, metric: Metric, text: str) -> Iterator[Probl
             yield case.warning("metrics", "isn't used by the query", index, "templateVariables", name)
 
 
-CHECKS = (any_metric, origins, one_name_each, ranges, queries, template_refs, servers)
+CHECKS = (any_metric, origins, one_name_each, ranges, queries, template_refs, servers, reporter)

@@ -21,10 +21,16 @@ _BELONGS = {
 }
 """Fields that only mean something beside one of these."""
 
+MAY_ONLY_RISE = "weights may only stay or rise"
+NO_WEIGHTS = "is empty: write weights such as [10, 30, 60]"
+NO_STEPS = "is empty: write at least one step such as {weight: 10, hold: 5m}"
+MATCH_BESIDE_STEPS = "isn't used beside steps; write it in the steps that it is meant for"
+ABOVE_HIGHEST = "more than maxWeight"
+
 
 def one_strategy(case: Case) -> Iterator[Problem]:
     """Two ways up can't both be gone, whether one block or two hold them."""
-    sentence = f"write only one of {_all(CHOICES)}"
+    sentence = only_one_of(CHOICES)
     blocks = {"analysis": case.spec.analysis, "canaryAnalysis": case.spec.canary_analysis}
     within = [(block, _chosen(found)) for block, found in blocks.items() if found is not None]
     for block, names in within:
@@ -80,7 +86,7 @@ def strays(case: Case) -> Iterator[Problem]:
 
 def _stray(case: Case, name: str, chosen: str, partners: tuple[str, ...]) -> Problem:
     if chosen == "steps" and name in ("match", "mirror"):
-        return case.problem(name, "isn't used beside steps; write it in the steps that it is meant for")
+        return case.problem(name, MATCH_BESIDE_STEPS)
     sentence = f"isn't used with {_wire(chosen)}, only with {_all(partners)}"
     return case.problem(name, sentence) if name == "match" else case.warning(name, sentence)
 
@@ -91,27 +97,25 @@ def rising(case: Case) -> Iterator[Problem]:
     if weights is not None:
         yield from _rising(case, "step_weights", weights)
         if not weights:
-            yield case.problem("step_weights", "is empty: write weights such as [10, 30, 60]")
+            yield case.problem("step_weights", NO_WEIGHTS)
     steps = case.analysis.steps
     if steps is not None:
         yield from _rising(case, "steps", [step.weight for step in steps], "weight")
         if not steps:
-            yield case.problem("steps", "is empty: write at least one step such as {weight: 10, hold: 5m}")
+            yield case.problem("steps", NO_STEPS)
 
 
 def _rising(case: Case, name: str, weights: Iterable[int], *rest: str) -> Iterator[Problem]:
     for index, (before, after) in enumerate(pairwise(weights), start=1):
         if after < before:
-            yield case.problem(
-                name, f"goes down from {before} to {after}; weights may only stay or rise", index, *rest
-            )
+            yield case.problem(name, f"goes down from {before} to {after}; {MAY_ONLY_RISE}", index, *rest)
 
 
 def reachable(case: Case) -> Iterator[Problem]:
     """A step above the highest weight is a slip."""
     step, highest = case.analysis.step_weight, case.analysis.max_weight
     if step is not None and highest is not None and step > highest:
-        yield case.problem("step_weight", f"is {step}, more than maxWeight, which is {highest}")
+        yield case.problem("step_weight", f"is {step}, {ABOVE_HIGHEST}, which is {highest}")
 
 
 def seen_by_nobody(case: Case) -> Iterator[Problem]:
@@ -127,6 +131,11 @@ def seen_by_nobody(case: Case) -> Iterator[Problem]:
         yield case.warning(
             "iterations", "without match or mirror nobody reaches the canary, so there is nothing to judge"
         )
+
+
+def only_one_of(names: tuple[str, ...]) -> str:
+    """The way out for an analysis with several of these fields, by Python name."""
+    return f"write only one of {_all(names)}"
 
 
 def _chosen(analysis: Analysis) -> tuple[str, ...]:

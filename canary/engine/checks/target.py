@@ -10,7 +10,13 @@ from .problem import ROUTERS, Field, Problem, Severity
 RUNS = tuple(ROUTERS)
 LATER = ("Deployment", "DaemonSet", "Service", "HTTPRoute")
 """Kinds that are known and that this build can't move yet."""
+NO_ENVOY = "is missing: an EnvoyRoute needs `envoy: {admin: http://127.0.0.1:9901, routes: routes.yaml}`"
+NO_CLUSTER = "is missing: write the name of the Envoy cluster that shall serve everything"
+NO_SUBSET = "is missing: write the subset or the destination host that shall serve everything"
+ENVOY_ELSEWHERE = "is for an EnvoyRoute; a VirtualService is found in the cluster"
 PROVIDERS = ("envoy", "istio")
+ADDRESS = r"https?://[^/\s]+"
+NO_ADDRESS = "is no URL such as http://127.0.0.1:9090"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -46,14 +52,9 @@ def envoy_route(case: Case) -> Iterator[Problem]:
     if spec.target_ref.kind != "EnvoyRoute":
         return
     if spec.envoy is None:
-        yield Problem(
-            ("spec", "envoy"),
-            "is missing: an EnvoyRoute needs `envoy: {admin: http://127.0.0.1:9901, routes: routes.yaml}`",
-        )
+        yield Problem(("spec", "envoy"), NO_ENVOY)
     if not spec.version:
-        yield Problem(
-            ("spec", "version"), "is missing: write the name of the Envoy cluster that shall serve everything"
-        )
+        yield Problem(("spec", "version"), NO_CLUSTER)
 
 
 def virtual_service(case: Case) -> Iterator[Problem]:
@@ -62,11 +63,9 @@ def virtual_service(case: Case) -> Iterator[Problem]:
     if spec.target_ref.kind != "VirtualService":
         return
     if not spec.version:
-        yield Problem(
-            ("spec", "version"), "is missing: write the subset or the destination host that shall serve everything"
-        )
+        yield Problem(("spec", "version"), NO_SUBSET)
     if spec.envoy is not None:
-        yield Problem(("spec", "envoy"), "is for an EnvoyRoute; a VirtualService is found in the cluster")
+        yield Problem(("spec", "envoy"), ENVOY_ELSEWHERE)
     if spec.revision:
         sentence = "isn't used: what runs behind a version is read from its workload"
         yield Problem(("spec", "revision"), sentence, Severity.WARNING)
@@ -98,9 +97,9 @@ def addresses(case: Case) -> Iterator[Problem]:
 
 def address(field: Field, url: str) -> Iterator[Problem]:
     """A URL starts with its scheme and has a host."""
-    if not re.match(r"https?://[^/\s]+", url):
+    if not re.match(ADDRESS, url):
         meant = f"; did you mean http://{url}?" if re.fullmatch(r"[\w.-]+(:\d+)?(/\S*)?", url) else ""
-        yield Problem(field, f"{url!r} is no URL such as http://127.0.0.1:9090{meant}")
+        yield Problem(field, f"{url!r} {NO_ADDRESS}{meant}")
 
 
 def provider(case: Case) -> Iterator[Problem]:

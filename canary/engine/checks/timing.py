@@ -13,6 +13,8 @@ from .problem import Problem
 SECOND = timedelta(seconds=1)
 WEEK = timedelta(days=7)
 NONE = timedelta()
+TOO_SHORT = "must be at least 1s"
+NOT_NOTHING = "must be longer than 0s"
 
 
 def interval(case: Case) -> Iterator[Problem]:
@@ -21,7 +23,7 @@ def interval(case: Case) -> Iterator[Problem]:
     if given is None:
         return
     if given < SECOND:
-        yield case.problem("interval", f"must be at least 1s, not {brief(given)}")
+        yield case.problem("interval", f"{TOO_SHORT}, not {brief(given)}")
     elif given > WEEK:
         yield case.problem("interval", f"must be at most {brief(WEEK)}, not {brief(given)}")
     elif given < scrape(case):
@@ -38,7 +40,7 @@ def windows(case: Case) -> Iterator[Problem]:
     for index, metric in enumerate(case.analysis.metrics or ()):
         window = WINDOW if metric.interval is None else metric.interval
         if window == NONE:
-            yield case.problem("metrics", "must be longer than 0s", index, "interval")
+            yield case.problem("metrics", NOT_NOTHING, index, "interval")
         elif window < scrapes * scrape(case):
             few = "two scrapes" if scrapes == 2 else "one scrape"
             sentence = f"{brief(window)} is shorter than {few} ({brief(scrape(case))} each): often without a value"
@@ -49,7 +51,7 @@ def positive(case: Case) -> Iterator[Problem]:
     """Durations that end or divide something can't be nothing."""
     for name in ("deadline", "scrape_interval"):
         if getattr(case.analysis, name) == NONE:
-            yield case.problem(name, "must be longer than 0s")
+            yield case.problem(name, NOT_NOTHING)
 
 
 def threshold(case: Case) -> Iterator[Problem]:

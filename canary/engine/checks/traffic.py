@@ -7,6 +7,12 @@ from canary.api.plan import Gate, Match, StringMatch
 from .case import Case
 from .problem import Problem
 
+ONE_COMPARISON = "write only one of exact, prefix or regex"
+NO_COMPARISON = "compares with nothing; write exact, prefix or regex"
+NO_CONDITION = "has no condition, so it would match every request; write headers"
+NOTHING_OPENS = "nothing opens this gate; write `approval: {count: 1}`"
+ONE_NAME_EACH = "two gates of this step are called {name}; give each a name of its own"
+
 At = tuple[str, tuple[str | int, ...]]
 """A field of the analysis by Python name, and the way inside it."""
 
@@ -28,7 +34,7 @@ def matches(case: Case) -> Iterator[Problem]:
     for (name, way), match in _matches(case):
         yield from _unable(case, name, way, match)
         if not (match.headers or match.query_params or match.source_labels):
-            yield case.problem(name, "has no condition, so it would match every request; write headers", *way)
+            yield case.problem(name, NO_CONDITION, *way)
         for kind, conditions in (("headers", match.headers), ("queryParams", match.query_params)):
             for key, condition in conditions.items():
                 yield from _one_comparison(case, (name, (*way, kind, key)), condition)
@@ -47,8 +53,7 @@ def gates(case: Case) -> Iterator[Problem]:
     for index, step in enumerate(case.analysis.steps or ()):
         for number, gate in enumerate(step.gates):
             if gate.approval is None:
-                sentence = "nothing opens this gate; write `approval: {count: 1}`"
-                yield case.problem("steps", sentence, index, "gates", number)
+                yield case.problem("steps", NOTHING_OPENS, index, "gates", number)
         yield from _one_name_each(case, index, step.gates)
 
 
@@ -56,7 +61,7 @@ def _one_name_each(case: Case, index: int, gates: tuple[Gate, ...]) -> Iterator[
     names = [gate.name or "approval" for gate in gates]
     for number, name in enumerate(names):
         if name in names[:number]:
-            sentence = f"two gates of this step are called {name}; give each a name of its own"
+            sentence = ONE_NAME_EACH.format(name=name)
             yield case.problem("steps", sentence, index, "gates", number)
 
 
@@ -83,9 +88,9 @@ def _one_comparison(case: Case, at: At, condition: StringMatch) -> Iterator[Prob
     name, way = at
     given = sorted(condition.model_dump(exclude_none=True))
     if not given:
-        yield case.problem(name, "compares with nothing; write exact, prefix or regex", *way)
+        yield case.problem(name, NO_COMPARISON, *way)
     if len(given) > 1:
-        yield case.problem(name, f"has {' and '.join(given)}; write only one of exact, prefix or regex", *way)
+        yield case.problem(name, f"has {' and '.join(given)}; {ONE_COMPARISON}", *way)
 
 
 CHECKS = (mirrors, matches, affinity, gates)

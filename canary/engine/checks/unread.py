@@ -12,6 +12,7 @@ HOOKS = (
     *("confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion"),
     *("rollback", *HARMLESS),
 )
+NO_HOOK = "is no type of webhook"
 IGNORED = {
     "autoscaler_ref": "autoscalerRef",
     "ingress_ref": "ingressRef",
@@ -27,7 +28,7 @@ def webhooks(case: Case) -> Iterator[Problem]:
         uncalled = f"{hook.name or 'webhook'} ({hook.type}) isn't called by this build"
         if hook.type not in HOOKS:
             hint = did_you_mean(hook.type, HOOKS) or f"; there are {', '.join(HOOKS)}"
-            yield case.problem("webhooks", f"{hook.type!r} is no type of webhook{hint}", index, "type")
+            yield case.problem("webhooks", f"{hook.type!r} {NO_HOOK}{hint}", index, "type")
         elif hook.type in HARMLESS:
             yield case.warning("webhooks", uncalled, index)
         else:
