@@ -46,6 +46,10 @@ bench: $(dev) ## measure
 picture: $(dev) ## draw docs/demo.svg from a real run
 	@.venv/bin/python -m tests.picture
 
+.PHONY: crds
+crds: $(dev) ## write charts/canary/crds from the models
+	@.venv/bin/canary crd --directory charts/canary/crds
+
 .PHONY: constraints
 constraints: ## renew constraints.txt with the newest versions
 	@$(PYTHON) -m venv --clear .venv/constraints

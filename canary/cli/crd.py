@@ -1,0 +1,30 @@
+"""`canary crd`: the CustomResourceDefinitions of canary's kinds, for `kubectl apply -f -`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from canary.api.kinds import KINDS
+from canary.cli.app import Problem
+from canary.crds import file_name, text
+
+
+def command(
+    directory: Annotated[
+        Path | None, typer.Option("--directory", "-d", help="Write a file for each kind there, instead of printing.")
+    ] = None,
+) -> None:
+    """Print the CustomResourceDefinitions of canary's kinds.
+
+    Such as: canary crd | kubectl apply --server-side -f -
+    """
+    if directory is None:
+        print("---\n".join(text(kind) for kind in KINDS), end="")
+        return
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for kind in KINDS:
+            (directory / file_name(kind)).write_text(text(kind), encoding="utf-8")
+    except OSError as error:
+        raise Problem(f"{error.filename} can't be written: {error.strerror}") from None
