@@ -17,7 +17,7 @@ from canary.stores.objects import MANAGED, Objects
 from tests.mesh import bookinfo
 from tests.mesh.mesh import Mesh
 from tests.parts.kube import SLOWLY
-from tests.parts.processes import wait_for
+from tests.parts.processes import bound, wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 NAME = "reviews"
@@ -30,13 +30,13 @@ GATED = [{"weight": 30, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}]
 
 
 class Run:
-    """One `canary run` as a process."""
+    """One `canary run` as a process, which dies with the test run."""
 
     def __init__(self, argv: tuple[str, ...], log: Path, environment: dict[str, str]) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
+                bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
             )
 
     @property

@@ -57,6 +57,14 @@ def get(url: str, timeout: float = 1.0) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
+def bound(argv: Sequence[str | Path]) -> list[str]:
+    """The command to start a program by, as a process that is killed when the thread that started it ends.
+
+    However it ends: a test run that is killed leaves nothing behind.
+    """
+    return [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
+
+
 class Child:
     """A program that runs until it is stopped, or until the thread that started it ends.
 
@@ -66,10 +74,9 @@ class Child:
     def __init__(self, argv: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
         self.name = Path(argv[0]).name
-        command = [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command,
+                bound(argv),
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -14,7 +14,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.stores.file import FileStore
 from tests.envoy.world import NAME, World
-from tests.parts.processes import wait_for
+from tests.parts.processes import bound, wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 QUICK: dict[str, Any] = {"interval": "1s", "threshold": 2, "settle": "0s", "drain": "0s", "scrapeInterval": "1s"}
@@ -23,12 +23,12 @@ GATED = [{"weight": 50, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}]
 
 
 class Run:
-    """One `canary run` as a process."""
+    """One `canary run` as a process, which dies with the test run."""
 
     def __init__(self, argv: tuple[str, ...], log: Path) -> None:
         self.log = log
         with log.open("ab") as output:
-            self.process = subprocess.Popen(argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL)
 
     @property
     def text(self) -> str:

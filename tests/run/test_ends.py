@@ -8,7 +8,7 @@ import time
 
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
-from tests.parts.processes import wait_for
+from tests.parts.processes import bound, wait_for
 from tests.run.site import CANARY, GATED, Site
 
 STEPS = [{"weight": 20}, {"weight": 60}]
@@ -237,7 +237,11 @@ def test_a_run_whose_terminal_is_closed_rolls_back_first(site: Site) -> None:
     site.write(steps=GATED)
     mine, theirs = os.openpty()
     run = subprocess.Popen(
-        [*CANARY, "run", "-f", str(site.manifest)], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        bound([*CANARY, "run", "-f", str(site.manifest)]),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
     )
     os.close(theirs)
     site.until_weight(50)
@@ -250,7 +254,7 @@ def test_a_run_whose_terminal_is_closed_rolls_back_first(site: Site) -> None:
 def test_a_run_whose_output_nobody_reads_goes_on(site: Site) -> None:
     """Code 0: `canary run | head -1` is no reason to stop in the middle."""
     site.write(steps=STEPS)
-    run = subprocess.Popen([*CANARY, "run", "-f", str(site.manifest)], stdout=subprocess.PIPE)
+    run = subprocess.Popen(bound([*CANARY, "run", "-f", str(site.manifest)]), stdout=subprocess.PIPE)
     assert run.stdout is not None
     run.stdout.readline()
     run.stdout.close()
