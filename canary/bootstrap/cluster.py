@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from canary.api.canary import Canary
@@ -52,7 +52,7 @@ class ClusterTarget:
     def desired(self) -> Desired:
         found = self.manifest.desired()
         metadata = found.canary.metadata.but(namespace=self.namespace)
-        return Desired(found.canary.but(metadata=metadata), found.plan, found.policy, found.problems)
+        return replace(found, canary=found.canary.but(metadata=metadata))
 
     def wanted(self) -> Version | Missing:
         version = self.manifest.wanted()

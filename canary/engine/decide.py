@@ -14,7 +14,7 @@ from typing import assert_never
 from canary.api.plan import Traffic
 from canary.api.status import End, Message, Outcome, Phase, Rollout, RolloutSummary, Status, Version
 
-from . import looks
+from . import guards, looks
 from .actions import Action, SetTraffic
 from .conditions import conditions
 from .desired import Desired
@@ -26,7 +26,7 @@ from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
 from .plan import step_at
 from .rules import ACTIVE as ACTIVE_RULES
 from .rules import ENDING as ENDING_RULES
-from .situation import Situation, fold
+from .situation import Situation, fold, stop_clock
 from .targets import target_of
 
 HISTORY = 10
@@ -172,6 +172,7 @@ def _adopted(idle: Idle, canary: Version) -> Traffic:
 
 def carry_out(s: Situation, finding: Finding) -> Draft:
     """What each conclusion means for status and route."""
+    s = replace(s, rollout=_clocked(s, finding))
     rollout = s.rollout
     draft = Draft(s.status, finding, taken=s.heard.taken, remarks=s.remarks, looked=s.ruling is not None)
     if s.ruling is not None:
@@ -193,6 +194,11 @@ def carry_out(s: Situation, finding: Finding) -> Draft:
             raise AssertionError("only a Canary at rest starts or serves")
         case _:
             assert_never(finding.outcome)
+
+
+def _clocked(s: Situation, finding: Finding) -> Rollout:
+    """Only the chain knows whether it is a guard that holds; as at a gate, the deadline doesn't run meanwhile."""
+    return stop_clock(s.rollout, s.halted or bool(s.closed) or finding.reason in guards.REASONS, s.now)
 
 
 def _move(draft: Draft, s: Situation, rollout: Rollout) -> Draft:
@@ -362,6 +368,8 @@ def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
     if draft.actions or not isinstance(draft.finding.outcome, Hold):
         return SOON
     coming = [time for time in _times(rollout) if time > now]
+    if draft.finding.reason in guards.REASONS:
+        coming.append(now + LATER)  # what it waits for may be the time
     return max(min(coming, default=now + LATER) - now, SOON)
 
 

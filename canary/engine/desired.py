@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.api.guard import Guard
 from canary.api.plan import Plan
 from canary.api.status import Policy
 
@@ -20,6 +21,8 @@ class Desired:
     plan: Plan
     policy: Policy
     problems: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    """The Canary's and the policy's; not pinned, so that one that is added holds a running rollout, too."""
     conflict: str = ""
     """Who else moves this target, in a sentence; nothing starts and nothing is raised meanwhile."""
     jitter: timedelta = timedelta()
@@ -35,4 +38,5 @@ def desired(
     """Resolves a Canary. Raises Invalid where it refers to a template that isn't there."""
     analysis = effective(canary.spec, policy)
     plan = plan_of(analysis, canary.spec.skip_analysis)
-    return Desired(canary, plan, resolve(canary.spec, analysis, templates or {}), problems)
+    guards = (*canary.spec.guards, *(policy.spec.guards if policy is not None else ()))
+    return Desired(canary, plan, resolve(canary.spec, analysis, templates or {}), problems, guards)

@@ -14,6 +14,7 @@ from canary.api.duration import brief
 from canary.api.plan import Answer, Traffic
 from canary.api.status import GateWait, Outcome
 
+from .guarded import holding
 from .judges.judge import Verdict
 from .observed import Missing, RouteSeen
 from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack
@@ -175,6 +176,8 @@ def promotion_asked(s: Situation) -> Finding | None:
     last = promotion_index(s.rollout.plan)
     if not s.rollout.hurried or last is None or s.rollout.step == last or not s.in_place:
         return None
+    if holding(s, last) and not holding(s, s.rollout.step + 1):
+        return None  # in steps, which the guards don't mind
     return raise_to(s, last, Advance(last), "PromotionAsked", "promoted by a person, without the remaining steps")
 
 
@@ -311,7 +314,7 @@ def lower(s: Situation, outcome: Outcome, reason: str, sentence: str) -> Finding
 
 
 def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sentence: str) -> Finding:
-    """Goes to a step, if what is wanted is known to be what was analysed, and the target is prepared for it."""
+    """Goes to a step, if what is wanted is what was analysed, the target is prepared for it, and no guard holds."""
     if s.wanted is None:
         return Finding(Hold(), "RevisionUnknown", f"the wanted version can't be read: {s.observed.wanted}")
     if s.route is None:
@@ -321,6 +324,9 @@ def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sen
     stage = target_of(s.canary.spec.target_ref.kind).prepare(s, step_at(s.rollout.plan, step).traffic)
     if not stage.done:
         return Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    held = holding(s, step)
+    if held is not None:
+        return Finding(Hold(), held.reason, f"at {_words(s.rollout.meant)}, {held.sentence}")
     return Finding(move, reason, sentence)
 
 

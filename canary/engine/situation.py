@@ -13,7 +13,7 @@ from canary.api.canary import Canary
 from canary.api.plan import Answer, Gate, Step, Traffic
 from canary.api.status import GateWait, Rollout, Status, Version
 
-from . import looks
+from . import guards, looks
 from .desired import Desired
 from .judges.judge import Ruling
 from .observed import Kind, Missing, Observed, RouteSeen, WorkloadSeen
@@ -138,7 +138,7 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     halted = rollout.pause is not None or canary.spec.suspend
     rollout = halt_clock(rollout, halted, now)
     rollout = ask_gates(rollout, halted, now)
-    rollout = stop_clock(rollout, halted or bool(closed(rollout)), now)
+    rollout = stop_clock(rollout, halted or bool(closed(rollout)) or status.reason in guards.REASONS, now)
     return Situation(
         desired, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *shrunk, *edited)
     )
@@ -266,7 +266,7 @@ def halt_clock(rollout: Rollout, halted: bool, now: datetime) -> Rollout:
 
 
 def stop_clock(rollout: Rollout, stopped: bool, now: datetime) -> Rollout:
-    """The rollout's own clock stands still while it is paused, suspended or at a gate."""
+    """The rollout's own clock stands still while it is paused, suspended, at a gate, or held by a guard."""
     if stopped:
         return rollout if rollout.stopped_at is not None else rollout.but(stopped_at=now)
     if rollout.stopped_at is None:
