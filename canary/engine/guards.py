@@ -90,6 +90,12 @@ def compiled(text: str) -> "Expression | Broken":
     return expression if kind == "bool" else Broken(f"must be true or false, and is of type {kind}")
 
 
+def known_zone(name: str) -> bool:
+    """Whether times can be asked for in this zone: `Europe/Berlin`, `+01:00`."""
+    asked = _environment().compile('timestamp("2026-01-01T00:00:00Z").getHours(canary.name) >= 0')
+    return asked.eval(data={"canary.name": name}).value() is True
+
+
 def _held(guard: Guard, values: Mapping[str, Any]) -> Held | None:
     expression = compiled(guard.expression)
     if isinstance(expression, Broken):

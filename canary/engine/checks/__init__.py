@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from canary.api.canary import Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
 
-from . import metrics, strategy, target, timing, traffic, unread
+from . import guards, metrics, strategy, target, timing, traffic, unread
 from .case import Case, shared
 from .problem import ENVOY_ROUTE, ROUTERS, Capabilities, Field, Problem, Severity, dotted
 
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     *traffic.CHECKS,
     *timing.CHECKS,
     *metrics.CHECKS,
+    *guards.CHECKS,
     *unread.CHECKS,
 )
 _OF_A_WHOLE_CANARY: tuple[Check, ...] = (
@@ -52,7 +53,8 @@ def check(
 
 def check_policy(policy: CanaryPolicy, capabilities: Capabilities = ENVOY_ROUTE) -> list[Problem]:
     """What is wrong with a policy, whoever refers to it."""
-    spec = CanarySpec(target_ref=TargetRef(kind=ENVOY_ROUTE.name, name="any"), analysis=policy.spec.analysis)
+    anything = TargetRef(kind=ENVOY_ROUTE.name, name="any")
+    spec = CanarySpec(target_ref=anything, analysis=policy.spec.analysis, guards=policy.spec.guards)
     case = Case(Canary(metadata=Metadata(name="any"), spec=spec), None, {}, capabilities)
     return _run([each for each in CHECKS if each not in _OF_A_WHOLE_CANARY], case)
 

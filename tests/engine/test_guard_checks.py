@@ -1,0 +1,68 @@
+"""What lint says of guards: each row is a Canary or a policy with guards, and all problems that follow."""
+
+from typing import Any
+
+import pytest
+
+from canary.api.canary import CanaryPolicy
+from canary.engine.checks import check_policy
+from tests.engine.test_checks import STANDARD, canary, told
+
+
+def guard(expression: str, name: str = "mine") -> dict[str, Any]:
+    """A guard as it is written."""
+    return {"name": name, "expression": expression}
+
+
+def policy(*guards: dict[str, Any]) -> CanaryPolicy:
+    """A policy called standard, with these."""
+    return CanaryPolicy.model_validate({"metadata": STANDARD, "spec": {"guards": list(guards)}}, extra="forbid")
+
+
+@pytest.mark.parametrize(
+    ("guards", "problems"),
+    [
+        pytest.param([guard('now.getHours("Europe/Berlin") < 16 && step.to <= 50')], [], id="a good one"),
+        pytest.param([guard("now.getHours('+01:00') < 16")], [], id="an offset is a time zone, too"),
+        pytest.param(
+            [guard("step.too <= 50")],
+            ["error: spec.guards[0].expression: 'step.too' is unknown; did you mean step.to? (line 1, column 5)"],
+            id="a misspelt variable",
+        ),
+        pytest.param(
+            [guard("true"), guard("step.to", "other")],
+            ["error: spec.guards[1].expression: must be true or false, and is of type int"],
+            id="an expression that is no condition",
+        ),
+        pytest.param(
+            [guard("now.getHours('Europe/Belin') < 16")],
+            ["error: spec.guards[0].expression: 'Europe/Belin' is no time zone that is known here; "
+             "write one such as Europe/Berlin, or +01:00"],
+            id="a time zone that isn't there is found before it is needed",
+        ),
+        pytest.param(
+            [guard("true"), guard("1 > 0")],
+            ["error: spec.guards[1].name: 'mine' is the name of another guard as well"],
+            id="two of one name can't be told apart",
+        ),
+    ],
+)  # fmt: skip
+def test_guards(guards: list[dict[str, Any]], problems: list[str]) -> None:
+    """Of a Canary and of a policy alike."""
+    assert told(canary({"guards": guards})) == problems
+    assert [f"{each.severity}: {each}" for each in check_policy(policy(*guards))] == problems
+
+
+def test_a_policys_guards_are_told_at_the_canary_that_refers_to_it() -> None:
+    """Where `run` would start, nothing says what is wrong with the policy's own file."""
+    given = canary({"policyRef": STANDARD, "guards": [guard("true")]})
+    assert told(given, policy(guard("stepp.to < 1"), guard("true", "other"))) == [
+        "error: spec.policyRef: in the policy standard, spec.guards[0].expression: "
+        "'stepp.to' is unknown; did you mean step.to? (line 1, column 6)"
+    ]
+
+
+def test_the_same_name_in_canary_and_policy_is_fine() -> None:
+    """A policy can't know what its canaries call theirs; both hold."""
+    given = canary({"policyRef": STANDARD, "guards": [guard("true")]})
+    assert told(given, policy(guard("step.to < 1"))) == []
