@@ -5,6 +5,7 @@ A tick only keeps four values of its Canary; nothing is formatted or locked for 
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isfinite
 from typing import NamedTuple, Protocol
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -74,8 +75,8 @@ class Watched(Protocol):
         """Why it can't list or watch now."""
 
     @property
-    def last_seen(self) -> float | None:
-        """When the server last showed a sign of life, by the clock of `Watches`."""
+    def last_seen(self) -> float:
+        """When the server last showed a sign of life, by the clock of `Watches`; infinitely long ago before that."""
 
 
 class Watches(Collector):
@@ -98,9 +99,9 @@ class Watches(Collector):
             watches.add_metric((kind,), sum(one.watches for one in those))
             synced.add_metric((kind,), all(one.synced for one in those))
             trouble.add_metric((kind,), any(one.trouble for one in those))
-            heard = [one.last_seen for one in those if one.last_seen is not None]
-            if heard:
-                silence.add_metric((kind,), self._clock() - min(heard))
+            heard = min(one.last_seen for one in those)
+            if isfinite(heard):
+                silence.add_metric((kind,), self._clock() - heard)
         return lists, watches, synced, trouble, silence
 
 
