@@ -1,26 +1,48 @@
 """Sends requests: waits when the server asks to, takes new credentials once, asks the guard before each write.
 
-`connection.py` is the wire underneath. Errors are those of `errors.py`.
+`connection.py` is the wire underneath, `pace.py` says when it is whose turn. Errors are those of `errors.py`.
 """
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from canary.engine.observed import Kind
 
 from . import requests
-from .errors import Answer, Away, Expired, Throttled, clipped, translate
+from .errors import SOON, Answer, Away, Expired, Throttled, clipped, translate
+from .pace import Pace
 from .requests import Data, Request
 from .resources import SELF_SUBJECT_REVIEWS, Resource
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 TIMEOUT = 5.0
 """Seconds that a request may take, waits that the server asks for included."""
+
+
+SHORTEST = 0.01
+"""Seconds that are left to a request whose turn came late."""
+
+
+class Stream(Protocol):
+    """An answer that goes on. One thread reads it."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """As they come, until it ends. Raises Away."""
+
+    def close(self) -> None:
+        """Ends it, from any thread: whoever reads is done at once."""
 
 
 class Wire(Protocol):
@@ -28,6 +50,9 @@ class Wire(Protocol):
 
     def exchange(self, request: Request, timeout: float) -> Answer:
         """One request, one answer, no retries; `timeout` in seconds. Raises Away."""
+
+    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
+        """One request whose answer must begin within `timeout` seconds, and pause for at most `silence`."""
 
     def renew(self) -> None:
         """Reads the credentials again. Raises Away where there are none."""
@@ -66,6 +91,13 @@ class Client:
     calls: Calls = field(default_factory=Calls)
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
+    pace: Pace = field(default_factory=Pace)
+    hurry: bool = False
+    """Whether its requests go first in line."""
+
+    def urgent(self) -> Self:
+        """The same, for what lowers exposure: it waits for nobody else."""
+        return replace(self, hurry=True)
 
     def guarded(self, guard: Callable[[], None]) -> Self:
         """The same, for those who may write only as long as `guard` returns."""
@@ -77,7 +109,7 @@ class Client:
 
     def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         """Those with all these labels."""
-        found = self.send(requests.listing(resource, namespace, labels)).get("items")
+        found = self.send(requests.listing(resource, namespace, requests.matching(labels))).get("items")
         return found if isinstance(found, list) else []
 
     def create(self, resource: Resource, namespace: str, body: Data) -> Object:
@@ -92,6 +124,10 @@ class Client:
         """Merges `change` into exactly this resourceVersion. Raises Changed where it is another one."""
         return self.send(requests.merge(resource, namespace, name, version, change))
 
+    def merge_status(self, resource: Resource, namespace: str, name: str, version: str, status: Data) -> Object:
+        """Merges into the status of exactly this resourceVersion. Raises Changed where it is another one."""
+        return self.send(requests.merge_status(resource, namespace, name, version, status))
+
     def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """Raises Absent where it is gone already."""
         self.send(requests.delete(resource, namespace, name))
@@ -103,30 +139,52 @@ class Client:
 
     def send(self, request: Request) -> Object:
         """The object in the answer. Takes at most `timeout`; each attempt of a write asks the guard anew."""
+        return self._persistently(request, self._exchange)
+
+    def stream(self, request: Request, silence: float) -> Stream:
+        """An answer that has begun within `timeout`. Raises as `send` does."""
+        return self._persistently(request, lambda again, timeout: self._opened(again, timeout, silence))
+
+    def _persistently(self, request: Request, once: Callable[[Request, float], T]) -> T:
         until, renewed = self.clock() + self.timeout, False
         while True:
+            self._admitted(request, until - self.clock())
             try:
-                return self._once(request, until - self.clock())
+                return once(request, until - self.clock())
             except Expired:
                 if renewed:
                     raise
                 renewed = True
                 self.wire.renew()
             except Throttled as error:
+                self.pace.pause(error.after)
                 if self.clock() + error.after >= until:
                     raise
                 self.wait(error.after)
 
-    def _once(self, request: Request, timeout: float) -> Object:
+    def _admitted(self, request: Request, timeout: float) -> None:
+        """Returns when it is this request's turn, if it may be sent at all. Raises Throttled, Away."""
         if timeout <= 0:
             raise Away(Kind.TIMED_OUT, f"{request}: no answer within {self.timeout:g}s")
+        if not self.pace.turn(self.hurry, timeout):
+            raise Throttled(
+                f"{request}: not sent within {timeout:.2g}s; at most {self.pace.qps:g} may be a second", SOON
+            )
         if request.writes:
             self.guard()
         self.calls.add(request)
-        answer = self.wire.exchange(request, timeout)
+
+    def _exchange(self, request: Request, timeout: float) -> Object:
+        answer = self.wire.exchange(request, max(timeout, SHORTEST))
         if not 200 <= answer.status < 300:
             raise translate(request, answer)
         found = answer.parsed()
         if not isinstance(found, dict):
             raise Away(Kind.RUBBISH, f"{request}: not an object: {clipped(answer.body.decode(errors='replace'))}")
         return found
+
+    def _opened(self, request: Request, timeout: float, silence: float) -> Stream:
+        stream = self.wire.stream(request, max(timeout, SHORTEST), silence)
+        if stream.status != 200:
+            raise translate(request, Answer(stream.status, stream.headers, b"".join(stream.chunks())))
+        return stream

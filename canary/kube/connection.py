@@ -1,4 +1,4 @@
-"""The wire to one API server: credentials from a kubeconfig or from the pod, certificates, time-outs.
+"""The wire to one API server: credentials from a kubeconfig or from the pod, certificates, time-outs, open watches.
 
 The only file that imports `kubernetes`, which takes a while: import this one when a cluster is really needed.
 `client.py` sends through it.
@@ -7,8 +7,10 @@ The only file that imports `kubernetes`, which takes a while: import this one wh
 import os
 import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME, InClusterConfigLoader
+from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 from yaml import YAMLError  # type: ignore[import-untyped] # comes with kubernetes
 
 from canary import __version__
@@ -28,6 +31,8 @@ from .requests import Request
 
 USER_AGENT = f"canary/{__version__} ({platform.system().lower()}/{platform.machine()})"
 DEFAULT = "~/.kube/config"
+BROKEN = (urllib3.exceptions.HTTPError, ApiException, OSError, ConfigException)
+"""How the library says that there was no answer."""
 
 
 @dataclass(frozen=True)
@@ -71,24 +76,37 @@ class Connection:
 
     def exchange(self, request: Request, timeout: float) -> Answer:
         """One request, one answer. Raises Away."""
+        try:
+            answer = self._sent(request, timeout)
+            body = answer.data
+        except BROKEN as error:
+            raise _away(error, request, self.host, timeout) from None
+        return Answer(answer.status, _headers(answer), body)
+
+    def stream(self, request: Request, timeout: float, silence: float) -> "OpenStream":
+        """One request whose answer goes on; see `Wire`. Raises Away."""
+        try:
+            answer = self._sent(request, timeout)
+            answer.connection.sock.settimeout(silence)
+        except BROKEN as error:
+            raise _away(error, request, self.host, timeout) from None
+        return OpenStream(answer, request, self.host, silence)
+
+    def _sent(self, request: Request, timeout: float) -> Any:
+        """The answer's head, of urllib3's."""
         api = self._thread.used = self._api
         headers = {"Accept": "application/json", "Content-Type": request.content_type}
         if request.body is None:
             del headers["Content-Type"]
-        try:
-            parts = api.param_serialize(
-                request.method,
-                request.path,
-                query_params=list(request.query),
-                header_params=headers,
-                body=request.body,
-                auth_settings=["BearerToken"],
-            )
-            answer = api.call_api(*parts, _request_timeout=timeout)
-            body = answer.read()
-        except (urllib3.exceptions.HTTPError, ApiException, OSError, ConfigException) as error:
-            raise _away(error, request, self.host, timeout) from None
-        return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+        parts = api.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query),
+            header_params=headers,
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        return api.call_api(*parts, _request_timeout=timeout).response
 
     def renew(self) -> None:
         """Reads kubeconfig, token file and credential plugin again, unless another thread just did.
@@ -107,11 +125,50 @@ class Connection:
         self._api.close()
 
 
+class OpenStream:
+    """An answer that goes on until somebody ends it; one thread reads, any may close."""
+
+    def __init__(self, answer: Any, request: Request, host: str, silence: float) -> None:
+        self.status: int = answer.status
+        self.headers = _headers(answer)
+        self._answer = answer
+        self._request = request
+        self._host = host
+        self._silence = silence
+
+    def chunks(self) -> Iterator[bytes]:
+        """As they come. Raises Away where the connection breaks off, is closed, or nothing comes for `silence`."""
+        try:
+            yield from self._answer.stream(65536)
+        except (
+            *BROKEN,
+            HTTPException,
+            ValueError,
+            AttributeError,
+        ) as error:  # the last two: closed while it was read
+            raise _away(error, self._request, self._host, self._silence) from None
+        finally:
+            self._answer.close()
+
+    def close(self) -> None:
+        """Ends the reading of whoever reads, at once."""
+        with suppress(OSError, ValueError, RuntimeError):  # it is over already
+            self._answer.shutdown()
+
+
+def _headers(answer: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
 def _api(place: Place) -> Any:
-    """A client of the official library that neither retries nor writes to the user's kubeconfig."""
+    """A client of the official library that neither retries nor writes to the user's kubeconfig.
+
+    A peer that is gone without a word (a lost node, a dropped NAT entry) is noticed after half a minute.
+    """
     configuration = client.Configuration()
     # urllib3 takes False for none at all; its own default is three, which would triple each time-out.
     configuration.retries = False
+    configuration.socket_options = tcp_keepalive_socket_options(idle=15, interval=5, count=3)
     try:
         _load(place, configuration)
     except (ConfigException, YAMLError, OSError, KeyError, TypeError, ValueError) as error:

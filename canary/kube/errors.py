@@ -8,6 +8,7 @@ Rejected
 └── Absent       404, for an object
 Unreachable
 ├── Expired      401: the credentials aren't taken (any more)
+├── Gone         410: what happened since that resourceVersion isn't known any more; list again
 ├── Throttled    429: with the seconds to wait
 └── Away         refused, timed out, 5xx, or not an API server
 
@@ -63,6 +64,10 @@ class Away(Failure, Unreachable):
     """No answer that can be used."""
 
 
+class Gone(Failure, Unreachable):
+    """Too long ago: it must be listed again."""
+
+
 class Throttled(Failure, Unreachable):
     """Too much to do."""
 
@@ -104,6 +109,8 @@ def translate(request: Request, answer: Answer) -> Failure:
         case 422 if request.content_type == JSON_PATCH and _untold(answer):
             changed = f"{request.resource.kind} {request.name} isn't as it was read: the patch doesn't apply"
             return Changed(Kind.INVALID, changed)
+        case 410:
+            return Gone(Kind.UNAVAILABLE, f"{request}: {said}")
         case 429:
             after = _after(answer)
             return Throttled(f"the API server asks to wait {after:g}s ({request}: {said})", after)
@@ -114,9 +121,9 @@ def _other(request: Request, answer: Answer, said: str) -> Failure:
     status = answer.status
     if status in (408, 504):
         return Away(Kind.TIMED_OUT, f"{request}: {said}")
-    if 400 <= status < 500 and status != 410 and answer.parsed() is not None:
+    if 400 <= status < 500 and answer.parsed() is not None:
         return Refused(Kind.INVALID, f"{request} was refused: {said}")
-    kind = Kind.UNAVAILABLE if status >= 500 or status == 410 else Kind.RUBBISH
+    kind = Kind.UNAVAILABLE if status >= 500 else Kind.RUBBISH
     return Away(kind, f"{request}: the API server answered {status}: {said}")
 
 

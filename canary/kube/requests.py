@@ -1,7 +1,7 @@
 """Requests as data: what is asked of the API server, before `client.py` sends it. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ class Verb(StrEnum):
 
     GET = "get"
     LIST = "list"
+    WATCH = "watch"
     CREATE = "create"
     PATCH = "patch"
     DELETE = "delete"
@@ -31,6 +32,7 @@ class Verb(StrEnum):
 METHODS = {
     Verb.GET: "GET",
     Verb.LIST: "GET",
+    Verb.WATCH: "GET",
     Verb.CREATE: "POST",
     Verb.PATCH: "PATCH",
     Verb.DELETE: "DELETE",
@@ -44,12 +46,13 @@ class Request:
     verb: Verb
     resource: Resource
     namespace: str = ""
-    """Empty for what has none."""
+    """Empty for what has none, and for lists and watches of all namespaces."""
     name: str = ""
     """Empty for lists and creations."""
     body: Any = None
     query: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
+    subresource: str = ""
 
     @property
     def method(self) -> str:
@@ -58,7 +61,7 @@ class Request:
     @property
     def path(self) -> str:
         parts = ["namespaces", self.namespace] if self.namespace else []
-        parts += [self.resource.plural] + ([self.name] if self.name else [])
+        parts += [each for each in (self.resource.plural, self.name, self.subresource) if each]
         return "/".join((self.resource.root, *(quote(part, safe="") for part in parts)))
 
     @property
@@ -75,10 +78,25 @@ def get(resource: Resource, namespace: str, name: str) -> Request:
     return Request(Verb.GET, resource, namespace, name)
 
 
-def listing(resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> Request:
-    """Those of a namespace that have all these labels; all of them for None."""
-    selector = ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items()))
-    return Request(Verb.LIST, resource, namespace, query=(("labelSelector", selector),) if selector else ())
+def matching(labels: Mapping[str, str] | None) -> str:
+    """A label selector for those that have all of these."""
+    return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items()))
+
+
+def listing(resource: Resource, namespace: str, selector: str = "", limit: int = 0, after: str = "") -> Request:
+    """Those that `selector` lets through, in kubectl's words: `app=shop,version in (v1, v2)`.
+
+    With a limit it is one page; its `metadata.continue` is the `after` of the next.
+    """
+    asked = (("labelSelector", selector), ("limit", str(limit or "")), ("continue", after))
+    return Request(Verb.LIST, resource, namespace, query=tuple(each for each in asked if each[1]))
+
+
+def watch(resource: Resource, namespace: str, version: str, seconds: int, selector: str = "") -> Request:
+    """What happens after this resourceVersion, with bookmarks; the server ends it after `seconds`."""
+    asked = (("watch", "true"), ("allowWatchBookmarks", "true"), ("resourceVersion", version))
+    chosen = (("labelSelector", selector),) if selector else ()
+    return Request(Verb.WATCH, resource, namespace, query=(*asked, ("timeoutSeconds", str(seconds)), *chosen))
 
 
 def create(resource: Resource, namespace: str, body: Data) -> Request:
@@ -97,6 +115,11 @@ def merge(resource: Resource, namespace: str, name: str, version: str, change: D
     """A merge patch (RFC 7386) onto exactly this resourceVersion."""
     metadata = {**change.get("metadata", {}), "resourceVersion": version}
     return Request(Verb.PATCH, resource, namespace, name, {**change, "metadata": metadata}, STRICT, MERGE_PATCH)
+
+
+def merge_status(resource: Resource, namespace: str, name: str, version: str, status: Data) -> Request:
+    """A merge patch of the status only, which is a resource of its own, onto exactly this resourceVersion."""
+    return replace(merge(resource, namespace, name, version, {"status": status}), subresource="status")
 
 
 def delete(resource: Resource, namespace: str, name: str) -> Request:

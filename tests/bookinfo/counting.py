@@ -13,7 +13,7 @@ from time import perf_counter
 from canary.bootstrap.cluster import wired
 from canary.bootstrap.site import Place
 from canary.kube import connection
-from canary.kube.client import Client
+from canary.kube.client import Client, Stream
 from canary.kube.connection import Connection
 from canary.kube.errors import Answer
 from canary.kube.requests import Request
@@ -68,6 +68,9 @@ class Wire:
         if what == "patch VirtualService" and answer.status == 200:
             self.wrote = perf_counter()
         return answer
+
+    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
+        return self.wire.stream(request, timeout, silence)
 
     def renew(self) -> None:
         self.wire.renew()

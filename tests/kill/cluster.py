@@ -18,7 +18,7 @@ from canary.api.plan import Traffic
 from canary.engine.desired import desired
 from canary.istio.reading import read
 from canary.istio.scope import Scope
-from canary.kube.client import Client
+from canary.kube.client import Client, Stream
 from canary.kube.connection import Connection, Place
 from canary.kube.errors import Absent, Answer
 from canary.kube.requests import Request
@@ -89,6 +89,9 @@ class Wire:
             self._moved(read([json.loads(answer.body)], None, _scope(request), "v1", "v2").traffic)
         self.point()
         return answer
+
+    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
+        return self.wire.stream(request, timeout, silence)
 
     def renew(self) -> None:
         self.wire.renew()

@@ -1,8 +1,6 @@
 """What a request ends with, by the API server itself: each answer becomes one error, with the words that matter."""
 
 import json
-import socket
-import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +22,7 @@ from canary.kube.errors import (
     Expired,
     Failure,
     Forbidden,
+    Gone,
     Refused,
     Throttled,
     translate,
@@ -31,6 +30,7 @@ from canary.kube.errors import (
 from canary.kube.requests import delete, get, patch
 from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, VIRTUAL_SERVICES, Resource
 from tests.kube.conftest import Connect
+from tests.kube.pressure import limited, seat
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
@@ -245,13 +245,12 @@ def test_a_server_that_is_not_reached(
 
 
 def test_something_that_is_no_api_server() -> None:
-    """HTML with 200, a proxy's 502, a watch's 410: nothing trustworthy was learned."""
+    """A redirect, a proxy's 502 and 504: nothing trustworthy was learned."""
     request = get(CONFIG_MAPS, "shop", "x")
     for status, kind in [
         (302, Kind.RUBBISH),
         (502, Kind.UNAVAILABLE),
         (504, Kind.TIMED_OUT),
-        (410, Kind.UNAVAILABLE),
     ]:
         error = translate(request, Answer(status, {}, b"<html>"))
         assert (type(error), error.missing.kind) == (Away, kind)
@@ -261,6 +260,7 @@ def test_something_that_is_no_api_server() -> None:
     ("status", "headers", "message", "kind", "words"),
     [
         pytest.param(429, {"retry-after": "7"}, None, Throttled, "asks to wait 7s", id="too many requests"),
+        pytest.param(410, {}, "too old resource version: 1 (7)", Gone, "too old", id="what is known no more"),
         pytest.param(
             429, {}, "storage is (re)initializing", Throttled, "asks to wait 1s", id="a kind that isn't served yet"
         ),
@@ -375,46 +375,3 @@ def policy(control_plane: ControlPlane, namespace: str, message: str) -> Iterato
     yield
     for path in (root.replace("policies", "policybindings"), root):
         kube.request("DELETE", f"{path}/{namespace}")
-
-
-@contextmanager
-def limited(control_plane: ControlPlane) -> Iterator[None]:
-    """Alice gets one request at a time."""
-    root, kube = "/apis/flowcontrol.apiserver.k8s.io/v1", control_plane.kube
-    shares = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0}
-    level = {"type": "Limited", "limited": {**shares, "limitResponse": {"type": "Reject"}}}
-    rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}]
-    paths = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
-    subjects = [{"kind": "User", "user": {"name": "alice"}}]
-    schema = {
-        "priorityLevelConfiguration": {"name": "alice"},
-        "matchingPrecedence": 2,
-        "rules": [{"subjects": subjects, "resourceRules": rules, "nonResourceRules": paths}],
-    }
-    made = kube.create(f"{root}/prioritylevelconfigurations", {"metadata": {"name": "alice"}, "spec": level})
-    kube.create(f"{root}/flowschemas", {"metadata": {"name": "alice"}, "spec": schema})
-    uid, header = made["metadata"]["uid"], "X-Kubernetes-PF-PriorityLevel-UID"
-    wait_for(
-        lambda: kube.request("GET", "/version", user="alice").headers.get(header) == uid, "limits", within=SLOWLY
-    )
-    yield
-    kube.request("DELETE", f"{root}/flowschemas/alice")
-    kube.request("DELETE", f"{root}/prioritylevelconfigurations/alice")
-
-
-@contextmanager
-def seat(control_plane: ControlPlane) -> Iterator[None]:
-    """Takes it: a request whose body never comes."""
-    context = ssl.create_default_context(cafile=str(control_plane.ca))
-    port = int(control_plane.url.rpartition(":")[2])
-    with (
-        socket.create_connection(("127.0.0.1", port)) as plain,
-        context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
-    ):
-        head = (
-            "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Authorization: Bearer {control_plane.tokens['alice']}\r\n"
-            "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-        )
-        secured.sendall(head.encode())
-        yield

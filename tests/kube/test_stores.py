@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
 from canary.engine.errors import Conflict, Rejected, Unreachable
-from canary.kube.client import Client
+from canary.kube.client import Client, Stream, Wire
 from canary.kube.errors import Answer, Forbidden
 from canary.kube.requests import Request
 from canary.kube.resources import CONFIG_MAPS
@@ -38,13 +37,16 @@ def asked(verb: Verb, id_: str) -> CanaryAction:
 class Flaky:
     """A wire that loses answers, not requests."""
 
-    def __init__(self, wire: Any) -> None:
+    def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.losing = False
 
     def exchange(self, request: Request, timeout: float) -> Answer:
         answer = self.wire.exchange(request, timeout)
         return Answer(504, {}, b"") if self.losing else answer
+
+    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
+        return self.wire.stream(request, timeout, silence)
 
     def renew(self) -> None:
         self.wire.renew()
