@@ -41,14 +41,26 @@ def standing(canary: Canary, rollout: Rollout, now: datetime) -> Standing:
         weight=rollout.meant.weight,
         exposed=exposed(rollout.meant),
         paused=rollout.pause is not None or canary.spec.suspend,
-        stable=Subject(rollout.stable_workload or rollout.stable.name, namespace),
+        stable=_subject(rollout, "stable", namespace),
         began=rollout.started,
-        canary=Subject(rollout.canary_workload or rollout.canary.name, namespace),
+        canary=_subject(rollout, "canary", namespace),
         names=(
             ("name", canary.metadata.name),
             ("namespace", namespace),
             ("service", canary.spec.target_ref.name),
         ),
+    )
+
+
+def _subject(rollout: Rollout, side: str, namespace: str) -> Subject:
+    """How metrics know one of the pair. What reached no pod is shared with a host, unless one alone has no pod."""
+    name = getattr(rollout, side).name
+    return Subject(
+        workload=getattr(rollout, f"{side}_workload") or name,
+        namespace=namespace,
+        host=getattr(rollout, f"{side}_host"),
+        alone=rollout.stable_host != rollout.canary_host or rollout.podless == name,
+        reporter=rollout.policy.reporter,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from canary.api.action import CanaryAction
+from canary.api.analysis import Reporter
 from canary.api.plan import Traffic
 from canary.api.status import Status, Version
 
@@ -59,6 +60,12 @@ class Subject:
 
     workload: str
     namespace: str = ""
+    host: str = ""
+    """The service that its requests are sent to, by its full name; empty where metrics know none."""
+    alone: bool = False
+    """Whether requests to the host that reached no pod were meant for it; else nobody knows for whom."""
+    reporter: Reporter = Reporter.AUTO
+    """Whose counters are believed."""
 
 
 class Shape(StrEnum):
@@ -94,6 +101,8 @@ class Value:
     """One number: per cent for request-success-rate, milliseconds for request-duration."""
 
     value: float
+    unattributed: int = 0
+    """Requests to the subject's host that reached no pod, and were meant for nobody knows whom: not in the value."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,8 @@ class Counts:
     bad: int
     slower: tuple[tuple[float, int], ...] = ()
     """(edge in milliseconds, requests slower than it)."""
+    unattributed: int = 0
+    """As in Value: not in the counts."""
 
 
 Sample = Value | Counts | Missing
@@ -129,6 +140,8 @@ class RouteSeen:
     """Versions that requests can be sent to at all; None where that can't be told."""
     unmoved: tuple[str, ...] = ()
     """Routes that reach the canary without us (single users and the like)."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """The service behind each of the pair, by its full name, as metrics know it; empty where they know none."""
     rejected: str | None = None
     """The proxy's words, where it refused what was written last and still serves what it had."""
 

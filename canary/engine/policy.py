@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from canary.api.analysis import Analysis, Capacity, Metric, OnDrift, Patience, Range
+from canary.api.analysis import Analysis, Capacity, Metric, OnDrift, Patience, Range, Reporter
 from canary.api.canary import CanaryPolicy, CanarySpec, MetricTemplate
 from canary.api.status import Limit, MetricPolicy, Policy
 
@@ -66,6 +66,7 @@ def resolve(spec: CanarySpec, analysis: Analysis, templates: Mapping[str, Metric
         interval=interval,
         threshold=threshold,
         metrics=tuple(_metric(metric, templates) for metric in analysis.metrics or ()),
+        reporter=analysis.reporter or Reporter.AUTO,
         min_requests=analysis.min_requests or 0,
         on_no_data=_limit(analysis.on_no_data, patience),
         on_unreachable=_limit(analysis.on_unreachable, patience),

@@ -132,7 +132,7 @@ def fold(desired: Desired, status: Status, rollout: Rollout, observed: Observed,
     rollout, moved = stable_moved(rollout, observed, now)
     rollout, edited = spec_edited(rollout, desired)
     heard = hear(rollout, new_actions(canary.metadata.name, status, observed.actions), now)
-    rollout = name_workloads(heard.rollout, observed)
+    rollout = name_hosts(name_workloads(heard.rollout, observed), observed)
     rollout = count_replicas(rollout, observed, now)
     rollout, shrunk = stable_shrank(rollout, observed)
     halted = rollout.pause is not None or canary.spec.suspend
@@ -229,6 +229,23 @@ def name_workloads(rollout: Rollout, observed: Observed) -> Rollout:
         if isinstance(seen, WorkloadSeen) and getattr(rollout, field) != seen.name:
             rollout = rollout.but(**{field: seen.name})
     return rollout
+
+
+def name_hosts(rollout: Rollout, observed: Observed) -> Rollout:
+    """What reached no pod is known by the host alone: whose it is, and which version alone has no pod at all."""
+    found = {
+        version.name: available + (seen.others if isinstance(seen, WorkloadSeen) else 0)
+        for version, seen in ((rollout.stable, observed.stable), (rollout.canary, observed.canary))
+        if (available := _available(seen)) is not None
+    }
+    empty = [name for name, count in found.items() if not count]
+    podless = empty[0] if len(found) == 2 and len(empty) == 1 else ""
+    hosts = {} if isinstance(observed.route, Missing) else observed.route.hosts
+    stable = hosts.get(rollout.stable.name, rollout.stable_host)
+    canary = hosts.get(rollout.canary.name, rollout.canary_host)
+    if (stable, canary, podless) == (rollout.stable_host, rollout.canary_host, rollout.podless):
+        return rollout
+    return rollout.but(stable_host=stable, canary_host=canary, podless=podless)
 
 
 def count_replicas(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from canary.api.plan import Traffic
@@ -36,6 +36,8 @@ class State:
     """Subsets that are defined; None where versions are hosts, or where no rules were given."""
     unmoved: tuple[str, ...] = ()
     """Routes that reach the canary and aren't ours to move."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """The full name of the service behind each version that was asked about: the same one where they are subsets."""
     token: str = ""
     """Which objects this was read from, in which versions."""
 
@@ -71,6 +73,7 @@ def read(
         partly=partly if len(partly) == len(each) else (),
         destinations=defined,
         unmoved=_unmoved(found, moving, names, canary),
+        hosts={name: names.host or names.resolved(name) for name in (stable, canary) if name is not None},
         token=token,
     )
 

@@ -7,13 +7,14 @@ https://prometheus.io/docs/prometheus/latest/querying/api/.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Value
+from canary.api.analysis import Reporter
+from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
 
 from .histogram import quantile, slower
-from .promql import SIDES, Part, Table
+from .promql import NOWHERE, SENDERS, Part, Table, sides
 
 _WORDS = 300
 """How many characters of the server's words are passed on."""
@@ -28,6 +29,12 @@ class Row:
     labels: Mapping[str, str]
     value: float
 
+    def part(self, table: Table) -> Part:
+        """What it was asked for as, by the labels that it was grouped by."""
+        if table.host in self.labels:
+            return Part.STRANDED
+        return Part.TIMES if "le" in self.labels else Part.CODES
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -37,6 +44,9 @@ class Tally:
     bad: int = 0
     buckets: Mapping[float, int] = field(default_factory=dict)
     """Requests that took at most so many milliseconds, by edge."""
+
+    unattributed: int = 0
+    """Requests beside these that reached no pod, and were meant for nobody knows whom."""
 
     @property
     def seen(self) -> int:
@@ -122,39 +132,81 @@ def tally(table: Table, seen: Iterable[Row]) -> Tally | Missing:
     return Tally(total, bad, buckets)
 
 
-def believed(table: Table, seen: Sequence[Row], shape: Shape) -> Tally | Missing:
+def believed(table: Table, seen: Sequence[Row], query: Query) -> Tally | Missing:
     """The tally of the destination's proxy, else of the waypoint, else of the source's: the first that has one.
 
     A value also turns to the next where there are series but no request. Counts don't: the two are scraped at
     different moments, and a request that both report in different windows would be counted twice.
+    To it is added what reached no pod, as its sender reports it.
     """
     if table.reporter is None:
         return tally(table, seen)
-    sides = [[row for row in seen if row.labels.get(table.reporter) == side] for side in SIDES]
-    tallies = [tally(table, rows) for rows in sides if rows] or [Tally()]
-    if shape is Shape.VALUE:
-        return next((one for one in tallies if isinstance(one, Missing) or one.seen), tallies[0])
-    return tallies[0]
+    arrived = _by_side(table, query, (row for row in seen if row.part(table) is not Part.STRANDED))
+    stranded = _by_side(table, query, (row for row in seen if row.part(table) is Part.STRANDED))
+    tallies = {side: tally(table, rows) for side, rows in arrived.items()}
+    nearest = next(iter(tallies), None)
+    if query.shape is Shape.VALUE:
+        nearest = next((one for one, its in tallies.items() if isinstance(its, Missing) or its.seen), nearest)
+    sender = nearest if nearest in SENDERS else next(iter(stranded), None)
+    lost = _lost(table, stranded.get(sender, ()) if sender else (), query.subject, counted=sender is nearest)
+    return _sum(tallies[nearest] if nearest else Tally(), lost)
+
+
+def _by_side(table: Table, query: Query, rows: Iterable[Row]) -> dict[Reporter, list[Row]]:
+    """Rows by who reports them, of those who are believed, the nearest to the pod first."""
+    found = list(rows)
+    each = {side: [row for row in found if row.labels.get(table.reporter or "") == side] for side in _sides(query)}
+    return {side: own for side, own in each.items() if own}
+
+
+def _sides(query: Query) -> tuple[Reporter, ...]:
+    return sides(query.subject.reporter)
+
+
+def _lost(table: Table, stranded: Iterable[Row], subject: Subject, *, counted: bool) -> Tally | Missing:
+    """What reached no pod: the subject's own, and how much is nobody's.
+
+    What was sent to a known workload is `counted` already where its sender is believed about all else.
+    """
+    named = {NOWHERE: list[Row](), subject.workload: list[Row]()}
+    for row in stranded:
+        named.get(row.labels.get(table.workload, ""), []).append(row)
+    own = [] if counted else named[subject.workload]
+    nowhere = tally(table, named[NOWHERE])
+    if subject.alone or isinstance(nowhere, Missing):
+        return tally(table, [*own, *named[NOWHERE]])
+    mine = tally(table, own)
+    return mine if isinstance(mine, Missing) else replace(mine, unattributed=nowhere.total)
+
+
+def _sum(one: Tally | Missing, other: Tally | Missing) -> Tally | Missing:
+    if isinstance(one, Missing) or isinstance(other, Missing):
+        return one if isinstance(one, Missing) else other
+    total, bad = one.total + other.total, one.bad + other.bad
+    return Tally(total, bad, one.buckets, other.unattributed)
 
 
 def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Row]) -> Sample:
     """The answer to a builtin, from the rows of its subject."""
     whose = "/".join(word for word in (query.subject.namespace, query.subject.workload) if word)
-    for part in asked:
-        if not any(("le" in row.labels) == (part is Part.TIMES) for row in seen):
-            cut = bool(table.cut_at) and table.cut_at in query.subject.workload
-            hint = f"; names are cut at {table.cut_at!r} in these metrics" if cut else ""
-            return Missing(Kind.EMPTY, f"no series {table.metrics[part]} of {whose} in the window{hint}")
-    counted = believed(table, seen, query.shape)
+    counted = believed(table, seen, query)
     if isinstance(counted, Missing):
         return counted
+    left = counted.unattributed
+    beside = f"; {left} requests to {query.subject.host} reached no pod" if left else ""
+    there = {row.part(table) for row in seen} | {Part.STRANDED}
+    for part in asked:
+        if part not in there and (Part.CODES in there or not counted.total):
+            cut = bool(table.cut_at) and table.cut_at in query.subject.workload
+            hint = f"; names are cut at {table.cut_at!r} in these metrics" if cut else beside
+            return Missing(Kind.EMPTY, f"no series {table.metrics[part]} of {whose} in the window{hint}")
     if query.shape is Shape.COUNTS:
-        return Counts(counted.total, counted.bad, slower(counted.buckets, query.edges))
+        return Counts(counted.total, counted.bad, slower(counted.buckets, query.edges), left)
     if not counted.seen:
-        return Missing(Kind.EMPTY, f"no request to {whose} in the window")
+        return Missing(Kind.EMPTY, f"no request to {whose} in the window{beside}")
     if Part.TIMES in asked:
-        return Value(quantile(0.99, counted.buckets))
-    return Value(100 * (counted.total - counted.bad) / counted.total)
+        return Value(quantile(0.99, counted.buckets), left)
+    return Value(100 * (counted.total - counted.bad) / counted.total, left)
 
 
 def _row(element: object) -> Row | None:

@@ -60,13 +60,15 @@ class Batch:
         """Each cell's own rows."""
         shares: dict[Cell, list[Row]] = {cell: [] for cell in self.cells()}
         spaced = table.namespace is not None and bool(self.subjects[0].namespace)
-        known: dict[tuple[str, str], list[Subject]] = {}
+        known: dict[tuple[str, ...], list[Subject]] = {}
         for subject in self.subjects:
             known.setdefault((subject.namespace if spaced else "", subject.workload), []).append(subject)
+            known.setdefault((subject.host,), []).append(subject)
         for row in rows:
+            part = row.part(table)
             namespace = row.labels.get(table.namespace or "", "") if spaced else ""
-            part = Part.TIMES if "le" in row.labels else Part.CODES
-            for subject in known.get((namespace, row.labels.get(table.workload, "")), ()):
+            workload, host = (row.labels.get(label or "", "") for label in (table.workload, table.host))
+            for subject in known.get((host,) if part is Part.STRANDED else (namespace, workload), ()):
                 shares[Cell(self.server, self.window, subject, part)].append(row)
         return {cell: tuple(own) for cell, own in shares.items()}
 
@@ -90,7 +92,7 @@ class Plan:
     """Queries that can't be asked at all."""
 
 
-def plan(queries: Iterable[Query], home: str | None, largest: int = LARGEST) -> Plan:
+def plan(queries: Iterable[Query], home: str | None, table: Table, largest: int = LARGEST) -> Plan:
     """The requests for these queries; `home` is the server of those that name none."""
     made = Plan()
     for query in queries:
@@ -104,7 +106,7 @@ def plan(queries: Iterable[Query], home: str | None, largest: int = LARGEST) -> 
                     raise Invalid("a query gives one number; only builtins give counts")
                 made.questions[query] = Question(server, custom(query))
             else:
-                asked = parts(query)
+                asked = parts(query, table)
                 made.cells[query] = tuple(Cell(server, query.window, query.subject, part) for part in asked)
         except Invalid as error:
             made.refused[query] = Missing(Kind.INVALID, str(error))

@@ -82,7 +82,7 @@ class Prometheus:
     def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
         """An answer for each query, over the window that ends at `at`, within `timeout` seconds. Never raises."""
         asked = tuple(dict.fromkeys(queries))
-        plan = merging.plan(asked, self._home)
+        plan = merging.plan(asked, self._home, self._dialect.table)
         ask = Ask(at, time.monotonic() + self._timeout)
         calls = [partial(self._batch, batch, ask) for batch in plan.batches]
         questions = [partial(self._question, one, ask) for one in dict.fromkeys(plan.questions.values())]

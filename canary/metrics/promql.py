@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from canary.api.analysis import Reporter
 from canary.engine.errors import Invalid
 from canary.engine.nearest import did_you_mean
 from canary.engine.observed import Query, Shape, Subject
@@ -19,9 +20,15 @@ from canary.engine.templates import render
 
 LOOKBACK = timedelta(hours=1)
 """How far before a window the last sample of a series is looked for. A target that was down for longer is new."""
-SIDES = ("destination", "waypoint", "source")
+SIDES = (Reporter.DESTINATION, Reporter.WAYPOINT, Reporter.SOURCE)
 """Who reports a request, in the order in which `auto` believes them: who stands nearest to the pod comes first."""
-REPORTERS = ("auto", *SIDES)
+SENDERS = SIDES[1:]
+"""Who reports requests that reached no pod, in the same order."""
+NOWHERE = "unknown"
+"""What Istio calls the workload of a request that was sent to no pod."""
+STRANDED = ("DF", "FI", "NC", "NR", "UF", "UH", "UO")
+"""Envoy's response flags of requests that reached no pod: no address, aborted by a fault, no cluster, no route,
+no connection, no healthy endpoint, circuit breaker open. `UF,URX` is one as well."""
 SERVER_ERRORS = frozenset(("2", "4", "12", "13", "14", "15"))
 """gRPC codes that are HTTP 5xx in gRPC's own mapping (and Envoy's): UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED,
 INTERNAL, UNAVAILABLE, DATA_LOSS. NOT_FOUND and its like are 4xx there, and no failures."""
@@ -35,11 +42,16 @@ class Part(StrEnum):
 
     CODES = "requests by response code"
     TIMES = "requests by duration"
+    STRANDED = "requests that reached no pod"
+    """Counted by response code as well, by whoever sent them; known by the host that they were sent to."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Where a provider keeps the counters, and by which labels they are told apart."""
+    """Where a provider keeps the counters, and by which labels they are told apart.
+
+    One without `host` counts what reached no pod among all others.
+    """
 
     metrics: Mapping[Part, str]
     workload: str
@@ -48,11 +60,16 @@ class Table:
     """Whether requests with these labels count as failed."""
     namespace: str | None = None
     reporter: str | None = None
+    host: str | None = None
+    flags: str | None = None
+    """Envoy's response flags."""
     cut_at: str = ""
     """Where the provider's own metrics end a workload's name."""
 
     def names(self, part: Part) -> tuple[str, ...]:
-        """The labels that rows of this part are grouped by."""
+        """The labels that rows of this part are grouped by. Only rows of the stranded have a host."""
+        if part is Part.STRANDED:
+            return (self.reporter or "", self.host or "", self.workload, *self.codes)
         whose = [label for label in (self.reporter, self.namespace) if label is not None]
         return (*whose, self.workload, *(self.codes if part is Part.CODES else ("le",)))
 
@@ -70,12 +87,18 @@ def _failed_in_envoy(labels: Mapping[str, str]) -> bool:
 PROVIDERS: Mapping[str, Table] = {
     # https://istio.io/latest/docs/reference/config/metrics/
     "istio": Table(
-        {Part.CODES: "istio_requests_total", Part.TIMES: "istio_request_duration_milliseconds_bucket"},
+        {
+            Part.CODES: "istio_requests_total",
+            Part.TIMES: "istio_request_duration_milliseconds_bucket",
+            Part.STRANDED: "istio_requests_total",
+        },
         workload="destination_workload",
         codes=("response_code", "grpc_response_status"),
         failed=_failed_in_istio,
         namespace="destination_workload_namespace",
         reporter="reporter",
+        host="destination_service",
+        flags="response_flags",
     ),
     # https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats
     # upstream_rq_xx holds all requests once; external.* and internal.* say the same again, by origin.
@@ -91,23 +114,15 @@ PROVIDERS: Mapping[str, Table] = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """How builtins are asked for: whose metrics, and which side of a request is believed.
-
-    `auto` believes the destination's proxy, else the waypoint (ambient mode), else the source's.
-    """
+    """How builtins are asked for: whose metrics, and how far back a series' last sample is looked for."""
 
     provider: str = "istio"
-    reporter: str = "auto"
     lookback: timedelta = LOOKBACK
 
     def __post_init__(self) -> None:
-        for name, known, what in (
-            (self.provider, tuple(PROVIDERS), "provider"),
-            (self.reporter, REPORTERS, "reporter"),
-        ):
-            if name not in known:
-                hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
-                raise Invalid(f"{name!r} is no {what} of metrics{hint}")
+        if self.provider not in PROVIDERS:
+            hint = did_you_mean(self.provider, PROVIDERS) or f"; there are {', '.join(PROVIDERS)}"
+            raise Invalid(f"{self.provider!r} is no provider of metrics{hint}")
 
     @property
     def table(self) -> Table:
@@ -115,21 +130,32 @@ class Dialect:
         return PROVIDERS[self.provider]
 
 
-def parts(query: Query) -> tuple[Part, ...]:
+def sides(reporter: Reporter) -> tuple[Reporter, ...]:
+    """Who is believed, one after the other."""
+    return SIDES if reporter is Reporter.AUTO else (reporter,)
+
+
+def parts(query: Query, table: Table) -> tuple[Part, ...]:
     """What a builtin is made of. Raises Invalid for a name that isn't a builtin's."""
     if query.metric not in (_SUCCESS, _DURATION, _REQUESTS):
         hint = did_you_mean(query.metric, (_SUCCESS, _DURATION))
         raise Invalid(f"{query.metric!r} is no builtin and has no query{hint}")
-    if query.shape is Shape.COUNTS:
-        return (Part.CODES, Part.TIMES) if query.edges else (Part.CODES,)
-    return (Part.TIMES,) if query.metric == _DURATION else (Part.CODES,)
+    if query.shape is Shape.VALUE and query.metric == _DURATION:
+        return (Part.TIMES,)
+    times = (Part.TIMES,) if query.edges and query.shape is Shape.COUNTS else ()
+    senders = set(sides(query.subject.reporter)) & set(SENDERS)
+    stranded = (Part.STRANDED,) if table.host and query.subject.host and senders else ()
+    return (Part.CODES, *times, *stranded)
 
 
 def builtin(dialect: Dialect, wanted: Iterable[Part], subjects: Iterable[Subject], window: timedelta) -> str:
     """One expression with the rows of all parts for all subjects: exact differences over the window."""
     subjects, table = tuple(subjects), dialect.table
-    selected = _matchers(dialect, subjects)
-    return " or ".join(growth(table, part, selected, window, dialect.lookback) for part in wanted)
+    arrived, stranded = _matchers(table, subjects), _stranded(table, subjects)
+    return " or ".join(
+        growth(table, part, stranded if part is Part.STRANDED else arrived, window, dialect.lookback)
+        for part in wanted
+    )
 
 
 def growth(table: Table, part: Part, selected: str, window: timedelta, lookback: timedelta = LOOKBACK) -> str:
@@ -146,7 +172,7 @@ def growth(table: Table, part: Part, selected: str, window: timedelta, lookback:
     """
     i, far, back = duration(window), duration(window + lookback), duration(lookback)
     x = f"{table.metrics[part]}{{{selected}}}"
-    whole = x if part is Part.CODES else f'{table.metrics[part]}{{{selected}, le="+Inf"}}'
+    whole = x if part is not Part.TIMES else f'{table.metrics[part]}{{{selected}, le="+Inf"}}'
     now, before = f"last_over_time({whole}[{i}])", f"last_over_time({whole}[{back}] offset {i})"
     kept = f"(min_over_time({whole}[{i}]) >= bool {before}) * (resets({whole}[{i}]) == bool 0)"
     in_vain = f"(max_over_time(up[{back}] offset {i}) == 0) and on (job, instance) (up offset {far})"
@@ -198,11 +224,26 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
 
 
-def _matchers(dialect: Dialect, subjects: tuple[Subject, ...]) -> str:
-    table, matchers = dialect.table, []
+def _stranded(table: Table, subjects: tuple[Subject, ...]) -> str:
+    """To the hosts of the subjects, and sent to no pod at all, or to one of theirs that couldn't be connected to."""
+    known = [subject for subject in subjects if subject.host]
+    senders = {side for subject in known for side in sides(subject.reporter)} & set(SENDERS)
+    flags = quoted(f"(.+,)?({'|'.join(STRANDED)})(,.+)?")
+    return ", ".join(
+        (
+            f"{table.reporter}=~{any_of(senders)}",
+            f"{table.host}=~{any_of(subject.host for subject in known)}",
+            f"{table.workload}=~{any_of([NOWHERE, *(subject.workload for subject in known)])}",
+            f"{table.flags}=~{flags}",
+        )
+    )
+
+
+def _matchers(table: Table, subjects: tuple[Subject, ...]) -> str:
+    matchers = []
     if table.reporter is not None:
-        sides = SIDES if dialect.reporter == "auto" else (dialect.reporter,)
-        matchers.append(f"{table.reporter}=~{any_of(sides)}")
+        believed = (side for subject in subjects for side in sides(subject.reporter))
+        matchers.append(f"{table.reporter}=~{any_of(believed)}")
     if table.namespace is not None and all(subject.namespace for subject in subjects):
         matchers.append(f"{table.namespace}=~{any_of(subject.namespace for subject in subjects)}")
     matchers.append(f"{table.workload}=~{any_of(subject.workload for subject in subjects)}")

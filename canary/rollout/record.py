@@ -65,6 +65,7 @@ _OF_LOOKS: dict[str, Any] = {
     "next_look": _ANY,
     "looks": 0,
     "in_place_since": None,  # read back again after a restart
+    "podless": "",  # read again with every tick
     "previous": Traffic(),  # changes with `meant`, or with the reading back
 }
 assert _OF_LOOKS.keys() <= Rollout.model_fields.keys()

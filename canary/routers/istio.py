@@ -54,6 +54,7 @@ class IstioRouter:
             partly=state.partly,
             destinations=state.destinations,
             unmoved=state.unmoved,
+            hosts=state.hosts,
         )
 
     def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:

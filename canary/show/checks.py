@@ -71,8 +71,8 @@ def _row(check: CheckResult, screen: Screen) -> Line:
     signs, tone = screen.signs, TONES[check.result]
     label = screen.clip((Span(LONG.get(check.metric, check.metric)),), LABEL - 1)
     marks: dict[str, Span] = {
-        "passed": Span(signs.good, "good"),
-        "failed": Span(signs.bad, "bad"),
+        "passed": Span(" ".join((signs.good, check.detail)).rstrip(), "good"),
+        "failed": Span(" ".join((signs.bad, check.detail)).rstrip(), "bad"),
         "missing": Span(check.detail or "missing", "warn"),
     }
     return (

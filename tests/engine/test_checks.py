@@ -34,6 +34,10 @@ def shaped(**analysis: Any) -> Canary:
     return canary(without="steps", **analysis)
 
 
+IN_A_MESH = {"targetRef": {"kind": "VirtualService", "name": "web"}, "envoy": None, "revision": None}
+SHAPE = {**ANALYSIS, "steps": None, "iterations": 3}
+
+
 def asking(*metrics: Mapping[str, Any], server: str | None = "http://prometheus:9090") -> Canary:
     """The good Canary with these metrics, asked of a Prometheus."""
     return canary({"metricsServer": server}, metrics=list(metrics))
@@ -59,6 +63,27 @@ def told(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTe
     """All problems, each as `severity: field: sentence`."""
     by_name = {each.metadata.name: each for each in templates}
     return [f"{each.severity}: {each}" for each in check(given, shared, by_name)]
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        pytest.param(canary(IN_A_MESH, reporter="waypoint"), [], id="in a mesh"),
+        pytest.param(
+            canary(reporter="source"),
+            ["warning: spec.analysis.reporter: isn't used: an Envoy by itself has no other who counts"],
+            id="an Envoy by itself",
+        ),
+        pytest.param(
+            canary({"provider": "istio", "metricsServer": "http://prometheus:9090"}, reporter="source"),
+            [],
+            id="an Envoy that a mesh's metrics tell of",
+        ),
+    ],
+)
+def test_reporters(given: Canary, problems: list[str]) -> None:
+    """Only where there are several."""
+    assert told(given) == problems
 
 
 def test_a_good_canary_has_no_problem() -> None:
@@ -330,6 +355,11 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
             shaped(iterations=3, match=[{"sourceLabels": {"app": "x"}}]),
             ["error: spec.analysis.match[0].sourceLabels: EnvoyRoute can't match sourceLabels"],
             id="sourceLabels on an Envoy without a mesh",
+        ),
+        pytest.param(
+            canary({**IN_A_MESH, "analysis": {**SHAPE, "match": [{"sourceLabels": {"app": "x"}}]}}),
+            [],
+            id="sourceLabels in a mesh",
         ),
         pytest.param(
             canary(sessionAffinity={"cookieName": "x"}),

@@ -1,7 +1,9 @@
 """Istio's metrics, made of the lines of Envoy's access log. Pure but for the counters; exporter.py serves them.
 
-The labels are those of istio_requests_total as proxies of Istio write them: both ends of a request report it; one
-that reached no pod is known to the source alone, with an unknown workload.
+The labels are those of istio_requests_total as proxies of Istio write them (`populatePeerInfo` in istio/proxy's
+istio_stats.cc): both ends of a request report it; one that was sent to no pod is known to the source alone, with an
+unknown workload. Its service is that of the cluster that was chosen, or the Host header where none was; a pod that
+couldn't be connected to was chosen, so its workload is known.
 https://istio.io/latest/docs/reference/config/metrics/
 """
 
@@ -126,9 +128,9 @@ def _receiver(pod: Pod | None, host: str) -> dict[str, str]:
         "destination_version": labels.get("version", UNKNOWN),
         "destination_service": host,
         "destination_service_name": name if inside else host,
-        "destination_service_namespace": rest.partition(".")[0] if inside else UNKNOWN,
+        "destination_service_namespace": pod.namespace if pod else UNKNOWN,
         "destination_canonical_service": _canonical(labels, pod.workload) if pod else UNKNOWN,
-        "destination_canonical_revision": _revision(labels) if pod else UNKNOWN,
+        "destination_canonical_revision": _revision(labels) if pod else "latest",
         "destination_cluster": "Kubernetes" if pod else UNKNOWN,
     }
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from math import sqrt
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from canary.api.analysis import Reporter
 from canary.engine.observed import Counts, Query, Sample, Shape, Subject, Value
 from canary.metrics.prometheus import Prometheus as Adapter
-from canary.metrics.promql import Dialect
 from tests.metrics.mesh import ask, now
 from tests.parts.cluster import ControlPlane
 from tests.parts.processes import wait_for
@@ -66,7 +67,8 @@ def likely(found: int, share: float, total: int) -> bool:
 
 def asked(mesh: Mesh, query: Query, at: datetime, reporter: str = "auto") -> Sample:
     """The answer of the real Prometheus, through the adapter."""
-    with closing(Adapter(mesh.prometheus.url, dialect=Dialect("istio", reporter))) as source:
+    query = replace(query, subject=replace(query.subject, reporter=Reporter(reporter)))
+    with closing(Adapter(mesh.prometheus.url)) as source:
         return source.measure([query], at)[query]
 
 

@@ -47,6 +47,15 @@ class Pod:
                 bucket = count if ms <= edge else 0
                 self._add("istio_request_duration_milliseconds_bucket", {**labels, "le": le}, bucket)
 
+    def strand(self, count: int, host: str, flags: str, *, code: str = "503", workload: str = "unknown") -> None:
+        """So many requests of this sender's that reached no pod, as Istio reports them."""
+        labels = {**self.labels, "destination_workload": workload, "destination_service": host}
+        if workload == "unknown":
+            labels["destination_workload_namespace"] = "unknown"
+        with self._lock:
+            more = {"response_code": code, "grpc_response_status": "", "response_flags": flags}
+            self._add("istio_requests_total", {**labels, **more}, count)
+
     def serve_as_envoy(self, cluster: str, count: int, code_class: str = "2", *, ms: float = 10) -> None:
         """The same in the counters of an Envoy, for one of its clusters."""
         labels = {"envoy_cluster_name": cluster}

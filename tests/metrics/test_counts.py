@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from canary.api.analysis import Reporter
 from canary.engine.observed import Counts, Kind, Missing, Query, Shape, Subject, Value
 from canary.metrics.promql import Dialect
 from tests.metrics.conftest import Watched
@@ -217,10 +218,24 @@ def test_which_reporter_is_believed(watched: Watched) -> None:
     assert watched.value("request-success-rate", "ambient", start, end) == Value(0)
     assert watched.counts("broken", start, end) == Counts(0, 0)
     assert watched.value("request-success-rate", "broken", start, end) == Value(0)
-    source = Watched(watched.pods, watched.prometheus, Dialect(reporter="source"))
-    assert source.counts("both", start, end) == Counts(99, 99)
-    assert source.counts("broken", start, end) == Counts(6, 6)
-    source.adapter.close()
+
+
+def test_a_reporter_of_ones_choice(watched: Watched) -> None:
+    """Only what it has seen counts; queries that believe different ones are still one request."""
+    sides = ("destination", "waypoint", "source")
+    pods = [watched.pods.start("chosen", side) for side in sides]
+    start = watched.seen()
+    for number, pod in enumerate(pods):
+        pod.serve(number + 1, "503" if number else "200")
+    end = watched.seen()
+    queries = {
+        side: Query("requests", end - start, Subject("chosen", "shop", reporter=Reporter(side)), Shape.COUNTS)
+        for side in sides
+    }
+    answers = watched.adapter.measure(queries.values(), end)
+    assert [answers[query] for query in queries.values()] == [Counts(1, 0), Counts(2, 2), Counts(3, 3)]
+    alone = Query("requests", end - start, Subject("both", "shop", reporter=Reporter.WAYPOINT), Shape.COUNTS)
+    assert not isinstance(watched.one(alone, end), Counts)
 
 
 def test_envoy_scraped_directly(watched: Watched) -> None:

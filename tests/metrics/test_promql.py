@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canary.engine.errors import Invalid
 from canary.engine.observed import Query, Shape, Subject
-from canary.metrics.promql import Dialect, Part, any_of, builtin, custom, duration, parts
+from canary.metrics.promql import PROVIDERS, Dialect, Part, any_of, builtin, custom, duration, parts
 
 MINUTE = timedelta(minutes=1)
 
@@ -50,11 +50,13 @@ def test_names_match_themselves_only(name: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["istio", "envoy"])
-@pytest.mark.parametrize("wanted", [(Part.CODES,), (Part.TIMES,), tuple(Part)])
+@pytest.mark.parametrize("wanted", [(Part.CODES,), (Part.TIMES,), (Part.STRANDED,), tuple(Part)])
 @pytest.mark.parametrize("names", [("web",), ("web.v1", "we-b", 'a"b\\c', "outbound|80||web")])
 def test_builtins_parse(provider: str, wanted: tuple[Part, ...], names: tuple[str, ...]) -> None:
     """Also with names that no workload of Kubernetes has; Envoy's clusters do."""
-    promql_parser.parse(builtin(Dialect(provider), wanted, [Subject(name, "shop") for name in names], MINUTE))
+    asked = [part for part in wanted if part in PROVIDERS[provider].metrics]
+    subjects = [Subject(name, "shop", f"{name}.shop.svc.cluster.local") for name in names]
+    assert not asked or promql_parser.parse(builtin(Dialect(provider), asked, subjects, MINUTE))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_what_a_builtin_is_made_of(
     metric: str, shape: Shape, edges: tuple[float, ...], made_of: tuple[Part, ...]
 ) -> None:
     """Only what is needed is asked for."""
-    assert parts(Query(metric, MINUTE, Subject("web"), shape, edges=edges)) == made_of
+    assert parts(Query(metric, MINUTE, Subject("web"), shape, edges=edges), PROVIDERS["istio"]) == made_of
 
 
 def test_a_template_is_given_its_words() -> None:
@@ -89,7 +91,7 @@ def test_a_template_is_given_its_words() -> None:
     ("given_", "sentence"),
     [
         ({"provider": "isto"}, "'isto' is no provider of metrics; did you mean istio?"),
-        ({"reporter": "client"}, "'client' is no reporter of metrics; there are auto, destination, waypoint, source"),
+        ({"provider": "client"}, "'client' is no provider of metrics; there are istio, envoy"),
     ],
 )
 def test_a_dialect_that_is_none(given_: dict[str, str], sentence: str) -> None:

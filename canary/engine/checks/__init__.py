@@ -10,7 +10,7 @@ from canary.api.canary import Canary, CanaryPolicy, CanarySpec, Metadata, Metric
 
 from . import guards, metrics, strategy, target, timing, traffic, unread
 from .case import Case, shared
-from .problem import ENVOY_ROUTE, ROUTERS, Capabilities, Field, Problem, Severity, dotted
+from .problem import ABLEST, ENVOY_ROUTE, ROUTERS, Capabilities, Field, Problem, Severity, dotted
 
 __all__ = [
     "ENVOY_ROUTE", "Capabilities", "Field", "Problem", "Severity",
@@ -32,6 +32,7 @@ _OF_A_WHOLE_CANARY: tuple[Check, ...] = (
     strategy.some_strategy,
     metrics.any_metric,
     metrics.servers,
+    metrics.reporter,
     metrics.template_refs,
 )
 """What a policy alone can't be asked."""
@@ -51,7 +52,7 @@ def check(
     return _run(CHECKS, Case(canary, policy, templates or {}, router))
 
 
-def check_policy(policy: CanaryPolicy, capabilities: Capabilities = ENVOY_ROUTE) -> list[Problem]:
+def check_policy(policy: CanaryPolicy, capabilities: Capabilities = ABLEST) -> list[Problem]:
     """What is wrong with a policy, whoever refers to it."""
     anything = TargetRef(kind=ENVOY_ROUTE.name, name="any")
     spec = CanarySpec(target_ref=anything, analysis=policy.spec.analysis, guards=policy.spec.guards)

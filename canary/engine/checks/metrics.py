@@ -115,7 +115,7 @@ def servers(case: Case) -> Iterator[Problem]:
 def reporter(case: Case) -> Iterator[Problem]:
     """Only in a mesh are requests reported by several proxies."""
     if case.written("reporter") and case.spec.target_ref.kind == "EnvoyRoute" and case.spec.provider != "istio":
-        yield case.warning("reporter", "isn't used: an Envoy by itself is the only one who counts its requests")
+        yield case.warning("reporter", "isn't used: an Envoy by itself has no other who counts")
 
 
 def template(given: MetricTemplate) -> Iterator[Problem]:

@@ -63,7 +63,11 @@ class Capabilities:
 
 ROUTERS: Mapping[str, Capabilities] = {
     "EnvoyRoute": Capabilities("EnvoyRoute", mirror=True, headers=True, query_params=True),
-    "VirtualService": Capabilities("VirtualService", mirror=True, headers=True, query_params=True),
+    "VirtualService": Capabilities(
+        "VirtualService", mirror=True, headers=True, query_params=True, source_labels=True
+    ),
 }
 """By kind of target."""
 ENVOY_ROUTE = ROUTERS["EnvoyRoute"]
+ABLEST = ROUTERS["VirtualService"]
+"""What it can't do, none can."""

@@ -171,7 +171,7 @@ def _value(answer: Sample | None) -> Value | Missing:
         case Value(value) if isnan(value):
             return Missing(Kind.NAN)
         case Value(value):
-            return Value(min(max(value, -LARGEST), LARGEST))
+            return replace(answer, value=min(max(value, -LARGEST), LARGEST))
     return answer
 
 
@@ -181,8 +181,16 @@ def _check(metric: MetricPolicy, answer: Value | Missing, stable: Value | Missin
     result = result.but(stable=stable.value) if isinstance(stable, Value) else result
     if isinstance(answer, Missing):
         return result.but(detail=str(answer))
+    result = result.but(detail=_left_out(answer))
     outside = (low is not None and answer.value < low) or (high is not None and answer.value > high)
     return result.but(result="failed" if outside else "passed", canary=answer.value)
+
+
+def _left_out(answer: Value) -> str:
+    """What is shown beside a value that it doesn't hold."""
+    if not answer.unattributed:
+        return ""
+    return f"{answer.unattributed} requests reached no pod, and count against neither version"
 
 
 def _too_few(
