@@ -19,8 +19,7 @@ from canary.istio.scope import Scope
 from canary.kube import connection, rbac
 from canary.kube.client import Client, Object
 from canary.kube.connection import Connection
-from canary.kube.errors import Absent, Failure
-from canary.kube.resources import CONFIG_MAPS, SERVICES
+from canary.kube.resources import CONFIG_MAPS
 from canary.manifests.target import ManifestTarget
 from canary.metrics.credentials import from_environment
 from canary.metrics.prometheus import Prometheus
@@ -34,11 +33,10 @@ from canary.stores.lease import Identity, Lease
 from canary.stores.objects import DESCRIBED, HOLDS, MANAGED, Objects
 from canary.workloads.kubernetes import KubernetesWorkloads
 
+from . import evidence
 from .site import READS, Memory, Place, Run, Silent, WallClock
 
 KIND = "VirtualService"
-USUAL = (("prometheus", "istio-system", 9090), ("prometheus-operated", "monitoring", 9090))
-"""Services of Prometheus that are looked for where none is named: (name, namespace, port)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,8 @@ def wired(place: Place, manifest: ManifestTarget, client: Client, namespace: str
         router = IstioRouter(guarded, scope_of(canary, namespace))
         workloads = KubernetesWorkloads(client, namespace, router.selector)
         store, inbox = ConfigMapStore(guarded, objects), ConfigMapInbox(guarded, objects)
-        prometheus = Prometheus(_server(place, canary, client), from_environment(os.environ), Dialect("istio"))
+        url = evidence.server(place.prometheus or canary.spec.metrics_server, client)
+        prometheus = Prometheus(url, from_environment(os.environ), Dialect("istio"))
         stack.callback(prometheus.close)
         parts = Parts(
             target=ClusterTarget(manifest, namespace, workloads),
@@ -172,22 +171,6 @@ def _store(client: Client, namespace: str, found: Object) -> ConfigMapStore | No
     """The store in a ConfigMap that says whose it is."""
     kind, _, target = str((found["metadata"].get("annotations") or {}).get(DESCRIBED) or "").partition("/")
     return ConfigMapStore.at(client, namespace, kind, target) if target else None
-
-
-def _server(place: Place, canary: Canary, client: Client) -> str:
-    """The Prometheus that is named, else one that is found where Istio puts it."""
-    named = place.prometheus or canary.spec.metrics_server
-    if named is not None:
-        return named
-    for name, namespace, port in USUAL:
-        try:
-            client.get(SERVICES, namespace, name)
-        except Absent:
-            continue
-        except Failure:
-            break
-        return f"http://{name}.{namespace}:{port}"
-    raise Invalid("spec.metricsServer: missing, and no Prometheus was found; write its URL, or give --prometheus")
 
 
 def _target(place: Place, name: str | None, namespace: str) -> tuple[str, str]:

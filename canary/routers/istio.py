@@ -5,7 +5,8 @@ VirtualService and one for the DestinationRules of each namespace; a write takes
 that changes, and none where nothing does.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canary.api.plan import Traffic
@@ -20,6 +21,17 @@ from canary.kube.client import Client, Object
 from canary.kube.errors import Failure
 from canary.kube.resources import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
 
+REMEMBERED = 30.0
+"""Seconds for which the selector of a Service is believed."""
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which pods a Service sends to, and when it said so."""
+
+    labels: Mapping[str, str]
+    read_at: float
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -33,11 +45,12 @@ class Fetched:
 class IstioRouter:
     """The port Router on the VirtualServices of one target."""
 
-    def __init__(self, client: Client, scope: Scope) -> None:
+    def __init__(self, client: Client, scope: Scope, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._clock = clock
         self._scope = scope
         self._last: Fetched | None = None
-        self._selectors: dict[tuple[str, str], dict[str, str]] = {}
+        self._services: dict[tuple[str, str], Selector] = {}
 
     def read(self, stable: str | None, canary: str) -> RouteSeen | Missing:
         """What the objects say; proxies follow within a fraction of a second."""
@@ -100,12 +113,13 @@ class IstioRouter:
         return {**own, **labels}
 
     def _service(self, name: str, namespace: str) -> Mapping[str, str] | Missing:
-        """The Service's selector, asked once: Services hardly ever change theirs."""
-        if (name, namespace) not in self._selectors:
-            found = self._client.get(SERVICES, namespace, name)
-            self._selectors[name, namespace] = dict((found.get("spec") or {}).get("selector") or {})
-        selector = self._selectors[name, namespace]
-        return selector or Missing(Kind.INVALID, f"the Service {name} has no selector")
+        """The Service's selector. Services hardly ever change theirs, so it is asked for again now and then only."""
+        known = self._services.get((name, namespace))
+        if known is None or self._clock() - known.read_at >= REMEMBERED:
+            read_at, found = self._clock(), self._client.get(SERVICES, namespace, name)
+            known = Selector((found.get("spec") or {}).get("selector") or {}, read_at)
+            self._services[name, namespace] = known
+        return known.labels or Missing(Kind.INVALID, f"the Service {name} has no selector")
 
     def _state(self, there: Fetched, stable: str | None, canary: str) -> State:
         return reading.read(there.virtual_services, there.rules, self._scope, stable, canary)
