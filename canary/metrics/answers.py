@@ -14,7 +14,7 @@ from canary.api.analysis import Reporter
 from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
 
 from .histogram import quantile, slower
-from .promql import NOWHERE, SENDERS, Part, Table, sides
+from .promql import NOWHERE, Part, Table, sides
 
 _WORDS = 300
 """How many characters of the server's words are passed on."""
@@ -147,7 +147,7 @@ def believed(table: Table, seen: Sequence[Row], query: Query) -> Tally | Missing
     nearest = next(iter(tallies), None)
     if query.shape is Shape.VALUE:
         nearest = next((one for one, its in tallies.items() if isinstance(its, Missing) or its.seen), nearest)
-    sender = nearest if nearest in SENDERS else next(iter(stranded), None)
+    sender = next(iter(stranded), None)
     lost = _lost(table, stranded.get(sender, ()) if sender else (), query.subject, counted=sender is nearest)
     return _sum(tallies[nearest] if nearest else Tally(), lost)
 

@@ -33,6 +33,11 @@ def subjects(*changes: Change) -> dict[str, tuple[str, bool]]:
     return {one.workload: (one.host, one.alone) for one in found}
 
 
+def unknown_canary(case: Case) -> Case:
+    """Nobody can say how many pods the canary has."""
+    return replace(case, canary=Missing(Kind.TIMED_OUT))
+
+
 def others_of_stable(case: Case) -> Case:
     """Stable's pods are all of another build than at the start; they serve all the same."""
     return replace(case, stable=WorkloadSeen("v1", 4, 0, "a", others=4))
@@ -55,6 +60,10 @@ def others_of_stable(case: Case) -> Case:
         pytest.param(
             [route_says(hosts=SHARED), others_of_stable], (SHARED["v1"], False), (SHARED["v2"], False),
             id="a host for both, stable's pods are of another build",
+        ),
+        pytest.param(
+            [route_says(hosts=SHARED), no_stable_pods, unknown_canary], (SHARED["v1"], False), (SHARED["v2"], False),
+            id="a host for both, stable without pods, the canary's can't be read",
         ),
         pytest.param(
             [route_says(hosts=SHARED), unknown_pods], (SHARED["v1"], False), (SHARED["v2"], False),

@@ -1,6 +1,7 @@
 """The PromQL of builtins: names as they are, durations as PromQL wants them, everything parses."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canary.api.analysis import Reporter
 from canary.engine.errors import Invalid
 from canary.engine.observed import Query, Shape, Subject
 from canary.metrics.promql import PROVIDERS, Dialect, Part, any_of, builtin, custom, duration, parts
@@ -71,8 +73,15 @@ def test_builtins_parse(provider: str, wanted: tuple[Part, ...], names: tuple[st
 def test_what_a_builtin_is_made_of(
     metric: str, shape: Shape, edges: tuple[float, ...], made_of: tuple[Part, ...]
 ) -> None:
-    """Only what is needed is asked for."""
-    assert parts(Query(metric, MINUTE, Subject("web"), shape, edges=edges), PROVIDERS["istio"]) == made_of
+    """Only what is needed is asked for; what reached no pod where a host is known, of those who can know."""
+    istio, envoy = PROVIDERS["istio"], PROVIDERS["envoy"]
+    sent = Subject("web", "shop", "web.shop.svc.cluster.local")
+    deaf = replace(sent, reporter=Reporter.DESTINATION)
+    stranded = (Part.STRANDED,) if Part.CODES in made_of else ()
+    assert parts(Query(metric, MINUTE, Subject("web"), shape, edges=edges), istio) == made_of
+    assert parts(Query(metric, MINUTE, sent, shape, edges=edges), istio) == (*made_of, *stranded)
+    assert parts(Query(metric, MINUTE, deaf, shape, edges=edges), istio) == made_of
+    assert parts(Query(metric, MINUTE, sent, shape, edges=edges), envoy) == made_of
 
 
 def test_a_template_is_given_its_words() -> None:
