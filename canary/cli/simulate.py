@@ -1,5 +1,6 @@
 """`canary simulate`: a manifest's rollout on virtual time, against a synthetic service."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +9,14 @@ import typer
 from canary.cli.app import Problem, UsageProblem
 from canary.engine.desired import desired
 from canary.engine.errors import Invalid
+from canary.engine.guards import REASONS
 from canary.engine.nearest import did_you_mean
 from canary.manifests import load
 from canary.rollout.ending import Exit
 from canary.rollout.tick import Turn
 from canary.sandbox.scenarios import SCENARIOS
 from canary.sandbox.simulate import sandbox_of, simulate
+from canary.sandbox.world import START
 from canary.show.outputs import Output, report_for
 from canary.show.reporter import Reporter
 
@@ -25,6 +28,7 @@ def command(
     rps: Annotated[float, typer.Option(help="Requests per second.", min=0.0, max=10_000.0)] = 50.0,
     seed: Annotated[int, typer.Option(help="Another draw of the same scenario.")] = 1,
     approve: Annotated[bool, typer.Option(help="Approve gates, half a minute after they are asked.")] = True,
+    at: Annotated[str, typer.Option(help="When it starts, such as 2030-12-24T15:00Z.")] = "",
     output: Annotated[Output, typer.Option("--output", "-o", help="What is printed.")] = Output.TEXT,
 ) -> int:
     """Show what a manifest would do, on virtual time, without touching anything.
@@ -34,9 +38,12 @@ def command(
     if scenario not in SCENARIOS:
         hint = did_you_mean(scenario, SCENARIOS) or f"; there are {', '.join(SCENARIOS)}"
         raise UsageProblem(f"--scenario: {scenario!r} is unknown{hint}")
+    start = _time(at) if at else START
     try:
         given = load([str(path) for path in file], str(policy) if policy else None)
-        sandbox = sandbox_of(desired(given.canary, given.policy, given.templates), SCENARIOS[scenario], rps, seed)
+        sandbox = sandbox_of(
+            desired(given.canary, given.policy, given.templates), SCENARIOS[scenario], rps, seed, start
+        )
     except Invalid as error:
         raise Problem(str(error), Exit.INVALID) from error
     with report_for(output, given.canary.metadata.name) as report:
@@ -45,11 +52,20 @@ def command(
     return int(over.code)
 
 
-REPEATED = frozenset({"NoData", "MetricsUnreachable"})
+def _time(text: str) -> datetime:
+    """In UTC, whatever zone it is given in. Raises UsageProblem."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageProblem(f"--at: {text!r} is no time such as 2030-12-24T15:00Z") from error
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+REPEATED = frozenset({"NoData", "MetricsUnreachable", *REASONS})
 
 
 class News:
-    """Leaves out looks that hold for the reason of the one before: a day without data is one line."""
+    """Leaves out looks that hold for the reason of the one before: a day without data or a freeze is one line."""
 
     def __init__(self, report: Reporter) -> None:
         self.report = report

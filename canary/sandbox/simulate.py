@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import MetricPolicy
 from canary.engine.desired import Desired
+from canary.engine.guards import REASONS
 from canary.rollout.drive import Drive, Options
 from canary.rollout.ending import Ending
 from canary.rollout.tick import Turn
 
 from .parts import Sandbox, SandboxTarget
 from .scenarios import Scenario
-from .world import world_of
+from .world import START, world_of
 
 STABLE = "stable"
 """What the serving version is called where the manifest doesn't say."""
@@ -22,14 +23,20 @@ TICKS = 2000
 HOUR = timedelta(hours=1)
 ENDLESS = frozenset({"NoData", "MetricsUnreachable"})
 """Reasons to hold that looks alone won't change in a world where nothing else happens."""
+LEAP = timedelta(minutes=10)
+"""How often a guard is asked that has held for an hour; it may wait for the end of a weekend."""
+WEEK = timedelta(days=7)
+"""How long guards may hold beyond the rollout's own deadline, which stands still meanwhile."""
 APPROVED_AFTER = 30.0
 """Virtual seconds after which people approve a gate."""
 
 
-def sandbox_of(desired: Desired, scenario: Scenario, rps: float = 50.0, seed: int = 1) -> Sandbox:
+def sandbox_of(
+    desired: Desired, scenario: Scenario, rps: float = 50.0, seed: int = 1, start: datetime = START
+) -> Sandbox:
     """A world for a manifest: its stable version, its canary as the scenario says, and all ports."""
     spec = desired.canary.spec
-    world = world_of(scenario, spec.stable or STABLE, spec.version or "canary", rps, seed)
+    world = world_of(scenario, spec.stable or STABLE, spec.version or "canary", rps, seed, start)
     sandbox = Sandbox(world, SandboxTarget(desired))
     sandbox.metrics.custom = {metric.name: _passing(metric) for metric in desired.policy.metrics}
     return sandbox
@@ -50,7 +57,8 @@ def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = T
             asked.add((rollout.number, rollout.step))
             _approve(sandbox, rollout.step, rollout.gates[0].needed)
 
-    return Drive(sandbox.parts, Options(tick=tick), watched).run()
+    timeout = desired.policy.deadline + WEEK if desired.guards else None
+    return Drive(sandbox.parts, Options(timeout=timeout, tick=tick), watched).run()
 
 
 @dataclass
@@ -65,7 +73,11 @@ class Waits:
         rollout, reason = turn.decision.status.rollout, turn.decision.reason
         if reason != self.reason or rollout is None:
             self.reason, self.since = reason, turn.at
-        if rollout is None or self.since is None or reason not in ENDLESS or turn.at - self.since < HOUR:
+        if rollout is None or self.since is None or turn.at - self.since < HOUR:
+            return None
+        if reason in REASONS:
+            return turn.at + LEAP
+        if reason not in ENDLESS:
             return None
         patience = (self.since + limit.after for limit in (rollout.policy.on_no_data, rollout.policy.on_unreachable))
         coming = [time for time in (*patience, rollout.deadline) if time > turn.at]

@@ -38,21 +38,22 @@ class World:
     replicas: int = 3
     seed: int = 1
     blind: bool = False
-    now: datetime = START
+    start: datetime = START
+    now: datetime = field(init=False)
     seconds: int = 0
     """Whole seconds that were lived through; the log has an entry for each."""
     log: dict[str, list[Served]] = field(default_factory=dict)
     first_request: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.random = Random(self.seed)
+        self.random, self.now = Random(self.seed), self.start
         self.log = {name: [] for name in self.behaviours}
 
     def advance(self, to: datetime) -> None:
         """Lives through every second until `to`, under the traffic that is set now."""
-        while START + (self.seconds + 1) * SECOND <= to:
+        while self.start + (self.seconds + 1) * SECOND <= to:
             self.seconds += 1
-            self.now = START + self.seconds * SECOND
+            self.now = self.start + self.seconds * SECOND
             for name in self.behaviours:
                 self.log[name].append(self._second(name))
         self.now = max(self.now, to)
@@ -63,7 +64,7 @@ class World:
 
     def window(self, name: str, at: datetime, window: timedelta) -> list[Served]:
         """The seconds of a version in the window that ends at `at`."""
-        end = (at - START) // SECOND
+        end = (at - self.start) // SECOND
         return self.log[name][max(0, end - window // SECOND) : end]
 
     def totals(self, name: str) -> Served:
@@ -102,7 +103,7 @@ class World:
         return after is not None and first is not None and self.now - first >= timedelta(seconds=after)
 
 
-def world_of(scenario: Scenario, stable: str, canary: str, rps: float, seed: int) -> World:
+def world_of(scenario: Scenario, stable: str, canary: str, rps: float, seed: int, start: datetime = START) -> World:
     """A world in which the canary behaves as the scenario says, beside a healthy stable version."""
     return World(
         behaviours={stable: HEALTHY, canary: scenario.canary},
@@ -111,4 +112,5 @@ def world_of(scenario: Scenario, stable: str, canary: str, rps: float, seed: int
         rps=0.0 if scenario.quiet else rps,
         blind=scenario.blind,
         seed=seed,
+        start=start,
     )

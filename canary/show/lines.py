@@ -8,6 +8,7 @@ from typing import TextIO
 
 from canary.api.plan import Traffic
 from canary.api.status import LookResult, Outcome, Phase
+from canary.engine.guards import REASONS
 from canary.rollout.ending import Ending, Exit
 from canary.rollout.tick import Turn
 
@@ -24,8 +25,8 @@ SLOW = timedelta(seconds=2)
 """A route that isn't in place after this long is news."""
 REPEAT = timedelta(minutes=1)
 """How often a look that says the same as the last one is told."""
-WAITS = frozenset({"WaitingForApproval", "Paused", "Suspended"})
-"""Reasons that people must end; while looks pass, values that come and go are no news."""
+WAITS = frozenset({"WaitingForApproval", "Paused", "Suspended", *REASONS})
+"""Reasons that people or the calendar must end; while looks pass, values that come and go are no news."""
 PATIENT = timedelta(minutes=5)
 """How often such a wait is told again: CI systems end jobs that say nothing for ten minutes."""
 PHASES: dict[Phase, Tone] = {Phase.SUCCEEDED: "good", Phase.FAILED: "bad", Phase.FINALISING: "warn"}

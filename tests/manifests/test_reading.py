@@ -518,12 +518,17 @@ def test_a_policy_file_without_a_policy_is_an_error(tmp_path: Path) -> None:
         load([str(tmp_path / "canary.yaml")], str(tmp_path / "policy.yaml"))
 
 
-def test_three_policies_come_with_canary(tmp_path: Path) -> None:
-    """Each is without any problem, warnings included, and enough for a Canary that has no analysis."""
-    assert shipped_names() == ("cautious", "fast", "standard")
+def test_policies_come_with_canary(tmp_path: Path) -> None:
+    """Each is without any problem; three are enough for a Canary without analysis, two add guards to one with."""
+    assert shipped_names() == ("cautious", "change-freeze", "fast", "largest-step", "standard")
     folder = Path(__file__).parents[2] / "policies"
     assert lint(read(sorted(str(each) for each in folder.glob("*.yaml")))) == ()
-    for name in shipped_names():
+    for name in ("change-freeze", "largest-step"):
+        found = shipped(name)
+        assert found is not None
+        assert found.spec.guards
+        assert problems(tmp_path, CANARY + f"  policyRef: {{name: {name}}}\n") == []
+    for name in ("cautious", "fast", "standard"):
         assert shipped(name) is not None
         assert problems(tmp_path, SHORT + f"  policyRef: {{name: {name}}}\n") == []
     assert shipped("nonsense") is None

@@ -4,11 +4,13 @@ Every wait has a time-out, or says that it has none.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from canary.api.action import Verb
+from canary.api.guard import Guard
 from canary.api.plan import Traffic
 from canary.rollout.ending import Exit
 from tests.rollout.test_drive import spec_says
@@ -30,11 +32,23 @@ def edited(run: Driven) -> None:
     run.box.router.set(Traffic(weight=33))
 
 
+def guarded(run: Driven) -> None:
+    """A guard is added that lets nothing rise."""
+    guards = (Guard(name="never", expression="false"),)
+    run.box.target.value = replace(run.box.target.value, guards=guards)
+
+
+def broken(run: Driven) -> None:
+    """A guard is added that can't be evaluated."""
+    guards = (Guard(name="broken", expression="1 / 0 == step.to"),)
+    run.box.target.value = replace(run.box.target.value, guards=guards)
+
+
 def gated(run: Driven) -> None:
     """A gate is closed, because the plan has one."""
 
 
-@pytest.mark.parametrize("waits", [paused, suspended, edited, gated])
+@pytest.mark.parametrize("waits", [paused, suspended, edited, guarded, broken, gated])
 @pytest.mark.parametrize("scenario", ["bad", "dead"])
 def test_a_rollback_happens_all_the_same(scenario: str, waits: Callable[[Driven], None]) -> None:
     run = driven(scenario, steps=GATED) if waits is gated else driven(scenario)
@@ -57,3 +71,18 @@ def test_a_wait_says_until_when(analysis: dict[str, Any], sentence: str) -> None
     run.at(60, lambda: ask(run.box, Verb.APPROVE))
     run.run()
     assert any(sentence in turn.decision.sentence for turn in run.turns)
+
+
+@pytest.mark.parametrize("asked", [Verb.ROLLBACK, Verb.REJECT])
+@pytest.mark.parametrize("waits", [guarded, broken])
+def test_a_guard_never_holds_a_rollback(asked: Verb, waits: Callable[[Driven], None]) -> None:
+    """It stood at 20% for hours, because of the guard; whoever asks then gets it back at once."""
+    run = driven("good")
+    run.at(3, lambda: waits(run)).at(7200, lambda: ask(run.box, asked))
+    assert run.run().code is Exit.REJECTED
+    assert run.box.world.traffic == Traffic()
+    held = [turn for turn in run.turns if turn.decision.reason in ("GuardHolds", "GuardError")]
+    assert {turn.decision.status.canary_weight for turn in held} == {20}
+    assert all("without end" in turn.decision.sentence for turn in held)
+    lowered = next(turn for turn in run.turns if turn.decision.reason == "RejectedByPerson")
+    assert (lowered.at - held[-1].at).total_seconds() <= 5
