@@ -45,6 +45,8 @@ class Program:
         self.home = home
         self.child: Child | None = None
         self.paused = False
+        self.disturbed = False
+        """Whether it has been away since it was said to be well, if it is back or not."""
 
     def start(self) -> Child:
         log = self.home / f"{Path(self.command[0]).name}.log"
@@ -54,17 +56,19 @@ class Program:
     def stop(self) -> None:
         """Ask it to end, and kill it after 5 s: the API server would wait a minute for open watches."""
         if self.child is not None:
+            self.disturbed = True
             self.child.stop()
 
     def kill(self) -> None:
         if self.child is not None:
+            self.disturbed = True
             self.child.kill()
 
     def pause(self) -> None:
         """Freeze it: connections are taken by the kernel, and nothing is answered."""
         if self.child is not None:
             self.child.pause()
-            self.paused = True
+            self.paused = self.disturbed = True
 
     def resume(self) -> None:
         if self.child is not None:
@@ -120,13 +124,22 @@ class ControlPlane:
         self.kube.wait_until_ready(self.api_server.start())
 
     def mend(self) -> None:
-        """Whatever a test has killed or frozen runs again."""
-        if all(program.running for program in self.programs):
+        """Whatever a test has killed or frozen runs again, and nothing of it is left for the next one.
+
+        After an outage of a server its clients begin anew: those that are there wait up to a minute before they
+        look again, and act on what they knew before.
+        """
+        if not any(program.disturbed for program in self.programs):
             return
+        servers, clients = self.programs[:2], self.programs[2:]
+        if any(program.disturbed for program in servers):
+            for program in clients:
+                program.kill()
         for program in self.programs:
             program.resume()
             if not program.running:
                 program.start()
+            program.disturbed = False
         self.kube.wait_until_ready(self.api_server.child)
 
     def kubeconfig(self, user: str = "admin") -> Path:
@@ -197,12 +210,15 @@ class ControlPlane:
             f"--service-account-private-key-file={self.ca.with_suffix('.key')}",
             f"--root-ca-file={self.ca}",
             "--horizontal-pod-autoscaler-sync-period=1s",
+            # A node that has said nothing for a while isn't dead, but kwok or the API server frozen: kwok would
+            # never make the pods ready again that are marked unready then.
+            "--node-monitor-grace-period=24h",
         ]
 
     def _kwok_flags(self) -> list[str]:
         return [
             f"--kubeconfig={self.kubeconfig()}",
             "--manage-all-nodes=true",
-            "--node-lease-duration-seconds=8",  # a new kwok waits until its predecessor's leases are over
+            "--node-lease-duration-seconds=0",  # none: a new kwok would wait until its predecessor's are over
             *(f"--config={stage}" for stage in modules.stages()),
         ]
