@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from canary.engine.nearest import did_you_mean
+
 from .hosts import CLUSTER_DOMAIN, covers, resolve, service, short, spelled
 
 Data = dict[str, Any]
@@ -86,6 +88,13 @@ def subsets(
     longest = max((_specific(pattern) for _, pattern in matching), default=None)
     chosen = [rule for rule, pattern in matching if _specific(pattern) == longest]
     return {one["name"]: dict(one.get("labels") or {}) for rule in chosen for one in _subsets(rule) if "name" in one}
+
+
+def undefined(version: str, host: str, defined: Iterable[str]) -> str:
+    """That there is no such subset, and which one was probably meant."""
+    known = sorted(defined)
+    there = f"; there are {', '.join(known)}" if known else ""
+    return f"no DestinationRule defines the subset {version} of {host}{did_you_mean(version, known) or there}"
 
 
 def _specific(pattern: str) -> tuple[bool, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary.api.plan import Traffic
+from canary.engine.nearest import did_you_mean
 from canary.engine.split import shares
 
 from . import managed, routes
@@ -95,8 +96,13 @@ def unclear(
     found = routes.found(parts(virtual_services, scope), scope)
     asked = [name for name in (canary, stable) if name is not None]
     hosts = routes.several_hosts(found, rules, scope, asked)
+    if not hosts:
+        return ""
     called = ", ".join(short(host, scope.namespace, scope.domain) for host in hosts)
-    return f"{scope} routes to several hosts with such subsets; write spec.host, one of {called}" if hosts else ""
+    known = {name for host in hosts for name in subsets(rules or (), host, scope.namespace, scope.domain)}
+    if stable is None and rules is not None and canary not in known:
+        return f"none of {called} has a subset {canary}{did_you_mean(canary, known)}"
+    return f"{scope} routes to several hosts with such subsets; write spec.host, one of {called}"
 
 
 def nothing_moves(found: Sequence[Route], names: Names, scope: Scope, stable: str | None, canary: str) -> str:

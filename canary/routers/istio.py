@@ -13,10 +13,10 @@ from canary.api.plan import Traffic
 from canary.engine.errors import Conflict
 from canary.engine.observed import Kind, Missing, RouteSeen
 from canary.istio import reading, routes, writing
-from canary.istio.destinations import Pair, subsets
-from canary.istio.hosts import service
+from canary.istio.destinations import Pair, subsets, undefined
+from canary.istio.hosts import service, short
 from canary.istio.reading import State
-from canary.istio.scope import Scope, missing, parts
+from canary.istio.scope import Ref, Scope, missing, parts, ref_of
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure
 from canary.kube.resources import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
@@ -50,10 +50,13 @@ class IstioRouter:
         self._clock = clock
         self._scope = scope
         self._last: Fetched | None = None
+        self._pair: tuple[str | None, str] | None = None
+        """Stable and canary of the last read: only together do they tell whose subsets are meant."""
         self._services: dict[tuple[str, str], Selector] = {}
 
     def read(self, stable: str | None, canary: str) -> RouteSeen | Missing:
         """What the objects say; proxies follow within a fraction of a second."""
+        self._pair = stable, canary
         try:
             self._last = self._fetch()
         except Failure as error:
@@ -87,6 +90,12 @@ class IstioRouter:
         except Failure as error:
             return error.missing
 
+    @property
+    def versions(self) -> Mapping[Ref, str]:
+        """The VirtualServices as they were read last, by resourceVersion; delegates included."""
+        there = self._last.virtual_services if self._last else ()
+        return {ref_of(one): str(one["metadata"].get("resourceVersion", "")) for one in there}
+
     def _fetch(self) -> Fetched:
         found: list[Object] = []
         while wanted := missing(found, self._scope):
@@ -99,7 +108,11 @@ class IstioRouter:
 
     def _selector(self, there: Fetched, version: str) -> Mapping[str, str] | Missing:
         found = routes.found(parts(there.virtual_services, self._scope), self._scope)
-        names = routes.names_for(found, there.rules, self._scope, None, version)
+        stable, canary = self._pair if self._pair and version in self._pair else (None, version)
+        why = reading.unclear(there.virtual_services, there.rules, self._scope, stable, canary)
+        if why:
+            return Missing(Kind.INVALID, why)
+        names = routes.names_for(found, there.rules, self._scope, stable, canary)
         host = names.host or names.resolved(version)
         home = service(host, self._scope.domain)
         if home is None:
@@ -107,10 +120,11 @@ class IstioRouter:
         own = self._service(*home)
         if isinstance(own, Missing) or names.host is None:
             return own
-        labels = subsets(there.rules, host, self._scope.namespace, self._scope.domain).get(version)
-        if labels is None:
-            return Missing(Kind.ABSENT, f"no DestinationRule defines the subset {version} of {host}")
-        return {**own, **labels}
+        defined = subsets(there.rules, host, self._scope.namespace, self._scope.domain)
+        if version not in defined:
+            called = short(host, self._scope.namespace, self._scope.domain)
+            return Missing(Kind.ABSENT, undefined(version, called, defined))
+        return {**own, **defined[version]}
 
     def _service(self, name: str, namespace: str) -> Mapping[str, str] | Missing:
         """The Service's selector. Services hardly ever change theirs, so it is asked for again now and then only."""
