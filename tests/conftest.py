@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from canary.api.kinds import KINDS
+from canary.crds import text
 from tests.parts import cluster, envoy, missing, prometheus
 from tests.parts.cluster import ControlPlane
 from tests.parts.envoy import Envoy
@@ -85,6 +87,12 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield part
     finally:
         part.kill()
+
+
+@pytest.fixture(scope="session")
+def kinds(control_plane: ControlPlane) -> None:
+    """The control plane serves canary's own kinds."""
+    control_plane.kube.create_crds(text(kind) for kind in KINDS)
 
 
 @pytest.fixture

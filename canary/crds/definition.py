@@ -51,7 +51,7 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 _POLICY = (
     Column("Interval", ".spec.analysis.interval"),
     Column("Threshold", ".spec.analysis.threshold", "integer"),
-    Column("Metrics", ".spec.analysis.metrics[*].name"),
+    Column("Deadline", ".spec.analysis.deadline"),
     AGE,
 )
 NAMES: Mapping[str, Names] = {

@@ -12,6 +12,7 @@ from typing import Any
 from canary.api.action_resource import ActionSpec
 from canary.api.analysis import Analysis, Metric, Range, StepSpec, Webhook
 from canary.api.canary import CanarySpec, EnvoyProxy, TemplateProvider
+from canary.api.duration import PATTERN
 from canary.api.model import Model
 from canary.api.plan import Gate, Match, StringMatch
 from canary.engine.checks import metrics, strategy, target, timing, traffic, unread
@@ -27,7 +28,7 @@ class Rule:
     sentence: str
     """Lint's, without the values: what may be of any length can't be put into a message."""
     field: str = ""
-    """The field of the model that is at fault, where the object as a whole isn't."""
+    """The field of the model that is at fault or missing, where the object as a whole isn't."""
 
     def wire(self) -> dict[str, Any]:
         """An entry of `x-kubernetes-validations`."""
@@ -47,12 +48,14 @@ def _filled(field: str) -> str:
     return f"(has(self.{field}) && size(self.{field}) > 0)"
 
 
-def _at_least(field: str, least: str) -> str:
-    return f"!has(self.{field}) || duration(self.{field}) >= duration('{least}')"
+def _lasting(field: str, limit: str) -> str:
+    """What is no duration at all is the pattern's to refuse."""
+    given = f"self.{field}"
+    return f"!has({given}) || !{given}.matches(r'{PATTERN}') || duration({given}) {limit}"
 
 
 def _longer_than_nothing(field: str) -> Rule:
-    return Rule(f"!has(self.{field}) || duration(self.{field}) > duration('0s')", timing.NOT_NOTHING, field)
+    return Rule(_lasting(field, "> duration('0s')"), timing.NOT_NOTHING, field)
 
 
 def _named(gate: str) -> str:
@@ -74,9 +77,9 @@ _WEIGHTS = "self.steps.map(step, has(step.weight) ? step.weight : 0)"
 
 RULES: Mapping[type[Model], tuple[Rule, ...]] = {
     CanarySpec: (
-        Rule(f"{_of_kind('EnvoyRoute')} || has(self.envoy)", target.NO_ENVOY),
-        Rule(f"{_of_kind('EnvoyRoute')} || {_filled('version')}", target.NO_CLUSTER),
-        Rule(f"{_of_kind('VirtualService')} || {_filled('version')}", target.NO_SUBSET),
+        Rule(f"{_of_kind('EnvoyRoute')} || has(self.envoy)", target.NO_ENVOY, "envoy"),
+        Rule(f"{_of_kind('EnvoyRoute')} || {_filled('version')}", target.NO_CLUSTER, "version"),
+        Rule(f"{_of_kind('VirtualService')} || {_filled('version')}", target.NO_SUBSET, "version"),
         Rule(f"{_of_kind('VirtualService')} || !has(self.envoy)", target.ENVOY_ELSEWHERE, "envoy"),
         _address("metricsServer"),
     ),
@@ -92,7 +95,7 @@ RULES: Mapping[type[Model], tuple[Rule, ...]] = {
             "stepWeight",
         ),
         Rule(f"!has(self.steps) || !{_filled('match')}", strategy.MATCH_BESIDE_STEPS, "match"),
-        Rule(_at_least("interval", "1s"), timing.TOO_SHORT, "interval"),
+        Rule(_lasting("interval", ">= duration('1s')"), timing.TOO_SHORT, "interval"),
         _longer_than_nothing("deadline"),
         _longer_than_nothing("scrapeInterval"),
     ),

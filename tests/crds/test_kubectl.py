@@ -1,0 +1,86 @@
+"""What people see: columns, names and explanations."""
+
+import pytest
+
+from tests.parts.cluster import ControlPlane
+
+from .conftest import Kubectl
+from .objects import STEPS, canary
+from .test_server import ACTION, canaries
+
+STATUS = {
+    "phase": "Progressing",
+    "reason": "Holding",
+    "message": "holding at 30%: 38 of about 110 requests needed",
+    "canaryWeight": 30,
+    "failedChecks": 1,
+    "step": "2/5",
+}
+
+
+def rows(text: str) -> list[list[str]]:
+    """A table of kubectl's, cut at two blanks; the age, which is a matter of luck, is left out."""
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()][:-1] for line in text.splitlines()]
+
+
+@pytest.fixture
+def reviews(control_plane: ControlPlane, kinds: None, namespace: str) -> None:
+    """A Canary in the midst of its rollout."""
+    control_plane.kube.create(canaries(namespace), canary(STEPS))
+    control_plane.kube.merge(canaries(namespace, "reviews", "status"), {"status": STATUS})
+
+
+@pytest.mark.parametrize("name", ["cny", "canary", "canaries", "canaries.canary-controller.dev"])
+def test_a_canary_in_a_line(name: str, reviews: None, kubectl: Kubectl) -> None:
+    """Where it stands, under each of its names."""
+    assert rows(kubectl("get", name).out) == [
+        ["NAME", "TARGET", "VERSION", "PHASE", "WEIGHT", "STEP", "REASON"],
+        ["reviews", "reviews", "v2", "Progressing", "30", "2/5", "Holding"],
+    ]
+
+
+def test_a_canary_in_a_wide_line(reviews: None, kubectl: Kubectl) -> None:
+    """With the sentence."""
+    assert rows(kubectl("get", "cny", "-o", "wide").out) == [
+        ["NAME", "TARGET", "VERSION", "PHASE", "WEIGHT", "STEP", "REASON", "FAILED", "MESSAGE"],
+        ["reviews", "reviews", "v2", "Progressing", "30", "2/5", "Holding", "1", STATUS["message"]],
+    ]
+
+
+def test_an_action_in_a_line(kubectl: Kubectl) -> None:
+    """Who asked for what."""
+    assert kubectl("create", "-f", "-", given=ACTION).done
+    assert rows(kubectl("get", "canaryactions").out) == [
+        ["NAME", "CANARY", "VERB", "AUTHOR"],
+        ["yes", "reviews", "approve", "ann"],
+    ]
+    assert rows(kubectl("get", "canaryactions", "-o", "wide").out)[1] == [
+        "yes", "reviews", "approve", "1", "ann", "looks good",
+    ]  # fmt: skip
+
+
+def test_all_kinds_at_once(reviews: None, kubectl: Kubectl) -> None:
+    """They have a category of their own."""
+    assert kubectl("create", "-f", "-", given=ACTION).done
+    names = [row[0] for row in rows(kubectl("get", "canary-controller").out) if row and "/" in row[0]]
+    kind = "canary-controller.dev"
+    assert {f"canary.{kind}/reviews", f"canaryaction.{kind}/yes"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("canary.spec.analysis", ["How traffic moves and what it is judged by.", "stepWeights\t<[]integer>"]),
+        ("canary.spec.analysis.steps.gates.onTimeout", ["ENUM: hold rollback promote", "Unless given: rollback."]),
+        ("canary.spec.analysis.interval", ["Time between two looks; at least 1s."]),
+        ("canary.status.step", ["such as 2/5; empty outside of one."]),
+        ("canaryaction.spec", ["verb\t<string> -required-", "Name of the Canary, in the same namespace."]),
+        ("clustercanarypolicy", ["Analysis to share between the canaries of all namespaces."]),
+    ],
+)
+def test_explain(field: str, told: list[str], kubectl: Kubectl) -> None:
+    """The models' own words, as `canary explain` has them."""
+    answer = kubectl("explain", "--api-version=canary-controller.dev/v1beta1", field)
+    assert answer.done, answer.err
+    words = " ".join(answer.out.split(" ")).replace("\n    ", " ")
+    assert [one for one in told if one not in words] == []
