@@ -274,6 +274,8 @@ class Rollout(Model):
     """A person's pause."""
     approvals: tuple[Approval, ...] = ()
     """Approvals for this step, one a person."""
+    approved: tuple[Approval, ...] | None = None
+    """Approvals with which the step before was left; a guard sees them while this step's raise is asked for again."""
     gates: tuple[GateWait, ...] = ()
     """The gates of this step that were asked and not approved yet."""
     stopped_at: datetime | None = None

@@ -215,7 +215,9 @@ def _advanced(s: Situation, step: int) -> Rollout:
     rollout = rollout.but(in_place_since=rollout.in_place_since and s.now)
     first = s.rollout.step == 0
     next_look = looks.first(rollout, s.now, s.desired.jitter) if first else rollout.next_look
-    return rollout.but(step=step, looks=0, gates=(), approvals=(), skipped=False, next_look=next_look)
+    approved = tuple(one.but(comment="") for one in rollout.approvals) or None
+    rollout = rollout.but(approved=approved, approvals=())
+    return rollout.but(step=step, looks=0, gates=(), skipped=False, next_look=next_look)
 
 
 def _moved(s: Situation, traffic: Traffic) -> Rollout:

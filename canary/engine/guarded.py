@@ -16,8 +16,12 @@ def holding(s: Situation, step: int) -> Held | None:
 
 
 def variables(s: Situation, step: int) -> dict[str, Any]:
-    """By name; weights are per cent, and approvals the authors' names."""
+    """By name; weights are per cent, and approvals the authors' names.
+
+    A raise that is asked for again has the approvals that it had when it was decided.
+    """
     rollout, metadata = s.rollout, s.canary.metadata
+    approvals = (rollout.approved or ()) if step == rollout.step else rollout.approvals
     traffic = step_at(rollout.plan, step).traffic
     return {
         "now": s.now,
@@ -40,8 +44,8 @@ def variables(s: Situation, step: int) -> dict[str, Any]:
         "rollout.age": s.now - rollout.started,
         "rollout.held": s.held,
         "rollout.failedChecks": s.status.failed_checks,
-        "rollout.approvals": [one.author for one in rollout.approvals],
-        "rollout.verifiedApprovals": [one.author for one in rollout.approvals if one.verified],
+        "rollout.approvals": [one.author for one in approvals],
+        "rollout.verifiedApprovals": [one.author for one in approvals if one.verified],
     }
 
 

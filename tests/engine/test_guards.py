@@ -231,6 +231,27 @@ def test_a_saved_raise_starts_from_what_the_route_still_says() -> None:
     assert reason(raised_from(10), saying("step.to - step.from == 10")) == ("WaitingForRoute", 20)
 
 
+GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {}}]}, {"weight": 50}]
+APPROVED = "step.to <= 20 || rollout.approvals.size() >= 1"
+
+
+def test_an_approval_counts_until_its_raise_is_in_place() -> None:
+    """The write that it led to may have to be asked for again."""
+    case = at_20_percent(done, saying(APPROVED), steps=GATED)
+    assert decided(case).reason == "WaitingForApproval"
+    approved = changed(case, asks(Verb.APPROVE))
+    lost = after(approved, decided(approved), seconds=1, obeyed=False)
+    again = decided(lost)
+    assert (again.reason, [one.traffic.weight for one in again.actions]) == ("WaitingForRoute", [50])
+
+
+def test_no_plan_gets_around_an_approval_that_a_guard_asks_for() -> None:
+    """A plan without the gate is held, and so is a person who skips it."""
+    assert reason(done, saying(APPROVED)) == ("GuardHolds", 20)
+    skipped = at_20_percent(done, saying(APPROVED), asks(Verb.SKIP), steps=GATED)
+    assert decided(skipped).reason == "GuardHolds"
+
+
 # ---- what it may cost --------------------------------------------------------------------------------------------
 
 MANY = "[" + ", ".join(["step.to"] * 20) + "]"
