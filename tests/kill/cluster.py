@@ -1,27 +1,26 @@
-"""The same deaths in a cluster: a process dies before and after each write to a real API server, another goes on.
+"""The same deaths in a cluster: a process dies at one of `moments.py`, and another goes on with the real API server.
 
 The wire dies, so what was sent last has been accepted, or was never sent. Lock, state, actions and routes are real;
 time, replicas and metrics are world.py's. `python -m tests.kill.cluster CASE KUBECONFIG NAMESPACE`: one JSON line
-a point, the undisturbed end first.
+a death, the undisturbed end first.
 """
 
 import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
-from canary.api.plan import Traffic
 from canary.engine.desired import desired
-from canary.istio.reading import read
 from canary.istio.scope import Scope
-from canary.kube.client import Client, Stream
+from canary.kube.client import Client
 from canary.kube.connection import Connection, Place
-from canary.kube.errors import Absent, Answer
-from canary.kube.requests import Request
+from canary.kube.errors import Absent
 from canary.kube.resources import VIRTUAL_SERVICES
 from canary.rollout.drive import Drive, Options
 from canary.rollout.ports import Parts
@@ -31,10 +30,21 @@ from canary.stores.configmap import ConfigMapStore
 from canary.stores.configmap_inbox import ConfigMapInbox
 from canary.stores.lease import Identity, Lease, boottime, held
 from canary.stores.objects import Objects
-from tests.kill.world import BASE, CASES, METRICS, Durable, Points, Rates, Replicas, Told
+from tests.kill import world
+from tests.kill.moments import Moments, Watched, Wire, deadly
+from tests.kill.world import BASE, GATE, METRICS, START, Durable, Rates, Replicas, Told
 from tests.mesh import bookinfo
 
 KILLED = -9
+AT_ONCE = 6
+CASES = {
+    "failing": world.CASES["failing"],
+    "gate, then promotion in steps": {
+        "analysis": {"steps": [{"weight": 20}, {"weight": 60, "gates": [GATE]}], "stepWeightPromotion": 25},
+        "approved": 2,
+    },
+}
+"""`approved` is the step whose gate a person opens."""
 
 
 @dataclass(frozen=True)
@@ -70,41 +80,9 @@ class Hurried:
         self.ahead += seconds
 
 
-@dataclass
-class Wire:
-    """Dies before or after a write; tells the world how far the route has gone."""
-
-    wire: Connection
-    world: Durable
-    point: Points
-    writes: list[str] = field(default_factory=list)
-
-    def exchange(self, request: Request, timeout: float) -> Answer:
-        if not request.writes:
-            return self.wire.exchange(request, timeout)
-        self.point()
-        answer = self.wire.exchange(request, timeout)
-        self.writes.append(f"{request.verb} {request.resource.kind}")
-        if request.resource == VIRTUAL_SERVICES and answer.status == 200:
-            self._moved(read([json.loads(answer.body)], None, _scope(request), "v1", "v2").traffic)
-        self.point()
-        return answer
-
-    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
-        return self.wire.stream(request, timeout, silence)
-
-    def renew(self) -> None:
-        self.wire.renew()
-
-    def _moved(self, traffic: Traffic | None) -> None:
-        weight = traffic.weight if traffic else 0
-        highest, last = self.world.state["highest"], self.world.state["traffic"].get("weight", 0)
-        rose = self.world.state["rose"] or (highest > 0 and last == 0 < weight)
-        self.world.keep(traffic={"weight": weight}, highest=max(highest, weight), rose=rose)
-
-
 def main(name: str, kubeconfig: str, namespace: str) -> None:
-    """The undisturbed end first, then the end after a death at each point."""
+    """The undisturbed end first, then the end after a death at each moment."""
+    moments: dict[Site, str] = {}
     with tempfile.TemporaryDirectory() as root:
 
         def site(number: int) -> Site:
@@ -112,31 +90,53 @@ def main(name: str, kubeconfig: str, namespace: str) -> None:
             folder.mkdir()
             return Site(kubeconfig, namespace, f"reviews-{number}", folder, name)
 
-        whole = _child(site(0), fatal=0)
+        [whole] = _lives({site(0): ""})
         print(json.dumps(whole), flush=True)
-        for fatal in range(1, whole["points"] + 1):
-            here = site(fatal)
-            died = _child(here, fatal)
-            print(json.dumps({**_child(here, fatal=0), "fatal": fatal, "died": died["code"]}), flush=True)
+        for number, fatal in enumerate(deadly(whole["passed"])):
+            moments[site(number + 1)] = fatal
+        for some in batched(moments):
+            died = _lives({one: moments[one] for one in some})
+            resumed = _lives(dict.fromkeys(some, ""))
+            for one, first, second in zip(some, died, resumed, strict=True):
+                print(json.dumps({**second, "fatal": moments[one], "died": first["code"]}), flush=True)
 
 
-def _child(site: Site, fatal: int) -> dict[str, Any]:
+def batched(sites: Iterable[Site]) -> Iterator[list[Site]]:
+    """Few enough to live at once: most of a life is waiting for the API server."""
+    left = list(sites)
+    while left:
+        yield left[:AT_ONCE]
+        del left[:AT_ONCE]
+
+
+def _lives(fatal: Mapping[Site, str]) -> list[dict[str, Any]]:
+    """What each has left, lived side by side."""
+    born = {site: _born(site, moment) for site, moment in fatal.items()}
+    return [_left_by(site, pid) for site, pid in born.items()]
+
+
+def _born(site: Site, fatal: str) -> int:
     pid = os.fork()
     if pid == 0:
         left = live(site, fatal)
         (site.folder / "left").write_text(json.dumps(left))
         os._exit(left["code"])
+    return pid
+
+
+def _left_by(site: Site, pid: int) -> dict[str, Any]:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     found: dict[str, Any] = json.loads((site.folder / "left").read_text()) if code != KILLED else {}
     return {**found, "code": code}
 
 
-def live(site: Site, fatal: int) -> dict[str, Any]:
+def live(site: Site, fatal: str) -> dict[str, Any]:
     """One run in this process, and what it left behind."""
-    world, point = Durable(site.folder / "world.json", CASES[site.case]), Points(fatal)
     connection = Connection(Place(site.kubeconfig))
+    world = Durable(site.folder / "world.json", CASES[site.case], lambda: _approve(Client(connection), site))
     _prepare(Client(connection), site)
-    wire = Wire(connection, world, point)
+    moment = Moments(fatal)
+    wire = Wire(connection, world, moment)
     client, clock = Client(wire, timeout=20.0), Hurried()
     lease = Lease(client, site.objects, Identity.mine(), clock=clock)
     guarded = client.guarded(lease.check)
@@ -145,15 +145,15 @@ def live(site: Site, fatal: int) -> dict[str, Any]:
         target=SandboxTarget(desired(_canary(site))),
         router=IstioRouter(guarded, site.scope),
         workloads=Replicas(world),
-        metrics=Rates(world),
+        metrics=Watched(Rates(world), "measure", moment),
         store=store,
-        inbox=ConfigMapInbox(guarded, site.objects),
-        notifier=Told(site.folder / "told"),
+        inbox=ConfigMapInbox(guarded, site.objects, clock=lambda: world.now().timestamp()),
+        notifier=Watched(Told(site.folder / "told"), "tell", moment),
         clock=world,
     )
     with held(lease, wait=clock.wait):
         code = int(Drive(parts, Options(), lambda turn: None).run().code)
-    return {"code": code, "points": point.passed, "writes": wire.writes, **_left(Client(connection), site, world)}
+    return {"code": code, "passed": moment.passed, "writes": wire.writes, **_left(Client(connection), site, world)}
 
 
 def _left(client: Client, site: Site, world: Durable) -> dict[str, Any]:
@@ -161,7 +161,9 @@ def _left(client: Client, site: Site, world: Durable) -> dict[str, Any]:
     stored = ConfigMapStore(client, site.objects).load()
     assert stored is not None
     found = client.get(VIRTUAL_SERVICES, site.namespace, site.name)
+    told = (site.folder / "told").read_text().split()
     return {
+        "told": told,
         "phase": stored.status.phase,
         "outcome": stored.status.history[0].outcome,
         "spec": {**found["spec"], "hosts": []},
@@ -177,8 +179,13 @@ def _prepare(client: Client, site: Site) -> None:
         client.create(VIRTUAL_SERVICES, site.namespace, body)
 
 
-def _scope(request: Request) -> Scope:
-    return Scope(request.namespace, (request.name,))
+def _approve(client: Client, site: Site) -> None:
+    """What a person does at a gate."""
+    step = CASES[site.case].get("approved")
+    stored = ConfigMapStore(client, site.objects).load() if step else None
+    if stored and stored.status.rollout and stored.status.rollout.gates:
+        yes = CanaryAction(id="yes", target=site.name, verb=Verb.APPROVE, step=step, author="ann", at=START)
+        ConfigMapInbox(client, site.objects).post(yes)
 
 
 def _canary(site: Site) -> Canary:
