@@ -1,20 +1,26 @@
 """The one place that wires real parts. `cli/` and `demo/` ask here; `sandbox/parts.py` has the same in memory.
 
 `standalone.py` wires an Envoy and a state file, `cluster.py` a Kubernetes cluster with Istio; `site.py` says what
-both hand out. Which of the two it is stands in the manifest's `targetRef.kind`.
+both hand out. Which of the two it is stands in the manifest's `targetRef.kind`. `service.py` wires the controller,
+`fleet.py` and `rig.py` the Canaries that it looks after.
 """
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from canary.engine.errors import Invalid
 from canary.manifests.target import ManifestTarget
 
 from . import standalone
+from .settings import Area, Settings
 from .site import POLL, Memory, Place, Run
 from .standalone import state_beside
 
-__all__ = ["POLL", "Memory", "Place", "Run", "memory", "opened", "role", "running", "state_beside"]
+__all__ = [
+    "POLL", "Area", "Memory", "Place", "Run", "Settings",
+    "controller", "memory", "opened", "role", "running", "state_beside",
+]  # fmt: skip
 
 IN_CLUSTER = frozenset({"VirtualService"})
 
@@ -54,6 +60,23 @@ def role(place: Place) -> str:
     from . import cluster
 
     return cluster.role_of(place)
+
+
+class Service(Protocol):
+    """A controller, as a process."""
+
+    def run(self) -> None:
+        """Until `stop`. Raises Invalid where it can't listen, Rejected or Unreachable."""
+
+    def stop(self) -> None:
+        """Finishes the writes in hand, releases the Lease, and ends `run`. From any thread, or a signal handler."""
+
+
+def controller(settings: Settings) -> AbstractContextManager[Service]:
+    """A controller for a cluster. Raises Invalid for credentials that can't be read."""
+    from . import service
+
+    return service.service(settings)
 
 
 def _state_file(place: Place) -> Path | None:

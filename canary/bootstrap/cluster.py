@@ -19,6 +19,7 @@ from canary.istio.scope import Scope
 from canary.kube import connection, rbac
 from canary.kube.client import Client, Object
 from canary.kube.connection import Connection
+from canary.kube.lease import Identity
 from canary.kube.resources import CONFIG_MAPS
 from canary.manifests.target import ManifestTarget
 from canary.metrics.credentials import from_environment
@@ -29,7 +30,7 @@ from canary.routers.istio import IstioRouter
 from canary.stores import lease
 from canary.stores.configmap import ConfigMapStore
 from canary.stores.configmap_inbox import ConfigMapInbox
-from canary.stores.lease import Identity, Lease
+from canary.stores.lease import Lease
 from canary.stores.objects import DESCRIBED, HOLDS, MANAGED, Objects
 from canary.workloads.kubernetes import KubernetesWorkloads
 
@@ -63,7 +64,7 @@ class ClusterTarget:
 @contextmanager
 def opened(place: Place, manifest: ManifestTarget) -> Iterator[Run]:
     """Raises Invalid for credentials or a manifest that can't be used, Unreachable or Rejected."""
-    with closing(Connection(_place(place))) as wire:
+    with closing(connected(place)) as wire:
         namespace = _namespace(place, manifest.desired().canary, wire.namespace)
         with wired(place, manifest, Client(wire), namespace) as run:
             yield run
@@ -105,7 +106,7 @@ def wired(place: Place, manifest: ManifestTarget, client: Client, namespace: str
 
 def memory(place: Place, name: str | None) -> Memory:
     """Of the manifest's target, or of the VirtualService of this name. Raises Invalid where nothing has run."""
-    wire = Connection(_place(place))
+    wire = connected(place)
     client = Client(wire)
     target, namespace = _target(place, name, wire.namespace)
     store = ConfigMapStore.at(client, namespace, KIND, target)
@@ -116,7 +117,7 @@ def memory(place: Place, name: str | None) -> Memory:
 
 def running(place: Place) -> tuple[Memory, ...]:
     """Of every target in the namespace on which something has run, by name."""
-    wire = Connection(_place(place))
+    wire = connected(place)
     client = Client(wire)
     namespace = place.namespace or wire.namespace
     found = client.find(CONFIG_MAPS, namespace, {**MANAGED, HOLDS: "state"})
@@ -197,10 +198,15 @@ def _namespace(place: Place, canary: Canary, usual: str) -> str:
 def _usual(place: Place) -> str:
     """The namespace of the credentials, which may be missing where only a Role is printed."""
     try:
-        with closing(Connection(_place(place))) as wire:
+        with closing(connected(place)) as wire:
             return wire.namespace
     except Invalid:
         return "default"
+
+
+def connected(place: Place) -> Connection:
+    """The wire to the cluster. Raises Invalid for credentials that can't be read."""
+    return Connection(_place(place))
 
 
 def _place(place: Place) -> connection.Place:

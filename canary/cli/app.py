@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "lint": "Check manifests, and say what is wrong and where.",
     "explain": "Explain a field of a manifest.",
     "simulate": "Show what a manifest would do, on virtual time.",
+    "controller": "Look after the Canaries of a cluster, inside of it.",
     "crd": "Print the CustomResourceDefinitions of canary's kinds.",
     "demo": "Watch rollouts on a real Envoy under a real load.",
 }

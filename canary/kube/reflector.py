@@ -108,6 +108,11 @@ class Reflector(Generic[T]):
         """Whether it has listed all there is, once; what happened since may be late (`trouble`, `last_seen`)."""
         return self._synced.is_set()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still follows; a thread that isn't there any more is nothing that goes by."""
+        return self._thread.is_alive() or not self._thread.ident
+
     def wait_synced(self, timeout: float) -> bool:
         return self._synced.wait(timeout)
 

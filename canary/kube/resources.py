@@ -40,3 +40,16 @@ LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 SELF_SUBJECT_REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews")
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "VirtualService", "virtualservices")
 DESTINATION_RULES = Resource("networking.istio.io", "v1", "DestinationRule", "destinationrules")
+CANARIES = Resource("canary-controller.dev", "v1beta1", "Canary", "canaries")
+CANARY_ACTIONS = Resource("canary-controller.dev", "v1beta1", "CanaryAction", "canaryactions")
+CANARY_POLICIES = Resource("canary-controller.dev", "v1beta1", "CanaryPolicy", "canarypolicies")
+CLUSTER_CANARY_POLICIES = Resource(
+    "canary-controller.dev", "v1beta1", "ClusterCanaryPolicy", "clustercanarypolicies"
+)
+METRIC_TEMPLATES = Resource("canary-controller.dev", "v1beta1", "MetricTemplate", "metrictemplates")
+ADMISSION_POLICIES = Resource(
+    "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"
+)
+ADMISSION_POLICY_BINDINGS = Resource(
+    "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"
+)

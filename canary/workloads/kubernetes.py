@@ -3,7 +3,8 @@
 One workload (Deployment, StatefulSet or DaemonSet) stands behind a version. A second one is an error that says so,
 because two have no one revision, and evidence of the two can't be told apart; one that is scaled to zero doesn't
 count beside another. A read takes two requests: the pods and the workload; one or two more when a revision is new;
-four to six at first sight. `pods.py` knows what the objects say.
+four to six at first sight. Where workloads are watched, it takes none while all pods are of the newest build, because
+then the workload itself tells how many can answer. `pods.py` knows what the objects say.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,17 +58,33 @@ class Known:
 class KubernetesWorkloads:
     """The port Workloads in one namespace, that of the service. Keeps in mind what stands behind each version."""
 
-    def __init__(self, client: Client, namespace: str, selector_of: SelectorOf) -> None:
-        """`selector_of` gives the labels of a version's pods: the Service's selector and the subset's labels."""
+    def __init__(self, client: Client, namespace: str, selector_of: SelectorOf, watched: bool = False) -> None:
+        """`selector_of` gives the labels of a version's pods: the Service's selector and the subset's labels.
+
+        `watched`: the client has workloads in memory, and `forget` is called where another one makes such pods.
+        """
         self._client = client
         self._namespace = namespace
         self._selector_of = selector_of
+        self._watched = watched
         self._known: dict[str, Known] = {}
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """By version, the uid of the workload that was found behind it."""
+        return {version: known.uid for version, known in self._known.items()}
+
+    def forget(self) -> None:
+        """The next read looks for the workloads anew."""
+        self._known.clear()
 
     def read(self, version: str) -> WorkloadSeen | Missing:
         """See the port. Pods count while they are ready; of the pinned revision no more than are available."""
         try:
             labels = self._labels(version)
+            settled = self._settled(version, labels)
+            if settled is not None:
+                return settled
             found = self._client.find(PODS, self._namespace, labels)
             known, workload = self._workload(version, labels, found)
         except (Failure, Unclear) as error:
@@ -82,6 +99,17 @@ class KubernetesWorkloads:
             others=len(serving) - len(mine),
             stuck=pods.stuck(workload),
         )
+
+    def _settled(self, version: str, labels: Labels) -> WorkloadSeen | None:
+        """What the workload itself tells, where it is watched, is as it was, and all of its pods are of one build."""
+        known = self._known.get(version) if self._watched else None
+        workload = self._get(known) if known is not None else None
+        if known is None or workload is None or known.mark != _mark(workload):
+            return None
+        if not pods.uniform(workload) or not pods.carries(workload, labels):
+            return None
+        wanted, available = pods.wanted(workload), pods.available(workload)
+        return WorkloadSeen(known.name, wanted, available, known.revision, 0, pods.stuck(workload))
 
     def revision(self, version: str) -> str | Missing:
         """The revision behind a version now: one request, more when it changed. For the target's `wanted`."""

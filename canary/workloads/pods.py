@@ -83,6 +83,14 @@ def available(workload: Data) -> int:
     return int(status.get("availableReplicas") or status.get("numberAvailable") or 0)
 
 
+def uniform(workload: Data) -> bool:
+    """Whether all of its pods are of the newest build: then it tells itself how many of that can answer."""
+    status = workload.get("status") or {}
+    there = int(status.get("replicas") or status.get("currentNumberScheduled") or 0)
+    newest = int(status.get("updatedReplicas") or status.get("updatedNumberScheduled") or 0)
+    return observed(workload) and there == newest
+
+
 def stuck(workload: Data) -> str | None:
     """Why it will not get ready by itself; said of the newest spec only."""
     if not observed(workload):

@@ -1,0 +1,293 @@
+"""All Canaries of a cluster: shared watches, and which Canary an event wakes.
+
+Canary             itself, where what people write has changed; those that want the same routes with it
+CanaryAction       the Canary that it names
+policy, template   those that refer to it
+VirtualService     those that move it, unless it is their own write
+DestinationRule, Service      those of the namespace
+Deployment and the like       those whose versions' pods it makes
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from canary.api.action import CanaryAction
+from canary.controller.fleet import Key
+from canary.engine.errors import Conflict
+from canary.istio.scope import Ref
+from canary.kinds.inbox import ActionInbox, asked
+from canary.kinds.seen import CanarySeen, seen
+from canary.kinds.sharing import older
+from canary.kinds.store import CanaryStore
+from canary.kinds.tenancy import Joint, TenantStore
+from canary.kinds.wishes import Shared, Wishes
+from canary.kube import projections
+from canary.kube.client import Client
+from canary.kube.lease import Lease
+from canary.kube.mirror import Mirror
+from canary.kube.reflector import Event, Reflector
+from canary.kube.resources import (
+    CANARIES,
+    CANARY_ACTIONS,
+    CANARY_POLICIES,
+    CLUSTER_CANARY_POLICIES,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    DESTINATION_RULES,
+    METRIC_TEMPLATES,
+    SERVICES,
+    STATEFUL_SETS,
+    VIRTUAL_SERVICES,
+    Resource,
+)
+from canary.metrics.credentials import from_environment
+from canary.metrics.prometheus import Prometheus
+from canary.metrics.promql import Dialect
+from canary.notifiers.events import Events, EventSubject
+from canary.rollout.ports import Clock, Metrics
+from canary.stores.lease import TargetLease
+from canary.stores.objects import Objects
+from canary.workloads.pods import REVISION_NUMBER
+
+from .cluster import KIND
+from .rig import ClusterRig, Outside
+from .settings import Area
+
+WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
+POLICIES = (CANARY_POLICIES, CLUSTER_CANARY_POLICIES, METRIC_TEMPLATES)
+Kept = Reflector[bytes]
+
+
+@dataclass
+class ClusterFleet:
+    """See `controller.fleet.Fleet`."""
+
+    client: Client
+    area: Area
+    clock: Clock
+    verified: Callable[[datetime], bool]
+    """Whether authors of actions that were made at a time are proved."""
+    instance: str = "canary"
+    """Who tells Events: the pod's name."""
+    term: Lease | None = None
+    """The Lease by which this replica leads; asked before each write."""
+    wake: Callable[[Key], None] = lambda key: None
+    forget: Callable[[Key], None] = lambda key: None
+    _rigs: dict[Key, ClusterRig] = field(default_factory=dict)
+    listening: bool = False
+    """Whether anybody is there to be woken."""
+    _movers: dict[Ref, set[Key]] = field(default_factory=dict)
+    """By VirtualService, the Canaries that move it."""
+    _moved: dict[Key, set[Ref]] = field(default_factory=dict)
+    _tenants: dict[Key, set[Key]] = field(default_factory=dict)
+    """By namespace and name of a VirtualService, the Canaries whose rollouts hold its Lease."""
+    _near: dict[str, set[Key]] = field(default_factory=dict)
+    """By namespace, the Canaries that ever moved something there."""
+    _prometheus: dict[str | None, Prometheus] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        space = self.area.namespace
+        self.canaries = Reflector(self.client, CANARIES, seen, self._canary, space, self.area.selector)
+        self.actions = Reflector(self.client, CANARY_ACTIONS, asked, self._action, space)
+        self._shared: dict[Resource, Kept] = {
+            kind: Reflector(self.client, kind, projections.routing, self._referred, space) for kind in POLICIES
+        }
+        self._kept: dict[Resource, Kept] = {
+            VIRTUAL_SERVICES: Reflector(
+                self.client, VIRTUAL_SERVICES, projections.routing, self._virtual_service, space
+            ),
+            DESTINATION_RULES: Reflector(self.client, DESTINATION_RULES, projections.routing, self._nearby, space),
+            SERVICES: Reflector(self.client, SERVICES, projections.service, self._nearby, space),
+            **{kind: Reflector(self.client, kind, projections.workload, self._workload, space) for kind in WORKLOADS},
+        }
+        self._writer = self.client.guarded(self._leads)
+        self._mirror = Mirror(**vars(self._writer), kept=self._kept)
+        self._wants = Shared(
+            policies=self._shared[CANARY_POLICIES].get,
+            cluster_policies=self._shared[CLUSTER_CANARY_POLICIES].get,
+            templates=self._shared[METRIC_TEMPLATES].get,
+            metrics_server=self.area.metrics_server,
+        )
+        self._refused: set[Any] = set()
+
+    @property
+    def reflectors(self) -> tuple[Reflector[Any], ...]:
+        """All watches."""
+        return (self.canaries, self.actions, *self._shared.values(), *self._kept.values())
+
+    @contextmanager
+    def led(self, term: Lease, wake: Callable[[Key], None], forget: Callable[[Key], None]) -> Iterator[None]:
+        """While this replica leads: events wake, and writes are sent as long as `term` allows."""
+        self.term, self.wake, self.forget, self.listening = term, wake, forget, True
+        try:
+            yield
+        finally:
+            self.term, self.listening = None, False
+            self.wake = self.forget = lambda key: None
+            with self._lock:
+                self._rigs.clear()
+                self._tenants.clear()
+
+    def _leads(self) -> None:
+        if self.term is None:
+            raise Conflict("this replica doesn't lead")
+        self.term.check()
+
+    # ---- what the controller asks -----------------------------------------------------------------------------
+
+    def all(self) -> Iterable[Key]:
+        """See the port."""
+        return [key for key, _ in self.canaries.items()]
+
+    def pressing(self, key: Key) -> bool:
+        """See the port."""
+        found = self.canaries.get(*key)
+        return found is not None and (found.active or found.deleted)
+
+    def rig(self, key: Key) -> ClusterRig | None:
+        """See the port."""
+        found = self.canaries.get(*key)
+        if found is None:
+            return None
+        with self._lock:
+            if key not in self._rigs:
+                self._rigs[key] = self._rigged(key, found)
+            return self._rigs[key]
+
+    def _rigged(self, key: Key, found: CanarySeen) -> ClusterRig:
+        namespace, name = key
+        target = found.refs[0].name if found.refs else name
+        store = CanaryStore(self._writer, self.canaries, namespace, name)
+        subject = EventSubject(CANARIES.api_version, CANARIES.kind, namespace, name, found.uid)
+        outside = Outside(
+            client=self._mirror,
+            seen=lambda: self.canaries.get(namespace, name),
+            older=lambda mine: older(key, mine, self._rivals(mine)),
+            metrics=self._metrics,
+            reads=lambda refs: self._moves(key, refs),
+            notifier=Events(self._writer, lambda: subject, self.instance, self._refused),
+            clock=self.clock,
+        )
+        tenant = TenantStore(store, self._tenancy(key, target))
+        inbox = ActionInbox(self._writer, self.actions, namespace, name, self.verified)
+        return ClusterRig(key, outside, Wishes(self._wants), tenant, inbox)
+
+    def _tenancy(self, key: Key, target: str) -> Joint:
+        if self.term is None:
+            raise Conflict("this replica doesn't lead")
+        lease = TargetLease(self.client, Objects(key[0], KIND, target, key[1]), self.term)
+        return Joint(lease, self._tenants.setdefault((key[0], target), set()), key)
+
+    def _rivals(self, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
+        """Canaries that name one of the same VirtualServices."""
+        with self._lock:
+            keys = {key for ref in mine.refs for key in self._movers.get(ref, ())}
+        return [(key, found) for key in keys if (found := self.canaries.get(*key)) is not None]
+
+    def _metrics(self, server: str | None) -> Metrics:
+        with self._lock:
+            if server not in self._prometheus:
+                credentials = from_environment(os.environ) if server == self.area.metrics_server else None
+                dialect = Dialect("istio")
+                made = (
+                    Prometheus(server, credentials, dialect) if credentials else Prometheus(server, dialect=dialect)
+                )
+                self._prometheus[server] = made
+            return self._prometheus[server]
+
+    def close(self) -> None:
+        """Lets go of connections; the watches are stopped by whoever started them."""
+        for each in self._prometheus.values():
+            each.close()
+
+    # ---- what wakes -------------------------------------------------------------------------------------------
+
+    def _canary(self, event: Event[CanarySeen]) -> None:
+        key, before, after = (event.namespace, event.name), event.before, event.after
+        gone = after is None or (before is not None and before.uid != after.uid)
+        if gone:
+            with self._lock:
+                self._rigs.pop(key, None)
+            self.forget(key)
+        changed = before is None or after is None or before.wish != after.wish
+        refs = {*(before.refs if before else ()), *(after.refs if after else ())}
+        self._moves(key, after.refs if after else (), instead=True)
+        if after is not None and changed:
+            self.wake(key)
+        if (before.refs if before else ()) != (after.refs if after else ()):
+            with self._lock:
+                others = {other for ref in refs for other in self._movers.get(ref, ())} - {key}
+            for other in others:
+                self.wake(other)
+
+    def _moves(self, key: Key, refs: tuple[Ref, ...], instead: bool = False) -> None:
+        with self._lock:
+            if instead:
+                for ref in self._moved.pop(key, ()):
+                    self._movers[ref].discard(key)
+            for ref in refs:
+                self._moved.setdefault(key, set()).add(ref)
+                self._movers.setdefault(ref, set()).add(key)
+                self._near.setdefault(ref.namespace, set()).add(key)
+
+    def _action(self, event: Event[CanaryAction]) -> None:
+        if event.before is None and event.after is not None:
+            self.wake((event.namespace, event.after.target))
+
+    def _referred(self, event: Event[bytes]) -> None:
+        with self._lock:
+            rigs = dict(self._rigs)
+        for key, rig in rigs.items():
+            if rig.wishes.refers(event.namespace, event.name):
+                self.wake(key)
+
+    def _virtual_service(self, event: Event[bytes]) -> None:
+        with self._lock:
+            keys = tuple(self._movers.get(Ref(event.namespace, event.name), ()))
+        version = json.loads(event.after)["metadata"].get("resourceVersion") if event.after else None
+        for key in keys:
+            rig = self._rigs.get(key)
+            if rig is None or version is None or not rig.has_read(Ref(event.namespace, event.name), version):
+                self.wake(key)
+
+    def _nearby(self, event: Event[bytes]) -> None:
+        """A change that reaches any Canary that moves something in the namespace."""
+        with self._lock:
+            near = tuple(self._near.get(event.namespace, ())) if self.listening else ()
+        for key in near:
+            self.wake(key)
+
+    def _workload(self, event: Event[bytes]) -> None:
+        """Idle rollouts care for builds only, running ones for replicas as well."""
+        if not self.listening:
+            return
+        found = json.loads(event.after or event.before or b"{}")
+        labels = found["spec"]["template"]["metadata"]["labels"]
+        rebuilt = _build(event.before) != _build(event.after)
+        for key, _ in self.canaries.items(event.namespace):
+            rig = self._rigs.get(key)
+            if rig is None:
+                if rebuilt:
+                    self.wake(key)
+            elif rig.concerned(labels):
+                rig.meets(found["metadata"]["uid"])
+                if rebuilt or rig.running:
+                    self.wake(key)
+
+
+def _build(found: bytes | None) -> tuple[object, ...]:
+    """What changes with the build that a workload runs."""
+    if found is None:
+        return ()
+    data = json.loads(found)
+    about, status = data["metadata"], data["status"]
+    numbered = (about.get("annotations") or {}).get(REVISION_NUMBER)
+    seen = (status.get("updateRevision"), status.get("observedGeneration"))
+    return (about["uid"], about.get("generation"), numbered, *seen)

@@ -1,0 +1,174 @@
+"""The controller as a process: watches, the lead, rollouts, probes; from the first list to the release of its Lease.
+
+    every replica   watches, and answers probes
+    the leader      ticks, in a thread of its own for each term
+
+Imports `kubernetes`, so bootstrap imports this file only for the controller.
+"""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from apscheduler.executors.pool import ThreadPoolExecutor as SlotPool
+from apscheduler.schedulers import SchedulerNotRunningError
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from canary.controller.controller import Controller
+from canary.controller.fleet import Key, Watcher
+from canary.controller.logs import Decisions
+from canary.controller.metrics import Metrics
+from canary.kinds.authors import Authors
+from canary.kube.client import Client
+from canary.kube.election import Election, Leadership
+from canary.rollout.tick import Turn
+from canary.web.serving import Serving
+
+from .cluster import connected
+from .fleet import ClusterFleet
+from .settings import Settings
+from .site import WallClock
+
+LABELS = {"app.kubernetes.io/name": "canary", "app.kubernetes.io/component": "controller"}
+PARTING = 8.0
+"""Seconds that writes in hand may take once the process is asked to end."""
+ASKERS = 32
+"""Questions to sources of evidence that may be under way."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class All:
+    """Several watchers as one."""
+
+    watchers: tuple[Watcher, ...]
+
+    def ticked(self, key: Key, turn: Turn, seconds: float, late: float) -> None:
+        """See `controller.fleet.Watcher`."""
+        for each in self.watchers:
+            each.ticked(key, turn, seconds, late)
+
+    def crashed(self, key: Key, error: Exception) -> None:
+        """See `controller.fleet.Watcher`."""
+        for each in self.watchers:
+            each.crashed(key, error)
+
+    def forgot(self, key: Key) -> None:
+        """See `controller.fleet.Watcher`."""
+        for each in self.watchers:
+            each.forgot(key)
+
+
+class Service:
+    """One replica."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self.settings = settings
+        self.client = client
+        self.clock = WallClock()
+        self.metrics = Metrics()
+        self.watcher = All((self.metrics, Decisions()))
+        authors = Authors(client, settings.action_policy)
+        self.fleet = ClusterFleet(client, settings.area, self.clock, authors.proved, socket.gethostname())
+        self.election = Election(client, settings.lease_namespace, settings.lease, LABELS, settings.terms)
+        self.serving = Serving(settings.listen, self._exposition, self._unhealthy, self._unready)
+
+    def run(self) -> None:
+        """Until `stop`. Raises Invalid where it can't listen, Rejected or Unreachable."""
+        with ExitStack() as stack:
+            stack.callback(self.fleet.close)
+            self.serving.start()
+            stack.callback(self.serving.stop)
+            self.metrics.watches(lambda: self.fleet.reflectors)
+            for each in self.fleet.reflectors:
+                each.start()
+                stack.callback(each.stop, 1.0)
+            self.election.lead(self._lead)
+
+    def stop(self) -> None:
+        """Finishes the writes in hand, releases the Lease, and ends `run`. From any thread, or a signal handler."""
+        self.election.stop()
+
+    def _lead(self, term: Leadership, over: threading.Event) -> None:
+        """One term."""
+        if not self._synced(over):
+            return
+        self.metrics.leading(True)
+        workers = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="tick")
+        askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="ask")
+        with scheduled() as timetable:
+            controller = Controller(
+                self.fleet, self.clock, workers, askers, timetable, self.watcher, self.settings.resync
+            )
+            with self.fleet.led(term, controller.wake, controller.forget):
+                controller.start()
+                log.info("looking after %d Canaries", controller.count)
+                over.wait()
+                controller.stop()
+                _drained((workers, askers))
+        self.metrics.leading(False)
+
+    def _synced(self, over: threading.Event) -> bool:
+        """Whether all was listed before the term was over: nothing is decided by half of what there is."""
+        return all(self._waited(each.wait_synced, over) for each in self.fleet.reflectors)
+
+    @staticmethod
+    def _waited(done: Callable[[float], bool], over: threading.Event) -> bool:
+        while not done(0.2):
+            if over.is_set():
+                return False
+        return not over.is_set()
+
+    def _exposition(self) -> bytes:
+        self.metrics.requests(self.client.calls.take())
+        return self.metrics.exposition()
+
+    def _unhealthy(self) -> Sequence[str]:
+        dead = [each for each in self.fleet.reflectors if not each.alive]
+        return [f"nobody watches {each.resource.plural} any more" for each in dead]
+
+    def _unready(self) -> Sequence[str]:
+        late = [each for each in self.fleet.reflectors if not each.synced]
+        return [f"{each.resource.plural} aren't listed yet: {each.trouble or 'listing'}" for each in late]
+
+
+@contextmanager
+def service(settings: Settings) -> Iterator[Service]:
+    """A replica, connected. Raises Invalid for credentials that can't be read."""
+    with closing(connected(settings.place)) as wire:
+        yield Service(settings, Client(wire, pace=settings.pace))
+
+
+@contextmanager
+def scheduled() -> Iterator[Callable[[datetime, Callable[[], None]], None]]:
+    """A timetable: each slot is a job of its own, which is late rather than left out."""
+    defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults, executors={"default": SlotPool(4)})
+    scheduler.start()
+    try:
+        yield lambda at, call: _add(scheduler, at, call)
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+def _add(scheduler: BackgroundScheduler, at: datetime, call: Callable[[], None]) -> None:
+    with suppress(SchedulerNotRunningError, RuntimeError):  # it was shut down meanwhile
+        scheduler.add_job(call, "date", run_date=at)
+
+
+def _drained(pools: Sequence[ThreadPoolExecutor]) -> None:
+    """Waits for what has begun, not for what stands in line, and not for ever."""
+    threads = [threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True}) for pool in pools]
+    until = time.monotonic() + PARTING
+    for thread in threads:
+        thread.daemon = True
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))

@@ -1,0 +1,74 @@
+"""What `canary controller` is told. Checked here, so that a wrong setting ends it before it has begun anything."""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from canary.engine.errors import Invalid
+from canary.kube.pace import Pace
+from canary.kube.tenure import Terms
+
+from .site import Place
+
+SHORTEST_LEASE, LONGEST_LEASE = 6, 600
+"""Seconds."""
+MOST_WORKERS = 256
+SHORTEST_RESYNC, LONGEST_RESYNC = timedelta(seconds=10), timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Area:
+    """What a controller looks after."""
+
+    namespace: str = ""
+    """One namespace; empty for all."""
+    selector: str = ""
+    """Labels of Canaries, in kubectl's words: a shard."""
+    metrics_server: str | None = None
+    """Who is asked where a Canary names no Prometheus."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one replica. Raises Invalid for what can't be."""
+
+    place: Place
+    area: Area
+    listen: str
+    """HOST:PORT of metrics and probes."""
+    lease: str
+    """Name of the Lease by which replicas elect their leader."""
+    lease_namespace: str
+    lease_duration: timedelta
+    workers: int
+    """Rollouts that are ticked side by side."""
+    resync: timedelta
+    """How often Canaries at rest are looked at unasked."""
+    qps: float
+    burst: int
+    action_policy: str
+    """Name of the ValidatingAdmissionPolicy that proves the authors of actions; empty for none."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise Invalid(f"workers: {self.workers} isn't from 1 to {MOST_WORKERS}")
+        if not (self.qps > 0 and math.isfinite(self.qps)):
+            raise Invalid(f"qps: {self.qps:g} isn't a number above 0")
+        if self.burst < 1:
+            raise Invalid(f"burst: {self.burst} isn't at least 1")
+        if not SHORTEST_RESYNC <= self.resync <= LONGEST_RESYNC:
+            raise Invalid("resync: must be from 10s to 24h")
+        seconds = self.lease_duration.total_seconds()
+        if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE or seconds != int(seconds):
+            raise Invalid(f"lease-duration: must be whole seconds from {SHORTEST_LEASE}s to {LONGEST_LEASE}s")
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the API server is asked."""
+        return Pace(self.qps, self.burst)
+
+    @property
+    def terms(self) -> Terms:
+        """Of the lead: written by for two thirds of the Lease, the rest is for a request that is under way."""
+        seconds = int(self.lease_duration.total_seconds())
+        return Terms(seconds, deadline=seconds * 2 / 3, every=min(2.0, seconds / 6), request=seconds / 3)

@@ -1,0 +1,286 @@
+"""Many rollouts: each is ticked in its slots and whenever it is woken, never twice at a time.
+
+    watches ──wake──────────────► a tick at once, which takes no look
+    slots ───look───► measure ──► a tick with what the whole slot has measured
+          └──other──────────────► a tick
+
+A slot is a whole second. The looks of one slot and one source of evidence are asked together, at the same nominal
+time; another source that is slow keeps nobody waiting but its own. A tick that raises is told, and repeated after a
+pause that grows; it stops nobody else. Once stopped, no tick begins, and the writes in hand are finished.
+"""
+
+import time
+from collections.abc import Hashable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import NamedTuple
+
+from canary.api.status import Status
+from canary.engine.decide import needs
+from canary.engine.errors import CanaryError, Conflict
+from canary.engine.observed import Kind, Missing, Query
+from canary.rollout.ports import Clock
+from canary.rollout.record import Record, load, save
+from canary.rollout.tick import ATTEMPTS, Turn, tick
+
+from .fleet import Fleet, Key, Rig, Timetable, Watcher
+from .looking import Answers, put_back, put_off
+from .seat import Samples, Seat
+from .slots import Slots, share, slot_of, time_of
+
+RESYNC = timedelta(minutes=10)
+"""How often a Canary at rest is looked at though nothing woke it: that heals an event that was missed."""
+UNSURE = timedelta(seconds=15)
+"""How soon again where something could not be read, or is somebody else's."""
+LATER = timedelta(minutes=1)
+"""How soon again, at the latest, while a rollout is running."""
+TRANSIENT = frozenset({"RouteUnreadable", "RevisionUnknown", "Conflict"})
+"""Reasons to be at rest that may pass without an event of ours."""
+ASKING = 2
+"""How many questions may be under way to one source; the next slot doesn't wait for one that doesn't answer."""
+
+
+class Question(NamedTuple):
+    """What can be asked together."""
+
+    source: Hashable
+    at: datetime
+
+
+@dataclass
+class Controller:
+    """All rollouts of a fleet, while it leads."""
+
+    fleet: Fleet
+    clock: Clock
+    workers: Executor
+    """Ticks run here, side by side."""
+    askers: Executor
+    """Questions to sources of evidence run here."""
+    timetable: Timetable
+    watcher: Watcher
+    resync: timedelta = RESYNC
+    _seats: dict[Key, Seat] = field(default_factory=dict)
+    _slots: Slots = field(default_factory=Slots)
+    _asking: dict[Hashable, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+    _running: bool = False
+
+    def start(self) -> None:
+        """Looks at once at what is running or new, and at the rest within `resync`, evenly."""
+        self._running = True
+        for key in self.fleet.all():
+            if self.fleet.pressing(key):
+                self.wake(key)
+            else:
+                self._due(self._seat(key), share(key) * self.resync)
+
+    def stop(self) -> None:
+        """No tick begins any more."""
+        self._running = False
+
+    def wake(self, key: Key) -> None:
+        """Something that this Canary stands on has changed."""
+        if self._running:
+            self._ask(self._seat(key), None)
+
+    def forget(self, key: Key) -> None:
+        """The Canary is gone."""
+        with self._lock:
+            self._seats.pop(key, None)
+            self._slots.drop(key)
+        self.watcher.forgot(key)
+
+    @property
+    def count(self) -> int:
+        """How many it looks after."""
+        return len(self._seats)
+
+    # ---- slots ----------------------------------------------------------------------------------------------
+
+    def _due(self, seat: Seat, after: timedelta) -> None:
+        slot = slot_of(self.clock.now() + after)
+        with self._lock:
+            if self._seats.get(seat.key) is not seat:
+                return
+            first = self._slots.put(seat.key, slot)
+        if first:
+            self.timetable(time_of(slot), lambda: self._slot(slot))
+
+    def _slot(self, slot: int) -> None:
+        """Asks for ticks of those that are due; those that look wait for what their source says."""
+        if not self._running:
+            return
+        with self._lock:
+            seats = [self._seats[key] for key in self._slots.take(slot)]
+        now = self.clock.now()
+        looking: dict[Question, dict[Query, list[Seat]]] = {}
+        for seat in seats:
+            seat.slot = slot
+            found = self._queries(seat, now)
+            if found is None:
+                self._ask(seat, None)
+                continue
+            question, queries = found
+            for query in queries:
+                looking.setdefault(question, {}).setdefault(query, []).append(seat)
+        for question, by_query in looking.items():
+            self._measure(question, by_query)
+
+    def _queries(self, seat: Seat, now: datetime) -> tuple[Question, tuple[Query, ...]] | None:
+        """What its look asks, if one is due. What can't be told is left to the tick, which tells it to people."""
+        rig, record = seat.rig, seat.record
+        if rig is None or record is None:
+            return None
+        try:
+            found = needs(rig.parts.target.desired(), record.status, now)
+        except Exception:  # noqa: BLE001 # the tick meets it again, and has somebody to tell
+            return None
+        return (Question(rig.source, found.at), found.queries) if found.at is not None and found.queries else None
+
+    def _measure(self, question: Question, by_query: Mapping[Query, list[Seat]]) -> None:
+        seats = list({id(seat): seat for those in by_query.values() for seat in those}.values())
+        with self._lock:
+            busy = self._asking.get(question.source, 0)
+            if busy < ASKING:
+                self._asking[question.source] = busy + 1
+        if busy < ASKING:
+            self.askers.submit(self._measured, question, tuple(by_query), seats)
+            return
+        late = Missing(Kind.TIMED_OUT, "earlier questions are still unanswered")
+        self._answered(seats, dict.fromkeys(by_query, late))
+
+    def _measured(self, question: Question, queries: Iterable[Query], seats: list[Seat]) -> None:
+        rig = seats[0].rig
+        samples: Samples = {}
+        try:
+            if rig is not None:
+                samples = rig.parts.metrics.measure(queries, question.at)
+        except Exception as error:  # noqa: BLE001 # a look without answers is told as such
+            for seat in seats:
+                self.watcher.crashed(seat.key, error)
+            samples = dict.fromkeys(queries, Missing(Kind.UNAVAILABLE, f"{type(error).__name__}: {error}"))
+        finally:
+            with self._lock:
+                self._asking[question.source] -= 1
+        self._answered(seats, samples)
+
+    def _answered(self, seats: Iterable[Seat], samples: Samples) -> None:
+        for seat in seats:
+            self._ask(seat, samples)
+
+    # ---- ticks ----------------------------------------------------------------------------------------------
+
+    def _seat(self, key: Key) -> Seat:
+        with self._lock:
+            return self._seats.setdefault(key, Seat(key))
+
+    def _ask(self, seat: Seat, samples: Samples | None) -> None:
+        if seat.ask(samples):
+            try:
+                self.workers.submit(self._serve, seat)
+            except RuntimeError:  # it is being stopped
+                return
+
+    def _serve(self, seat: Seat) -> None:
+        """Ticks until nobody asks any more."""
+        while True:
+            samples = seat.begin()
+            if self._running and self._seats.get(seat.key) is seat:
+                self._guarded(seat, samples)
+            if seat.done():
+                return
+
+    def _guarded(self, seat: Seat, samples: Samples | None) -> None:
+        try:
+            after = self._tick(seat, samples)
+            seat.failures = 0
+        except Exception as error:  # noqa: BLE001 # whatever it is, it stops this one only
+            seat.failures += 1
+            seat.record = seat.rig = None
+            after = seat.pause * (1 + share(seat.key))
+            self.watcher.crashed(seat.key, error)
+        if after is not None:
+            self._due(seat, after)
+
+    def _tick(self, seat: Seat, samples: Samples | None) -> timedelta | None:
+        """One tick with all its turns; how soon the next one is due, None where the Canary is gone."""
+        seat.rig = rig = seat.rig or self.fleet.rig(seat.key)
+        if rig is None:
+            self.forget(seat.key)
+            return None
+        late = self.clock.now().timestamp() - seat.slot if seat.slot is not None else 0.0
+        seat.slot = None
+        record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
+        turn, record = self._between(seat, rig, record, samples, late)
+        if turn is not None and turn.decision.actions and not turn.trouble:
+            again, record = self._between(seat, rig, record, None, 0.0)  # read back at once, not in the next slot
+            turn = again or turn
+        return UNSURE if turn is None else self._settled(seat, rig, record, turn)
+
+    def _between(
+        self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float
+    ) -> tuple[Turn | None, Record]:
+        """The turns of a tick, which takes a look only where its slot has measured for it."""
+        if samples is not None:
+            return self._turns(seat, rig, record, samples, late)
+        off = put_off(record, self.clock.now())
+        turn, after = self._turns(seat, rig, off, {}, late)
+        return turn, put_back(after, record, off)
+
+    def _turns(
+        self, seat: Seat, rig: Rig, record: Record, samples: Samples, late: float
+    ) -> tuple[Turn | None, Record]:
+        """The last turn; None where the state was changed by others again and again."""
+        parts = replace(rig.parts, metrics=Answers(samples, rig.parts.metrics))
+        turn: Turn | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                began = time.perf_counter()
+                for turn in tick(parts, record):
+                    self.watcher.ticked(seat.key, turn, time.perf_counter() - began, late)
+                    record, began, late = turn.record, time.perf_counter(), 0.0
+                return turn, record
+            except Conflict:
+                record = reread(rig, record)
+        return None, record
+
+    def _settled(self, seat: Seat, rig: Rig, record: Record, turn: Turn) -> timedelta:
+        """Keeps what is needed for the next tick, puts away the rest, and says when that is due."""
+        seat.fresh = record.fresh
+        status, trouble = record.status, bool(turn.trouble)
+        try:
+            if status.rollout is None and record.saved != status:
+                record = save(rig.parts.store, replace(record, saved=None), status, turn.at)
+            rig.tidy(status, turn.at)
+        except CanaryError:
+            trouble = True
+        at_rest = status.rollout is None and record.saved == status
+        seat.record = None if at_rest else record
+        if at_rest:
+            rig.rest()
+        return self._after(seat, status, turn, trouble)
+
+    def _after(self, seat: Seat, status: Status, turn: Turn, trouble: bool) -> timedelta:
+        decision = turn.decision
+        if status.rollout is not None:
+            look = max(status.rollout.next_look - turn.at, timedelta())
+            looks = [look] if status.rollout.step > 0 and status.rollout.end is None else []
+            return min([decision.requeue_after, LATER, *looks])
+        if trouble or decision.reason in TRANSIENT:
+            return UNSURE
+        if decision.requeue_after < LATER:
+            return decision.requeue_after
+        return self.resync * (1 - share(seat.key) / 4)
+
+
+def reread(rig: Rig, record: Record) -> Record:
+    """After somebody else wrote: our own state in a newer object, or another state, which counts."""
+    stored = rig.parts.store.load()
+    if stored is None:
+        return replace(record, saved=None, version=None)
+    if stored.status == record.saved:
+        return replace(record, version=stored.version)
+    return Record(stored.status, stored.status, stored.version, fresh=record.fresh)

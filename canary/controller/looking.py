@@ -1,0 +1,46 @@
+"""Looks are taken in slots, where many rollouts ask together; a tick between slots must not take one.
+
+A look that is due is put off for such a tick: what it sees of routes, replicas and people is acted on at once,
+without waiting for Prometheus, and the look follows in its slot.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from canary.engine import looks
+from canary.engine.observed import Query, Sample
+from canary.rollout.ports import Metrics
+from canary.rollout.record import Record
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The port Metrics, for one tick: what its slot has measured already; the rest is asked now."""
+
+    samples: Mapping[Query, Sample]
+    metrics: Metrics
+
+    def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
+        asked = tuple(queries)
+        missing = [query for query in asked if query not in self.samples]
+        return {**self.samples, **(self.metrics.measure(missing, at) if missing else {})}
+
+
+def put_off(record: Record, now: datetime) -> Record:
+    """The record without a look that is due."""
+    rollout = record.status.rollout
+    if rollout is None or not looks.due(rollout, now):
+        return record
+    later = looks.grid(rollout, now) + rollout.policy.interval
+    return replace(record, status=record.status.but(rollout=rollout.but(next_look=later)))
+
+
+def put_back(record: Record, before: Record, off: Record) -> Record:
+    """After the tick: the look is due as it was before, unless the tick itself gave it another time."""
+    was, shifted, now = before.status.rollout, off.status.rollout, record.status.rollout
+    if was is None or shifted is None or now is None or was.next_look == shifted.next_look:
+        return record
+    if now.number != was.number or now.next_look != shifted.next_look:
+        return record
+    return replace(record, status=record.status.but(rollout=now.but(next_look=was.next_look)))

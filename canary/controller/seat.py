@@ -1,0 +1,66 @@
+"""What the controller keeps of one Canary between its ticks, and that never two of them run at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Lock
+
+from canary.engine.observed import Query, Sample
+from canary.rollout.record import Record
+
+from .fleet import Key, Rig
+
+Samples = Mapping[Query, Sample]
+SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=2)
+"""Pauses after a tick that raised: the first, and the longest."""
+
+
+@dataclass
+class Seat:
+    """One Canary."""
+
+    key: Key
+    rig: Rig | None = None
+    record: Record | None = None
+    """While a rollout is running, or something isn't saved; else the store has all."""
+    fresh: bool = True
+    """No tick of this process has seen the route."""
+    failures: int = 0
+    """Ticks in a row that raised."""
+    slot: int | None = None
+    """The slot for which it waits to be ticked."""
+    _lock: Lock = field(default_factory=Lock)
+    _busy: bool = False
+    _again: bool = False
+    _samples: Samples | None = None
+
+    def ask(self, samples: Samples | None = None) -> bool:
+        """Asks for a tick; True where the caller must see to it, False where somebody who is at it will."""
+        with self._lock:
+            if samples is not None:
+                self._samples = samples
+            if self._busy:
+                self._again = True
+                return False
+            self._busy = True
+            return True
+
+    def begin(self) -> Samples | None:
+        """What the tick that begins now may use of its slot."""
+        with self._lock:
+            samples, self._samples, self._again = self._samples, None, False
+            return samples
+
+    def done(self) -> bool:
+        """Whether nobody asked meanwhile; else the caller goes on."""
+        with self._lock:
+            if self._again:
+                return False
+            self._busy = False
+            return True
+
+    @property
+    def pause(self) -> timedelta:
+        """After ticks that raised."""
+        doublings = min(self.failures - 1, 16)
+        return min(SHORTEST * (1 << doublings), LONGEST)

@@ -1,0 +1,86 @@
+"""People's actions: CanaryActions, created once and never changed. Once taken, they lie there for an hour.
+
+The author is proved where an admission policy lets nobody create an action in another's name; `verified` asks for
+that as of the time at which the action was made.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from canary.api.action import CanaryAction
+from canary.api.action_resource import ActionResource
+from canary.api.status import Status
+from canary.engine.errors import CanaryError
+from canary.kube.client import Client
+from canary.kube.errors import Absent
+from canary.kube.resources import CANARY_ACTIONS
+
+KEPT = timedelta(hours=1)
+"""How long an action that was taken still lies there."""
+
+Asked = tuple[str, CanaryAction]
+"""The name of the object, and what it asks."""
+
+
+class Actions(Protocol):
+    """A reflector of CanaryActions."""
+
+    def items(self, namespace: str | None = None) -> Sequence[tuple[tuple[str, str], CanaryAction]]: ...
+
+
+def asked(found: Mapping[str, Any]) -> CanaryAction | None:
+    """The projection of a CanaryAction object; None for one that can't be understood."""
+    try:
+        return ActionResource.model_validate({"kind": "CanaryAction", **found}).action(verified=False)
+    except ValueError:
+        return None
+
+
+class ActionInbox:
+    """The port Inbox of one Canary."""
+
+    def __init__(
+        self,
+        client: Client,
+        actions: Actions,
+        namespace: str,
+        name: str,
+        verified: Callable[[datetime], bool],
+    ) -> None:
+        """`verified` tells whether authors of actions that were made at a time are proved."""
+        self._client = client
+        self._actions = actions
+        self._namespace = namespace
+        self._name = name
+        self._verified = verified
+
+    def read(self) -> Sequence[CanaryAction]:
+        """See the port."""
+        mine = sorted((action for _, action in self._mine()), key=lambda action: (action.at, action.id))
+        return tuple(one.but(verified=bool(one.author) and self._verified(one.at)) for one in mine)
+
+    def remove_taken(self, status: Status, now: datetime) -> int:
+        """Removes what was taken and is older than KEPT. Returns how many; never raises."""
+        removed = 0
+        for name, action in self._mine():
+            if now - action.at < KEPT or not _taken(action, status):
+                continue
+            with suppress(CanaryError):
+                self._remove(name)
+                removed += 1
+        return removed
+
+    def _mine(self) -> list[Asked]:
+        found = self._actions.items(self._namespace)
+        return [(name, action) for (_, name), action in found if action.target == self._name]
+
+    def _remove(self, name: str) -> None:
+        with suppress(Absent):
+            self._client.delete(CANARY_ACTIONS, self._namespace, name)
+
+
+def _taken(action: CanaryAction, status: Status) -> bool:
+    before = status.actions_before
+    return action.id in status.actions_taken or (before is not None and action.at <= before)

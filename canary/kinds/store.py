@@ -1,0 +1,134 @@
+"""Status in the Canary object itself, through its status subresource.
+
+A save names the resourceVersion that was read, so that no decision stands on a spec that has changed since: then the
+tick decides again. What a newer canary wrote into the status and we don't know stays. While a rollout runs, a
+finalizer keeps the object.
+"""
+
+import json
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from canary.api.status import Status
+from canary.engine.errors import Rejected, Unreachable
+from canary.engine.observed import Stored
+from canary.kube.client import Client, Object
+from canary.kube.errors import Absent, Changed, Failure
+from canary.kube.resources import CANARIES
+
+from .seen import FINALIZER, CanarySeen
+
+LIMIT = 16 * 1024
+"""Bytes of a status; the oldest summaries make way for what is going on."""
+_FREE = frozenset({"evidence"})
+"""Parts of a status whose inner fields are no model's: what isn't in them any more goes."""
+
+
+class Canaries(Protocol):
+    """A reflector of Canary objects."""
+
+    def get(self, namespace: str, name: str) -> CanarySeen | None: ...
+
+    def put(self, found: Object) -> None: ...
+
+
+class CanaryStore:
+    """The port Store on one Canary object. Its client should be guarded by the leader's Lease."""
+
+    def __init__(self, client: Client, canaries: Canaries, namespace: str, name: str) -> None:
+        self._client = client
+        self._canaries = canaries
+        self._namespace = namespace
+        self._name = name
+
+    def load(self) -> Stored | None:
+        """See the port: what was seen last. Raises Rejected for a status that can't be read."""
+        seen = self._canaries.get(self._namespace, self._name)
+        if seen is None or not seen.status:
+            return None
+        try:
+            return Stored(Status.model_validate_json(seen.status), seen.version)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in ("status", *first["loc"]))
+            raise Rejected(f"{self}: {field}: {first['msg']}; kubectl edit --subresource=status mends it") from error
+
+    def save(self, status: Status, version: str | None) -> str:
+        """See the port. Raises Conflict where spec or status have changed since, and Unreachable."""
+        seen = self._canaries.get(self._namespace, self._name)
+        if seen is None:
+            raise Unreachable(f"{self} isn't there any more")
+        try:
+            version = version or seen.version
+            if status.rollout is not None and not seen.guarded:
+                version = self._finalizers(version, (*seen.finalizers, FINALIZER))
+            change = difference(json.loads(seen.status or b"{}"), _fitting(status))
+            return self._kept(self._client.merge_status(CANARIES, self._namespace, self._name, version, change))
+        except Changed:
+            self.look()
+            raise
+        except Rejected as error:
+            raise Unreachable(str(error)) from error
+
+    def release(self) -> None:
+        """Takes the finalizer off again, if it is on. Raises Conflict, Unreachable or Rejected."""
+        seen = self._canaries.get(self._namespace, self._name)
+        if seen is None or not seen.guarded:
+            return
+        try:
+            self._finalizers(seen.version, tuple(one for one in seen.finalizers if one != FINALIZER))
+        except Changed:
+            self.look()
+            raise
+        except Absent:
+            return
+
+    def look(self) -> None:
+        """Reads the object from the server, because what is kept may be old; leaves it where that fails."""
+        try:
+            self._canaries.put(self._client.get(CANARIES, self._namespace, self._name))
+        except Failure:
+            return
+
+    def __str__(self) -> str:
+        return f"Canary {self._namespace}/{self._name}"
+
+    def _finalizers(self, version: str, wanted: tuple[str, ...]) -> str:
+        change = {"metadata": {"finalizers": list(wanted)}}
+        return self._kept(self._client.merge(CANARIES, self._namespace, self._name, version, change))
+
+    def _kept(self, found: Object) -> str:
+        self._canaries.put(found)
+        return str(found["metadata"]["resourceVersion"])
+
+
+def difference(before: dict[str, Any], after: dict[str, Any], free: bool = False) -> dict[str, Any]:
+    """The merge patch (RFC 7386) that leads from one to the other; what `after` doesn't know is left alone.
+
+    `after` has a null for each field that it knows and hasn't. With `free` all that it hasn't goes.
+    """
+    change: dict[str, Any] = {key: None for key in before if free and key not in after}
+    for key, value in after.items():
+        there = before.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            inner = difference(there, value, free or key in _FREE)
+            if inner:
+                change[key] = inner
+        elif (bare := _bare(value)) != there:
+            change[key] = bare
+    return change
+
+
+def _bare(value: Any) -> Any:
+    """Without nulls, which a merge patch would keep inside of lists."""
+    if isinstance(value, dict):
+        return {key: _bare(inner) for key, inner in value.items() if inner is not None}
+    return [_bare(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _fitting(status: Status) -> dict[str, Any]:
+    """At most LIMIT, as far as history can make way; with nulls for what isn't set."""
+    while status.history and len(json.dumps(status.wire(), separators=(",", ":")).encode()) > LIMIT:
+        status = status.but(history=status.history[:-1])
+    return status.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,92 @@
+"""Nothing starts while somebody else has the target: a store that takes the target's Lease before it saves a rollout.
+
+A run of the command that holds the Lease is left alone: the Canary says so, and asks again after a while.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from canary.api.status import Status
+from canary.engine.errors import Conflict
+from canary.engine.observed import Stored
+
+from .sharing import Key
+from .store import CanaryStore
+
+BELIEVED = 10.0
+"""Seconds for which somebody who had the target is believed to have it still."""
+
+
+class Tenancy(Protocol):
+    """The Lease of a target."""
+
+    def acquire(self) -> None:
+        """To hold it already is well. Raises Conflict, saying who runs; Unreachable, Rejected."""
+
+    def release(self) -> None:
+        """To hold nothing is well. Raises Unreachable, Rejected."""
+
+
+@dataclass
+class Joint:
+    """The Lease of a target that several Canaries of one controller move, each its own host or routes."""
+
+    lease: Tenancy
+    tenants: set[Key]
+    """Who runs now; the same set for all of them."""
+    key: Key
+
+    def acquire(self) -> None:
+        """See Tenancy."""
+        self.lease.acquire()
+        self.tenants.add(self.key)
+
+    def release(self) -> None:
+        """See Tenancy."""
+        if self.tenants <= {self.key}:
+            self.lease.release()
+        self.tenants.discard(self.key)
+
+
+@dataclass
+class TenantStore:
+    """The port Store of one Canary, whose rollouts hold the target."""
+
+    store: CanaryStore
+    tenancy: Tenancy
+    clock: Callable[[], float] = time.monotonic
+    holds: bool = False
+    _rival: str = ""
+    _since: float = field(default=0.0)
+
+    @property
+    def rival(self) -> str:
+        """Who has the target instead, as a sentence; empty where nobody is known to."""
+        return self._rival if self.clock() - self._since < BELIEVED else ""
+
+    def load(self) -> Stored | None:
+        """See the port."""
+        return self.store.load()
+
+    def save(self, status: Status, version: str | None) -> str:
+        """See the port. Raises Conflict as well where a rollout would run on somebody else's target."""
+        if status.rollout is not None and not self.holds and not self.rival:
+            self._take()
+        return self.store.save(status, version)
+
+    def release(self) -> None:
+        """No rollout is running: others may have the target, and the object may be deleted. Raises as the port."""
+        self.store.release()
+        if self.holds:
+            self.tenancy.release()
+            self.holds = False
+
+    def _take(self) -> None:
+        try:
+            self.tenancy.acquire()
+        except Conflict as error:
+            self._rival, self._since = str(error), self.clock()
+            raise
+        self.holds = True

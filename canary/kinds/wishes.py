@@ -1,0 +1,131 @@
+"""What is wanted of a Canary object: its spec with policy, templates and guards resolved, and what is wrong with it.
+
+What passed the schema and is still wrong is told in lint's sentences; nothing starts and nothing is raised meanwhile.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from canary.api.canary import API_VERSION, Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
+from canary.engine.checks import Severity, check
+from canary.engine.desired import Desired, desired
+from canary.engine.errors import Invalid
+from canary.engine.policy import effective
+from canary.manifests.policies import shipped
+from canary.manifests.validation import resource
+
+from .seen import CanarySeen
+
+Find = Callable[[str, str], bytes | None]
+"""Of a namespace and a name, the object that is kept, as JSON."""
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What Canaries refer to, as reflectors keep it."""
+
+    policies: Find
+    cluster_policies: Find
+    templates: Find
+    metrics_server: str | None = None
+    """Who is asked where a Canary names nobody."""
+
+
+@dataclass
+class Wishes:
+    """Of one Canary. Reading is cheap: what is worked out is kept until something that it stands on changes."""
+
+    shared: Shared
+    jitter: timedelta = timedelta()
+    _stands_on: tuple[tuple[str, str, str, bytes | None], ...] = ()
+    _wish: bytes = b""
+    _made: Desired | None = field(default=None)
+
+    def of(self, seen: CanarySeen, conflict: str = "") -> Desired:
+        """What is wanted now."""
+        if self._made is None or self._wish != seen.wish or not self._still():
+            self._make(seen)
+        assert self._made is not None
+        return replace(self._made, conflict=conflict, jitter=self.jitter)
+
+    def refers(self, namespace: str, name: str) -> bool:
+        """Whether it stands on a policy or template of this name; those of the whole cluster have no namespace."""
+        return any(name == each[2] and namespace in ("", each[1]) for each in self._stands_on)
+
+    def _still(self) -> bool:
+        return all(self._find(kind, namespace, name) == found for kind, namespace, name, found in self._stands_on)
+
+    def _find(self, kind: str, namespace: str, name: str) -> bytes | None:
+        match kind:
+            case "CanaryPolicy":
+                return self.shared.policies(namespace, name)
+            case "ClusterCanaryPolicy":
+                return self.shared.cluster_policies("", name)
+            case _:
+                return self.shared.templates(namespace, name)
+
+    def _make(self, seen: CanarySeen) -> None:
+        self._wish, self._stands_on = seen.wish, ()
+        data = {"apiVersion": API_VERSION, "kind": "Canary", **json.loads(seen.wish)}
+        canary, problems = _canary(data)
+        if canary.spec.metrics_server is None and self.shared.metrics_server is not None:
+            canary = canary.but(spec=canary.spec.but(metrics_server=self.shared.metrics_server))
+        policy, absent = self._policy(canary)
+        templates = dict(self._templates(canary, policy))
+        if not problems:
+            problems = (*absent, *_errors(canary, policy, templates))
+        try:
+            self._made = desired(canary, policy, templates, problems)
+        except Invalid as error:
+            bare = canary.but(spec=canary.spec.but(analysis=None, canary_analysis=None))
+            self._made = desired(bare, None, {}, problems or (str(error),))
+
+    def _policy(self, canary: Canary) -> tuple[CanaryPolicy | None, tuple[str, ...]]:
+        """The policy that is referred to, and what is wrong with that."""
+        ref = canary.spec.policy_ref
+        if ref is None:
+            return None, ()
+        found = self._referred(ref.kind, canary.metadata.namespace, ref.name)
+        if isinstance(found, CanaryPolicy):
+            return found, ()
+        if found is None and ref.kind == "CanaryPolicy" and (ours := shipped(ref.name)) is not None:
+            return ours, ()
+        return None, () if found is None else (f"in the policy {ref.name}, {found}",)
+
+    def _templates(self, canary: Canary, policy: CanaryPolicy | None) -> Iterator[tuple[str, MetricTemplate]]:
+        for metric in effective(canary.spec, policy).metrics or ():
+            if metric.template_ref is None:
+                continue
+            ref = metric.template_ref
+            found = self._referred("MetricTemplate", ref.namespace or canary.metadata.namespace, ref.name)
+            if isinstance(found, MetricTemplate):
+                yield ref.name, found
+
+    def _referred(self, kind: str, namespace: str, name: str) -> object:
+        """The resource; a sentence where it can't be understood; None where it isn't there."""
+        raw = self._find(kind, namespace, name)
+        self._stands_on += ((kind, namespace, name, raw),)
+        if raw is None:
+            return None
+        found, problems = resource({"apiVersion": API_VERSION, "kind": kind, **json.loads(raw)}, extra="ignore")
+        return found if found is not None else "; ".join(str(one) for one in problems)
+
+
+def _errors(canary: Canary, policy: CanaryPolicy | None, templates: dict[str, MetricTemplate]) -> tuple[str, ...]:
+    found = check(canary, policy, templates)
+    return tuple(str(one) for one in found if one.severity is Severity.ERROR)
+
+
+def _canary(data: Data) -> tuple[Canary, tuple[str, ...]]:
+    """The Canary, and why it can't be understood: then it is one that says no more than what it would move."""
+    found, problems = resource(data, extra="ignore")
+    told = tuple(str(one) for one in problems if one.severity is Severity.ERROR)
+    if isinstance(found, Canary):
+        return found.but(metadata=Metadata.model_validate(data["metadata"])), told
+    ref = (data.get("spec") or {}).get("targetRef") or {}
+    target = TargetRef(kind="VirtualService", name=str(ref.get("name") or "unknown"))
+    return Canary(metadata=Metadata.model_validate(data["metadata"]), spec=CanarySpec(target_ref=target)), told

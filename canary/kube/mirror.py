@@ -1,0 +1,107 @@
+"""A client that asks the server only for what nobody watches: the rest is answered from what reflectors keep.
+
+    get, find    of a watched kind: from memory; where the watch is out of touch, Away
+    patch, merge our own write is seen at once; one that met another version looks at the server first
+
+So an idle rollout costs no request, and the adapters don't know the difference. Lists by label go to the server.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from canary.engine.observed import Kind
+
+from .client import Client, Object
+from .errors import Absent, Away, Changed, Failure
+from .requests import Data
+from .resources import Resource
+
+STALE = 30.0
+"""Seconds for which what was seen last may be taken for what is, while a watch can't be had."""
+
+
+class Kept(Protocol):
+    """What a reflector keeps, as JSON."""
+
+    @property
+    def synced(self) -> bool: ...
+
+    @property
+    def trouble(self) -> str | None: ...
+
+    @property
+    def last_seen(self) -> float: ...
+
+    def get(self, namespace: str, name: str) -> bytes | None: ...
+
+    def items(self, namespace: str | None = None) -> Sequence[tuple[tuple[str, str], bytes]]: ...
+
+    def put(self, found: Object) -> None: ...
+
+
+@dataclass(frozen=True)
+class Mirror(Client):
+    """See the module."""
+
+    kept: Mapping[Resource, Kept] = field(default_factory=lambda: MappingProxyType({}))
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object; of a watched kind only what its projection keeps. Raises Absent, Away and others."""
+        kept = self.kept.get(resource)
+        if kept is None:
+            return super().get(resource, namespace, name)
+        _in_touch(resource, kept)
+        found = kept.get(namespace, name)
+        if found is None:
+            raise Absent(Kind.ABSENT, f"there is no {resource.kind} {name} in namespace {namespace}")
+        return _unpacked(found)
+
+    def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
+        """Those with all these labels; without labels, of a watched kind, from memory."""
+        kept = self.kept.get(resource)
+        if kept is None or labels:
+            return super().find(resource, namespace, labels)
+        _in_touch(resource, kept)
+        return [_unpacked(found) for _, found in kept.items(namespace)]
+
+    def patch(self, resource: Resource, namespace: str, name: str, operations: Sequence[Data]) -> Object:
+        """As the client's; the answer is what is kept from now on."""
+        try:
+            found = super().patch(resource, namespace, name, operations)
+        except (Changed, Absent):
+            self.look(resource, namespace, name)
+            raise
+        self._put(resource, found)
+        return found
+
+    def look(self, resource: Resource, namespace: str, name: str) -> None:
+        """Asks the server, because what is kept may be old. Leaves it as it is where the server can't be asked."""
+        if resource not in self.kept:
+            return
+        try:
+            self._put(resource, super().get(resource, namespace, name))
+        except Failure:
+            return
+
+    def _put(self, resource: Resource, found: Object) -> None:
+        kept = self.kept.get(resource)
+        if kept is not None:
+            kept.put(found)
+
+
+def _in_touch(resource: Resource, kept: Kept) -> None:
+    """Raises Away where what is kept can't be relied on."""
+    if not kept.synced:
+        raise Away(Kind.NOT_YET, f"{resource.kind} objects weren't listed yet: {kept.trouble or 'listing'}")
+    silent = time.monotonic() - kept.last_seen
+    if kept.trouble is not None and silent > STALE:
+        raise Away(Kind.UNAVAILABLE, f"{resource.kind} objects weren't seen for {silent:.0f}s: {kept.trouble}")
+
+
+def _unpacked(found: bytes) -> Object:
+    made: Object = json.loads(found)
+    return made
