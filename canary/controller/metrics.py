@@ -23,7 +23,7 @@ from canary.api.status import Outcome, Status
 from canary.engine.decide import Decision
 from canary.rollout.tick import Turn
 
-from .gauges import Canaries, Standing, Watched, Watches
+from .gauges import Canaries, Key, Standing, Watched, Watches
 
 LENGTHS = (30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds that rollouts take."""
@@ -34,7 +34,7 @@ VERDICTS = {"pass": "pass", "hold": "hold", "roll back": "rollback"}
 
 
 class Metrics:
-    """The controller calls these; each may be called by any thread."""
+    """The controller calls these, some of them as its Watcher; each may be called by any thread."""
 
     def __init__(
         self, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.monotonic
@@ -81,15 +81,15 @@ class Metrics:
         build = Info("canary_build", "Version of the controller.", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
 
-    def stands(self, namespace: str, name: str, status: Status) -> None:
+    def stands(self, key: Key, status: Status) -> None:
         """Where a Canary stands that wasn't ticked yet: at rest, after a start of the controller."""
         step = status.rollout.step if status.rollout else 0
-        self._canaries.seen[namespace, name] = Standing(status.phase, status.reason, status.canary_weight, step)
+        self._canaries.seen[key] = Standing(status.phase, status.reason, status.canary_weight, step)
 
-    def ticked(self, namespace: str, name: str, turn: Turn, seconds: float, late: float) -> None:
+    def ticked(self, key: Key, turn: Turn, seconds: float, late: float) -> None:
         """One turn of a tick, which took `seconds` and began `late` seconds after it was due."""
         decision = turn.decision
-        self.stands(namespace, name, decision.status)
+        self.stands(key, decision.status)
         self._ticks["trouble" if turn.trouble else "ok"].inc()
         self._took.observe(seconds)
         self._late.observe(max(late, 0.0))
@@ -113,13 +113,13 @@ class Metrics:
         self._ended.labels(last.outcome.value).inc()
         self._lasted.labels(last.outcome.value).observe((last.ended - last.started).total_seconds())
 
-    def crashed(self, namespace: str, name: str) -> None:
+    def crashed(self, key: Key, error: Exception) -> None:
         """A tick raised; the log has its traceback, and the Canary stays where it stood."""
         self._ticks["error"].inc()
 
-    def forgot(self, namespace: str, name: str) -> None:
+    def forgot(self, key: Key) -> None:
         """The Canary is gone, and its series with it."""
-        self._canaries.seen.pop((namespace, name), None)
+        self._canaries.seen.pop(key, None)
 
     def leading(self, leads: bool) -> None:
         """Whether this replica leads; one that doesn't knows nothing of Canaries."""

@@ -40,7 +40,7 @@ def of(metrics: Metrics, namespace: str, name: str) -> dict[str, float]:
 
 def ticked(metrics: Metrics, *turns: Turn, name: str = "reviews", seconds: float = 0.01, late: float = 0.0) -> None:
     for turn in turns:
-        metrics.ticked("shop", name, turn, seconds, late)
+        metrics.ticked(("shop", name), turn, seconds, late)
 
 
 def test_a_canary_has_three_series_with_phase_weight_and_step() -> None:
@@ -73,8 +73,8 @@ def test_canaries_are_counted_by_phase_and_reason() -> None:
     """An alert on a reason needs no series of each Canary."""
     metrics = Metrics()
     for name in ("a", "b"):
-        metrics.stands("shop", name, Status(phase=Phase.FAILED, reason="AlreadyFailed"))
-    metrics.stands("shop", "c", Status(phase=Phase.INITIALIZED, reason="InvalidSpec"))
+        metrics.stands(("shop", name), Status(phase=Phase.FAILED, reason="AlreadyFailed"))
+    metrics.stands(("shop", "c"), Status(phase=Phase.INITIALIZED, reason="InvalidSpec"))
     found = samples(metrics)
     assert found["canary_canaries", "Failed", "AlreadyFailed"] == 2
     assert found["canary_canaries", "Initialized", "InvalidSpec"] == 1
@@ -117,7 +117,7 @@ def test_ticks_are_counted_by_result_and_timed() -> None:
     metrics, play = Metrics(), Play()
     ticked(metrics, play.turn(), seconds=0.2, late=1.5)
     ticked(metrics, play.turn(5, trouble=["status can't be saved: away"]), seconds=0.02, late=-0.1)
-    metrics.crashed("shop", "reviews")
+    metrics.crashed(("shop", "reviews"), ValueError())
     found = samples(metrics)
     assert [found["canary_ticks_total", one] for one in ("ok", "trouble", "error")] == [1, 1, 1]
     assert found[("canary_tick_duration_seconds_sum",)] == pytest.approx(0.22)
@@ -130,8 +130,8 @@ def test_a_deleted_canary_leaves_no_series() -> None:
     metrics, play = Metrics(), Play()
     ticked(metrics, play.turn())
     ticked(metrics, play.turn(5), name="ratings")
-    metrics.forgot("shop", "reviews")
-    metrics.forgot("shop", "reviews")
+    metrics.forgot(("shop", "reviews"))
+    metrics.forgot(("shop", "reviews"))
     assert of(metrics, "shop", "reviews") == {}
     assert set(of(metrics, "shop", "ratings")) == PER_CANARY
 
@@ -218,7 +218,7 @@ def test_ten_thousand_canaries_are_thirty_thousand_series() -> None:
     ticked(metrics, *turns)
     few = len(samples(metrics))
     for number in range(10_000):
-        metrics.ticked(f"team-{number % 200}", f"service-{number}", turns[number % len(turns)], 0.01, 0.0)
+        metrics.ticked((f"team-{number % 200}", f"service-{number}"), turns[number % len(turns)], 0.01, 0.0)
     phases = {(turn.decision.status.phase, turn.decision.status.reason) for turn in turns}
     assert len(samples(metrics)) <= few + 30_000 + len(phases)
     assert len(metrics.exposition()) < 2.5e6
@@ -241,8 +241,8 @@ def test_a_scrape_bears_canaries_that_come_and_go() -> None:
     def come_and_go() -> None:
         number = 0
         while not over.is_set():
-            metrics.ticked("shop", str(number % 200), turn, 0.01, 0.0)
-            metrics.forgot("shop", str((number + 100) % 200))
+            metrics.ticked(("shop", str(number % 200)), turn, 0.01, 0.0)
+            metrics.forgot(("shop", str((number + 100) % 200)))
             number += 1
 
     thread = threading.Thread(target=come_and_go)
