@@ -14,10 +14,10 @@ from prometheus_client.registry import Collector
 from canary.api.status import Phase
 from canary.kube.resources import Resource
 
+from .fleet import Key
+
 PHASES: Mapping[Phase, int] = {phase: number for number, phase in enumerate(Phase)}
 """What the gauge of a phase says: its place in the order of phases."""
-Key = tuple[str, str]
-"""Namespace and name of a Canary."""
 
 
 class Standing(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from canary.api.status import Message
 from canary.rollout.tick import Turn
 
-from .gauges import Key
+from .fleet import Key
 
 REPEAT = timedelta(minutes=1)
 """How often the same trouble of the same Canary is logged."""

@@ -23,7 +23,8 @@ from canary.api.status import Outcome, Status
 from canary.engine.decide import Decision
 from canary.rollout.tick import Turn
 
-from .gauges import Canaries, Key, Standing, Watched, Watches
+from .fleet import Key
+from .gauges import Canaries, Standing, Watched, Watches
 
 LENGTHS = (30, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds that rollouts take."""
