@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,12 +94,12 @@ class Counted:
         return [cost for cost in self.costs if cost.weight == weight]
 
 
-def counted(site: Site, kubeconfig: Path) -> Counted:
+def counted(site: Site, kubeconfig: Path, wired_by: Callable[[Connection], Wire] = Wire) -> Counted:
     """Runs to the end."""
     costs: list[Cost] = []
     place = Place([site.manifest], kubeconfig=str(kubeconfig))
     with closing(Connection(connection.Place(place.kubeconfig))) as made:
-        wire = Wire(made)
+        wire = wired_by(made)
         with wired(place, ManifestTarget(place.manifests), Client(wire), site.mesh.namespace) as run, run.lock(0):
             wire.taken()
             over = Drive(run.parts, Options(), lambda turn: costs.append(Cost(turn, *wire.taken()))).run()

@@ -6,10 +6,9 @@ Whatever is missing: the run says so, lowers first when it is back, and ends as 
 import json
 import socket
 import ssl
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -164,39 +163,6 @@ def test_etcd_is_compacted(site: Site, control_plane: ControlPlane) -> None:
 
 
 # ---- a busy API server -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def touched(control_plane: ControlPlane, *paths: str) -> Iterator[Callable[[], int]]:
-    """Somebody else writes annotations of these objects all the time; gives how often that was done so far."""
-    over, counts = threading.Event(), dict.fromkeys(paths, 0)
-
-    def touch(at: str) -> None:
-        kube = Kube(control_plane.url, control_plane.ca, control_plane.tokens)
-        while not over.is_set():
-            kube.merge(at, {"metadata": {"annotations": {"touched": str(counts[at])}}})
-            counts[at] += 1
-        kube.close()
-
-    threads = [threading.Thread(target=touch, args=(at,)) for at in paths]
-    for thread in threads:
-        thread.start()
-    try:
-        yield lambda: min(counts.values())
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-def test_another_writer_touches_everything_all_the_time(site: Site, control_plane: ControlPlane) -> None:
-    """409 upon 409: decided again at once each time, lowering first; a bad version is rolled back."""
-    run, written = exposed(site), generation(site)
-    with touched(control_plane, path(site), path(site, "ConfigMap", "v1", OWN)) as times:
-        wait_for(lambda: times() > 20, "the other writer", within=SLOWLY)
-        site.mesh.behave("reviews-v2", errors=1.0)
-        wait_for(lambda: '"trouble": ["' in run.text or run.process.poll() is not None, "a conflict", within=SLOWLY)
-    lowered_first(site, run, written)
 
 
 @pytest.fixture
