@@ -80,6 +80,15 @@ def test_examples_and_policies_are_accepted(kubectl: Kubectl) -> None:
     assert answer.done, answer.err
 
 
+def test_the_kinds_of_the_documentation_are_accepted(kubectl: Kubectl) -> None:
+    """One of each, as they stand on the page."""
+    examples = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "kinds.md").read_text(), re.DOTALL)
+    answer = kubectl("create", "--validate=strict", "-f", "-", given="---\n".join(examples))
+    assert answer.done, answer.err
+    assert len(answer.out.splitlines()) == len(examples) == 4
+    assert kubectl("delete", "clustercanarypolicy", "careful").done
+
+
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
 def test_what_is_right_is_accepted(changes: Fields, control_plane: ControlPlane, kinds: None, namespace: str) -> None:
     """Flagger's own fields included."""
