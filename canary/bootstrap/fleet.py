@@ -60,7 +60,6 @@ from .rig import ClusterRig, Outside
 from .settings import Area
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
-POLICIES = (CANARY_POLICIES, CLUSTER_CANARY_POLICIES, METRIC_TEMPLATES)
 Kept = Reflector[bytes]
 
 
@@ -97,7 +96,8 @@ class ClusterFleet:
         self.canaries = Reflector(self.client, CANARIES, seen, self._canary, space, self.area.selector)
         self.actions = Reflector(self.client, CANARY_ACTIONS, asked, self._action, space)
         self._shared: dict[Resource, Kept] = {
-            kind: Reflector(self.client, kind, projections.routing, self._referred, space) for kind in POLICIES
+            kind: Reflector(self.client, kind, projections.routing, self._referred, scope)
+            for kind, scope in ((CANARY_POLICIES, space), (METRIC_TEMPLATES, space), (CLUSTER_CANARY_POLICIES, ""))
         }
         self._kept: dict[Resource, Kept] = {
             VIRTUAL_SERVICES: Reflector(
@@ -139,6 +139,13 @@ class ClusterFleet:
         if self.term is None:
             raise Conflict("this replica doesn't lead")
         self.term.check()
+
+    @property
+    def needed(self) -> tuple[Reflector[Any], ...]:
+        """Watches without which nothing can be decided: who looks after one namespace may do without the cluster's
+        policies, which it may not be allowed to read; a Canary that refers to one says that it isn't there."""
+        spare = self._shared[CLUSTER_CANARY_POLICIES] if self.area.namespace else None
+        return tuple(each for each in self.reflectors if each is not spare)
 
     # ---- what the controller asks -----------------------------------------------------------------------------
 

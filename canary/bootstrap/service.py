@@ -117,7 +117,7 @@ class Service:
 
     def _synced(self, over: threading.Event) -> bool:
         """Whether all was listed before the term was over: nothing is decided by half of what there is."""
-        return all(self._waited(each.wait_synced, over) for each in self.fleet.reflectors)
+        return all(self._waited(each.wait_synced, over) for each in self.fleet.needed)
 
     @staticmethod
     def _waited(done: Callable[[float], bool], over: threading.Event) -> bool:
@@ -135,7 +135,7 @@ class Service:
         return [f"nobody watches {each.resource.plural} any more" for each in dead]
 
     def _unready(self) -> Sequence[str]:
-        late = [each for each in self.fleet.reflectors if not each.synced]
+        late = [each for each in self.fleet.needed if not each.synced]
         return [f"{each.resource.plural} aren't listed yet: {each.trouble or 'listing'}" for each in late]
 
 

@@ -1,0 +1,27 @@
+"""A mesh and our kinds for each test module, and bookinfo anew in it for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.incluster.site import Site
+from tests.mesh import bookinfo
+from tests.mesh.conftest import shared
+from tests.mesh.mesh import Mesh
+from tests.parts.cluster import ControlPlane
+
+__all__ = ["shared", "site"]
+
+
+@pytest.fixture
+def site(shared: Mesh, kinds: None, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Site]:
+    """Everything to v1, three versions with two pods each, 60 requests a second; no controller yet."""
+    made = Site(shared, control_plane.kubeconfig("admin"), tmp_path)
+    made.forget()
+    shared.apply(*bookinfo.objects())
+    shared.ready("reviews-v1", "reviews-v2", "reviews-v3")
+    load = shared.load("reviews", 60)
+    yield made
+    load.stop()
+    made.stop()
