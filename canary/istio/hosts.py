@@ -7,6 +7,8 @@ here as well, because people write them in manifests. `destinations.py` builds o
 
 CLUSTER_DOMAIN = "cluster.local"
 """The domain of cluster services, unless the cluster was set up with another."""
+MESH = "mesh"
+"""The name under which VirtualServices list all sidecars among their gateways."""
 
 
 def resolve(host: str, namespace: str, domain: str = CLUSTER_DOMAIN) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from canary.api.plan import Match, StringMatch
 from canary.engine.errors import Rejected
 
+from .hosts import MESH
 from .marks import Mark
 from .weights import Order, entry_of
 
@@ -106,13 +107,28 @@ def _made(route: Mapping[str, Any], mark: Mark | None, order: Order, match: Matc
     carried = {field: deepcopy(value) for field, value in route.items() if field not in (*ours, "name", "match")}
     name = f"{PREFIX}{number}" + (f".{route['name']}" if route.get("name") else "")
     conditions = _conditions(match)
-    users: list[Data] = route.get("match") or [{}]
-    both = [_and(one, conditions) for one in users]
+    both = [_and(one, conditions) for one in _alternatives(route, match)]
+    if not both:
+        raise Rejected("a route for gateways alone knows no callers by labels, so sourceLabels can't be matched")
     return {**carried, "name": name, "match": both, "route": [entry_of(route, order, order.pair.canary)]}
+
+
+def _alternatives(route: Mapping[str, Any], match: Match) -> list[Data]:
+    """Those of the user that our conditions can be added to.
+
+    Where gateways are named Istio ignores sourceLabels, and the alternative would catch everybody
+    (`sourceMatchHTTP` in pilot/pkg/networking/core/route). What only gateways send comes from no labelled pod.
+    """
+    users: list[Data] = route.get("match") or [{}]
+    if not match.source_labels:
+        return users
+    return [one for one in users if MESH in (one.get("gateways") or [MESH])]
 
 
 def _and(users: Mapping[str, Any], conditions: Mapping[str, Data]) -> Data:
     combined: Data = deepcopy(dict(users))
+    if "sourceLabels" in conditions:
+        combined.pop("gateways", None)
     for field, wanted in conditions.items():
         combined[field] = {**(combined.get(field) or {}), **wanted}
     return combined
@@ -139,7 +155,9 @@ def _string(name: str, how: StringMatch) -> dict[str, str]:
 
 def _match_of(route: Mapping[str, Any], ours: Mapping[str, Any]) -> Match | None:
     """The conditions that `ours` has beyond those of `route`."""
-    before, after = (next(iter(one.get("match") or [{}])) for one in (route, ours))
+    after = next(iter(ours.get("match") or [{}]))
+    labelled = Match(source_labels=after.get("sourceLabels") or {})
+    before = next(iter(_alternatives(route, labelled)), {})
     try:
         return Match.model_validate({name: _beyond(before, after, field) for field, name in _CONDITIONS})
     except (ValueError, AttributeError):

@@ -37,6 +37,8 @@ class Route:
     personal: bool
     """Whether it is for single users."""
     mark: marks.Mark | None
+    labelled: bool = True
+    """Whether sourceLabels tell its callers apart."""
 
     @property
     def place(self) -> tuple[Ref, str, int]:
@@ -132,7 +134,8 @@ def _found(part: Part, kind: str, scope: Scope) -> Iterator[Route]:
     for number, ((in_front, route), key) in enumerate(zip(users, keys, strict=True)):
         allowed = not scope.routes or route.get("name") in scope.routes
         for_users = part.personal or personal.names_users(route)
-        yield Route(part.ref, kind, number, key, route, in_front, allowed, for_users, known.get(key))
+        mark = known.get(key)
+        yield Route(part.ref, kind, number, key, route, in_front, allowed, for_users, mark, part.labelled)
 
 
 def of(virtual_service: Data, kind: str) -> Sequence[Any]:

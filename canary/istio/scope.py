@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import personal
-from .hosts import CLUSTER_DOMAIN
+from .hosts import CLUSTER_DOMAIN, MESH
 
 Data = Mapping[str, Any]
 
@@ -56,6 +56,8 @@ class Part:
     data: Data
     personal: bool = False
     """Only single users are delegated to it."""
+    labelled: bool = True
+    """Whether sourceLabels tell its callers apart. Where a match names gateways, Istio ignores them."""
 
 
 def ref_of(virtual_service: Data) -> Ref:
@@ -67,15 +69,17 @@ def ref_of(virtual_service: Data) -> Ref:
 def parts(virtual_services: Iterable[Data], scope: Scope) -> list[Part]:
     """The VirtualServices of the target in order, each once; Istio delegates one level deep only."""
     there = {ref_of(one): one for one in virtual_services}
-    roots = [Part(ref, there[ref]) for ref in scope.refs if ref in there]
+    roots = [Part(ref, there[ref], labelled=_in_mesh(there[ref])) for ref in scope.refs if ref in there]
     named = {root.ref for root in roots}
-    reached: dict[Ref, bool] = {}
+    reached: dict[Ref, Part] = {}
     for root in roots:
-        for ref, for_users in delegates(root.data):
-            reached[ref] = reached.get(ref, True) and for_users
-    return roots + [
-        Part(ref, there[ref], users) for ref, users in reached.items() if ref in there and ref not in named
-    ]
+        for ref, route in delegates(root.data):
+            if ref in there and ref not in named:
+                known = reached.get(ref, Part(ref, there[ref], personal=True))
+                for_users = known.personal and personal.names_users(route)
+                labelled = known.labelled and root.labelled and not _names_gateways(route)
+                reached[ref] = Part(ref, there[ref], for_users, labelled)
+    return [*roots, *reached.values()]
 
 
 def missing(virtual_services: Sequence[Data], scope: Scope) -> tuple[Ref, ...]:
@@ -86,13 +90,24 @@ def missing(virtual_services: Sequence[Data], scope: Scope) -> tuple[Ref, ...]:
     return tuple(ref for ref in dict.fromkeys(wanted) if ref not in there)
 
 
-def delegates(virtual_service: Data) -> Iterator[tuple[Ref, bool]]:
-    """What the http routes hand over to, and whether only single users come that way."""
+def delegates(virtual_service: Data) -> Iterator[tuple[Ref, Data]]:
+    """What the http routes hand over to, and the route that does."""
     for route in (virtual_service.get("spec") or {}).get("http") or ():
         delegate = route.get("delegate")
         if delegate:
             namespace = delegate.get("namespace") or ref_of(virtual_service).namespace
-            yield Ref(namespace, delegate.get("name") or ""), personal.names_users(route)
+            yield Ref(namespace, delegate.get("name") or ""), route
+
+
+def _in_mesh(virtual_service: Data) -> bool:
+    """Whether callers with a sidecar hear of it, and not gateways alone."""
+    gateways = (virtual_service.get("spec") or {}).get("gateways") or [MESH]
+    return MESH in gateways
+
+
+def _names_gateways(route: Data) -> bool:
+    """Whether any alternative of its match does; its delegate's alternatives take them over."""
+    return any(one.get("gateways") for one in route.get("match") or ())
 
 
 def _ref(name: str, namespace: str) -> Ref:

@@ -120,6 +120,8 @@ def _moved(route: Route, task: _Task) -> tuple[Sequence[Data], Data | None, mark
     if route.kind != "http" and (traffic.match or traffic.mirror):
         what = "match single users" if traffic.match else "be copied"
         raise Rejected(f"{route.label(False)} is no http route, so its requests can't {what}")
+    if not route.labelled and any(match.source_labels for match in traffic.match):
+        raise Rejected(f"{route.label(False)} is reached through named gateways, where Istio ignores sourceLabels")
     data, mark = managed.copy(dict(route.data), route.mark, order, traffic.mirror)
     data["route"], mark = send(data, mark, order)
     if traffic.mirror:

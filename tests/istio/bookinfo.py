@@ -32,7 +32,7 @@ def route(*entries: Data, **more: Any) -> Data:
     return {**more, "route": list(entries)}
 
 
-def service(*http: Data, name: str = "reviews", namespace: str = "default", **spec: list[Data]) -> Data:
+def service(*http: Data, name: str = "reviews", namespace: str = "default", **spec: list[Any]) -> Data:
     """A VirtualService as the API server has it."""
     routes = {"http": list(http)} if http else {}
     metadata = {"name": name, "namespace": namespace, "resourceVersion": "1", "labels": {"app": "reviews"}}

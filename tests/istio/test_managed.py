@@ -70,6 +70,61 @@ def test_each_step_is_complete(steps: list[Traffic]) -> None:
     assert plain(cluster.services) == plain([before])
 
 
+GATED: list[Data] = [
+    {"uri": {"prefix": "/edge"}, "gateways": ["edge"]},
+    {"uri": {"prefix": "/both"}, "gateways": ["edge", "mesh"]},
+    {"uri": {"prefix": "/all"}},
+]
+
+
+def test_source_labels_never_catch_a_whole_gateway() -> None:
+    """Istio ignores them where a match names gateways, so that ours names none: it would catch everybody."""
+    before = service(route(to("v1"), match=GATED))
+    cluster = Cluster(before)
+    cluster.send(match=(INSIDE, BETA))
+    inside, beta, _ = (one["match"] for one in cluster.routes())
+    labels = {"sourceLabels": {"app": "tester"}}
+    assert inside == [{"uri": {"prefix": "/both"}, **labels}, {"uri": {"prefix": "/all"}, **labels}]
+    assert beta == [{**one, "headers": {"x-group": {"exact": "beta"}}} for one in GATED]
+    assert cluster.read("v1", "v2").traffic == Traffic(match=(INSIDE, BETA))
+    cluster.send(0)
+    assert plain(cluster.services) == plain([before])
+
+
+@pytest.mark.parametrize(
+    "gated",
+    [
+        pytest.param([service(route(to("v1"), match=GATED[:1]))], id="a match of gateways alone"),
+        pytest.param([service(route(to("v1")), gateways=["edge"])], id="a VirtualService of gateways alone"),
+        pytest.param(
+            [service({"match": GATED[1:2], "delegate": {"name": "part"}}), service(route(to("v1")), name="part")],
+            id="a delegate behind a match with gateways",
+        ),
+        pytest.param(
+            [service({"delegate": {"name": "part"}}, gateways=["edge"]), service(route(to("v1")), name="part")],
+            id="a delegate of a VirtualService of gateways alone",
+        ),
+    ],
+)
+def test_source_labels_where_gateways_are_named(gated: list[Data]) -> None:
+    """Nobody could be told apart by them: refused in words; other conditions hold there as well."""
+    cluster = Cluster(*gated)
+    with pytest.raises(Rejected, match="sourceLabels"):
+        cluster.send(match=(INSIDE,))
+    cluster.send(match=(BETA,))
+    assert cluster.read("v1", "v2").traffic == Traffic(match=(BETA,))
+
+
+@pytest.mark.parametrize(
+    "open_", [service(route(to("v1")), gateways=["edge", "mesh"]), service(route(to("v1"), match=GATED))]
+)
+def test_source_labels_beside_gateways(open_: Data) -> None:
+    """Where the mesh is among them, its callers are told apart."""
+    cluster = Cluster(open_)
+    cluster.send(match=(INSIDE,))
+    assert cluster.read("v1", "v2").traffic == Traffic(match=(INSIDE,))
+
+
 def test_copies_are_a_field_of_the_route() -> None:
     """To the same host and port, with the share written out."""
     cluster = Cluster(service(route(to("v1", port=9080))))

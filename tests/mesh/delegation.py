@@ -60,7 +60,7 @@ def _matches(roots: list[Data], leaves: list[Data]) -> list[Data] | None:
 
 def _both(root: Data, leaf: Data) -> Data:
     out = {**root, **leaf}
-    for key in ("headers", "withoutHeaders", "queryParams"):
+    for key in ("headers", "withoutHeaders", "queryParams", "sourceLabels"):
         if key in root or key in leaf:
             out[key] = {**root.get(key, {}), **leaf.get(key, {})}
     return out
