@@ -229,6 +229,8 @@ def test_every_variable_has_the_type_that_is_declared(name: str) -> None:
 def test_a_saved_raise_starts_from_what_the_route_still_says() -> None:
     """Else the largest step would be none once it was saved."""
     assert reason(raised_from(10), saying("step.to - step.from == 10")) == ("WaitingForRoute", 20)
+    edited = at_20_percent(foreign_edit(5), saying("step.from != 5"), onDrift="reassert")
+    assert decided(edited).reason == "GuardHolds"
 
 
 GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {}}]}, {"weight": 50}]
