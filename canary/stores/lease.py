@@ -1,57 +1,33 @@
-"""One run at a time in a cluster: a Lease for each target, renewed by a thread, asked before each write.
+"""One at a time on a target: its Lease, held by a run that renews it, or in the name of the controller's leader.
 
-`tenure.py` has the arithmetic and why it is safe. A holder that was frozen or lost contact may not write until it
-renewed; once another one took over, never again. What it asked the guard for before it was frozen may still arrive:
-one request, which names the version of the object that it read, so it lands only where nobody wrote since.
+    run         holderIdentity: ci-runner_4711_3f2a9c01                        alive while it is renewed
+    controller  holderIdentity: canary-7f_1_99ab12cd@canary-system/canary      alive while that Lease is, by whichever
+                                                                               replica: it must take this one anew
+
+So a controller writes it at the start and the end of a rollout, and once more for each that runs when another replica
+leads. Both sides take it as it was read, or not at all. `kube/lease.py` carries this out.
 """
 
-import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 
-from canary.engine.errors import CanaryError, Conflict, Unreachable
+from canary.engine.errors import Conflict, Unreachable
+from canary.kube import lease as kube
 from canary.kube.client import Client, Object
-from canary.kube.errors import Absent, Changed
+from canary.kube.errors import Absent, Forbidden
+from canary.kube.lease import USUAL, Claim, Identity, boottime, holder_of, renewing, since
 from canary.kube.resources import LEASES
+from canary.kube.tenure import Terms
 
 from .objects import Objects
-from .tenure import Sighting, Tenure, Terms
-
-USUAL = Terms()
-"""What a run asks for."""
 
 
-def boottime() -> float:
-    """Seconds; goes on while the machine sleeps, which CLOCK_MONOTONIC doesn't."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who runs."""
-
-    host: str
-    pid: int
-    run: str
-    """Of this run only: a process id comes again."""
-
-    @classmethod
-    def mine(cls) -> "Identity":
-        return cls(socket.gethostname(), os.getpid(), secrets.token_hex(4))
-
-    def __str__(self) -> str:
-        return f"{self.host}_{self.pid}_{self.run}"
-
-
-class Lease:
-    """The lock of one target. `check` is the guard; the other methods are for the thread that `held` starts."""
+class Lease(kube.Lease):
+    """The lock of one target, held by a run."""
 
     def __init__(
         self,
@@ -61,100 +37,65 @@ class Lease:
         terms: Terms = USUAL,
         clock: Callable[[], float] = boottime,
     ) -> None:
-        self.terms = terms
-        self.identity = identity
-        self.clock = clock
-        self._client = replace(client, timeout=self.terms.request)
-        self._objects = objects
-        self._version = ""
-        self._tenure: Tenure | None = None
-        self._taken: str | None = None
-        """Who has it instead."""
-        self._trouble = ""
+        what = f"the lock of {objects.kind} {objects.target}"
+        claim = Claim(objects.namespace, objects.name, what, objects.metadata(objects.name, "lock"))
+        super().__init__(client, claim, identity, terms, clock)
+        self._doubt = ""
 
-    def check(self) -> None:
-        """May I still write? Raises Conflict once another run has the lock, Unreachable while it isn't renewed."""
-        if self._taken is not None:
-            raise Conflict(self._taken)
-        if self._tenure is None:
-            raise Conflict(f"this run doesn't hold the lock of {self._objects.kind} {self._objects.target}")
-        overdue = self._tenure.overdue(self.clock())
-        if overdue:
-            why = f": {self._trouble}" if self._trouble else ""
-            raise Unreachable(f"the lock wasn't renewed for {overdue:.0f}s, so nothing is written{why}")
-
-    def read(self) -> Object | None:
-        """As it is there. Raises Unreachable, Rejected."""
+    def record(self, found: Object) -> object:
+        """Of what a leader holds: what the leader's Lease says. One that may not be read counts as alive."""
+        leader = leader_of(found)
+        self._doubt = ""
+        if not leader:
+            return found["spec"]
         try:
-            return self._client.get(LEASES, self._objects.namespace, self._objects.name)
+            return found["spec"], self.leader(leader)
+        except Forbidden as error:
+            self._doubt = f" (whether it is alive can't be told: {error})"
+            return object()
+
+    def leader(self, leader: str) -> Object | None:
+        """The spec of the Lease that a controller leads by; None where there is none. Raises Forbidden and others."""
+        namespace, _, name = leader.partition("/")
+        try:
+            return self._client.get(LEASES, namespace, name).get("spec")
         except Absent:
             return None
 
-    def take(self, found: Object | None) -> bool:
-        """Takes it as it was read, free or expired; False where somebody was faster. Raises Unreachable, Rejected."""
-        sent, objects = self.clock(), self._objects
-        try:
-            if found is None:
-                body = {"metadata": objects.metadata(objects.name, "lock"), "spec": self._mine(None)}
-                taken = self._client.create(LEASES, objects.namespace, body)
-            else:
-                taken = self._merge(found["metadata"]["resourceVersion"], self._mine(found))
-        except Changed:
-            return False
-        self._renewed(taken, sent)
-        return True
+    def told(self, found: Object) -> str:
+        return told(found) + self._doubt
 
-    def renew(self) -> bool:
-        """Tries once; False where it wasn't renewed, and why shows in `check`."""
-        sent = self.clock()
-        try:
-            self._renewed(self._merge(self._version, {"renewTime": _now()}), sent)
-        except (Changed, Absent):
-            self._look_again()
-        except CanaryError as error:
-            self._trouble = str(error)
-        else:
-            return True
-        return False
+
+class TargetLease(Lease):
+    """The lock of one target, held in the name of a leader. Only its start and end are written."""
+
+    def __init__(self, client: Client, objects: Objects, leader: kube.Lease) -> None:
+        """`leader`: the Lease of the term in which we lead; its `check` guards all that is written here."""
+        identity = replace(leader.identity, leader=str(leader.claim))
+        super().__init__(client.guarded(leader.check), objects, identity, leader.terms, leader.clock)
+
+    def acquire(self) -> None:
+        """Before the first write to a target in this term; costs a write only where it isn't ours already.
+
+        Raises Conflict, saying who has it: try again later with the same object, which remembers since when a holder
+        shows no sign of life. Raises Unreachable, Rejected.
+        """
+        found = self.read()
+        if found is not None and holder_of(found) == str(self.identity):
+            return
+        if not self.attempt():
+            raise Conflict(self.rival or f"{self.claim.what} was taken by another just now")
 
     def release(self) -> None:
-        """Lets the next one in at once; where that fails, it has to wait until the lease expires."""
-        self._tenure = None
-        with suppress(CanaryError):
-            self._merge(self._version, {"holderIdentity": "", "renewTime": _now()})
-
-    def _look_again(self) -> None:
-        """After a renewal met another version: somebody else has it, or only a label changed."""
-        try:
-            found = self.read()
-        except CanaryError as error:
-            self._trouble = str(error)
+        """At the end of a rollout. Leaves what isn't ours. Raises Conflict, Unreachable, Rejected: try again."""
+        found = self.read()
+        if found is None or leader_of(found) != self.identity.leader:
             return
-        if found is not None and holder_of(found) == str(self.identity):
-            self._version = found["metadata"]["resourceVersion"]
-            return
-        who = told(found) if found is not None and holder_of(found) else "the lock was taken away"
-        self._taken = f"{who}; this run writes nothing any more"
+        self._merge(found["metadata"]["resourceVersion"], {"holderIdentity": ""})
 
-    def _mine(self, found: Object | None) -> dict[str, Any]:
-        """The spec of a lease that becomes ours."""
-        before = (found or {}).get("spec") or {}
-        transitions = int(before.get("leaseTransitions") or 0) + 1 if found is not None else 0
-        now = _now()
-        return {
-            "holderIdentity": str(self.identity),
-            "leaseDurationSeconds": self.terms.duration,
-            "acquireTime": now,
-            "renewTime": now,
-            "leaseTransitions": transitions,
-        }
-
-    def _merge(self, version: str, spec: dict[str, Any]) -> Object:
-        return self._client.merge(LEASES, self._objects.namespace, self._objects.name, version, {"spec": spec})
-
-    def _renewed(self, found: Object, sent: float) -> None:
-        self._version, self._trouble = found["metadata"]["resourceVersion"], ""
-        self._tenure = Tenure(self.terms, sent)
+    def yields(self, found: Object) -> bool:
+        """Also what the replica held that led before us: it is gone, or we wouldn't lead."""
+        return super().yields(found) or leader_of(found) == self.identity.leader
 
 
 @contextmanager
@@ -167,7 +108,7 @@ def held(lease: Lease, patience: float = 0.0, wait: Callable[[float], None] = ti
     """
     acquire(lease, patience, wait)
     over = threading.Event()
-    thread = threading.Thread(target=_renewing, args=(lease, over), name="lease", daemon=True)
+    thread = threading.Thread(target=renewing, args=(lease, over, over.set), name="lease", daemon=True)
     thread.start()
     try:
         yield lease
@@ -179,51 +120,33 @@ def held(lease: Lease, patience: float = 0.0, wait: Callable[[float], None] = ti
 
 def acquire(lease: Lease, patience: float, wait: Callable[[float], None]) -> None:
     """Without a thread that renews. Raises as `held` does."""
-    until, sighting = lease.clock() + patience, None
+    until = lease.clock() + patience
     while True:
         try:
-            found = lease.read()
-            if _free(found, sighting, lease) and lease.take(found):
+            if lease.attempt():
                 return
         except Unreachable:
             if lease.clock() >= until:
                 raise
         else:
-            before, sighting = sighting, _sighting(found, sighting, lease.clock())
-            alive = before is not None and sighting is not None and sighting != before
-            if found is not None and alive and lease.clock() >= until:
-                raise Conflict(told(found))
+            if lease.alive and lease.clock() >= until:
+                raise Conflict(lease.rival)
         wait(lease.terms.every / 2)
 
 
-def _sighting(found: Object | None, before: Sighting | None, now: float) -> Sighting | None:
-    """Of a lease that somebody holds, after another look at it."""
-    if found is None or not holder_of(found):
-        return None
-    return (before or Sighting(found["spec"], now)).seen(found["spec"], now)
-
-
-def _free(found: Object | None, sighting: Sighting | None, lease: Lease) -> bool:
-    """Nobody holds it, or it stood as it is for as long as its holder could still have written."""
-    now = lease.clock()
-    seen = _sighting(found, sighting, now)
-    if found is None or seen is None:
-        return True
-    duration = float(found["spec"].get("leaseDurationSeconds") or lease.terms.duration)
-    return now >= seen.expires(duration, lease.terms.request)
-
-
-def holder_of(found: Object) -> str:
-    """The identity in a Lease; empty where nobody holds it."""
-    return str((found.get("spec") or {}).get("holderIdentity") or "")
+def leader_of(found: Object) -> str:
+    """`namespace/name` of the Lease in whose name it is held; empty for a run's."""
+    return holder_of(found).partition("@")[2]
 
 
 def told(found: Object) -> str:
     """Who runs and since when."""
-    host, _, rest = holder_of(found).rpartition("_")[0].rpartition("_")
-    since = str(found["spec"].get("acquireTime") or "")[:19]
-    who = f"process {rest} on {host}" if host else holder_of(found)
-    return f"another run holds the target: {who}, since {since}+00:00"
+    mine, _, leader = holder_of(found).partition("@")
+    host, _, pid = mine.rpartition("_")[0].rpartition("_")
+    if leader:
+        return f"the controller holds the target: {host or mine}, by Lease {leader}, since {since(found)}"
+    who = f"process {pid} on {host}" if host else mine
+    return f"another run holds the target: {who}, since {since(found)}"
 
 
 def holder(lease: Lease, now: datetime) -> str | None:
@@ -234,17 +157,12 @@ def holder(lease: Lease, now: datetime) -> str | None:
     found = lease.read()
     if found is None or not holder_of(found):
         return None
-    spec = found["spec"]
-    silent = (now - datetime.fromisoformat(spec["renewTime"])).total_seconds() if spec.get("renewTime") else 0.0
+    spec, leader = found["spec"], leader_of(found)
+    if leader:
+        try:
+            spec = lease.leader(leader) or {"renewTime": spec.get("renewTime"), "leaseDurationSeconds": 0}
+        except Forbidden:
+            return told(found)
+    renewed = spec.get("renewTime")
+    silent = (now - datetime.fromisoformat(renewed)).total_seconds() if renewed else 0.0
     return None if silent > float(spec.get("leaseDurationSeconds") or 0) + lease.terms.request else told(found)
-
-
-def _renewing(lease: Lease, over: threading.Event) -> None:
-    pause = lease.terms.every
-    while not over.wait(pause):
-        pause = lease.terms.every if lease.renew() else lease.terms.every / 4
-
-
-def _now() -> str:
-    """As Kubernetes' MicroTime has it; for people only."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -21,6 +21,7 @@ from canary.istio.scope import Scope
 from canary.kube.client import Client
 from canary.kube.connection import Connection, Place
 from canary.kube.errors import Absent
+from canary.kube.lease import Identity, boottime
 from canary.kube.resources import VIRTUAL_SERVICES
 from canary.rollout.drive import Drive, Options
 from canary.rollout.ports import Parts
@@ -28,7 +29,7 @@ from canary.routers.istio import IstioRouter
 from canary.sandbox.parts import SandboxTarget
 from canary.stores.configmap import ConfigMapStore
 from canary.stores.configmap_inbox import ConfigMapInbox
-from canary.stores.lease import Identity, Lease, boottime, held
+from canary.stores.lease import Lease, held
 from canary.stores.objects import Objects
 from tests.kill import world
 from tests.kill.moments import Moments, Watched, Wire, deadly

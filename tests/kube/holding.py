@@ -9,10 +9,11 @@ import time
 from canary.engine.errors import CanaryError, Unreachable
 from canary.kube.client import Client
 from canary.kube.connection import Connection, Place
+from canary.kube.lease import Identity
 from canary.kube.resources import CONFIG_MAPS
-from canary.stores.lease import Identity, Lease, held
+from canary.kube.tenure import Terms
+from canary.stores.lease import Lease, held
 from canary.stores.objects import Objects
-from canary.stores.tenure import Terms
 
 TERMS = Terms(duration=4, deadline=2.0, every=0.5, request=2.0)
 

@@ -14,9 +14,10 @@ import pytest
 
 from canary.engine.errors import Conflict, Unreachable
 from canary.kube.client import Client
+from canary.kube.lease import Identity
 from canary.kube.resources import CONFIG_MAPS, LEASES
-from canary.stores.lease import Identity, Lease, acquire, held, holder
-from canary.stores.tenure import Sighting, Tenure, Terms
+from canary.kube.tenure import Sighting, Tenure, Terms
+from canary.stores.lease import Lease, acquire, held, holder
 from tests.kube.holding import TERMS, shop
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY
@@ -84,7 +85,7 @@ def test_a_free_lock_is_taken_at_once_and_let_go(client: Client, namespace: str)
             spec = client.get(LEASES, namespace, "canary-virtualservice-shop")["spec"]
             expected = {"holderIdentity": f"host_7_run{run}", "leaseTransitions": run, "leaseDurationSeconds": 4}
             assert {key: spec[key] for key in expected} == expected
-        with pytest.raises(Conflict, match="doesn't hold the lock"):
+        with pytest.raises(Conflict, match="the lock of VirtualService shop isn't ours"):
             lease.check()
     assert clock.now == 1000.0
 

@@ -13,11 +13,12 @@ from canary.engine.errors import CanaryError
 from canary.engine.observed import Missing
 from canary.kube.client import Client
 from canary.kube.errors import Absent
+from canary.kube.lease import Identity
 from canary.kube.rbac import PERMISSIONS, role
 from canary.kube.resources import CONFIG_MAPS, DESTINATION_RULES, LEASES, SERVICES, VIRTUAL_SERVICES
 from canary.stores.configmap import ConfigMapStore
 from canary.stores.configmap_inbox import ConfigMapInbox
-from canary.stores.lease import Identity, Lease, acquire
+from canary.stores.lease import Lease, acquire
 from canary.stores.objects import Objects
 from canary.workloads.kubernetes import KubernetesWorkloads
 from tests.kube.conftest import Connect
