@@ -118,14 +118,28 @@ def _refusal(action: CanaryAction, rollout: Rollout) -> str | None:
             return "nothing is paused"
         case Verb.RETRY:
             return "a rollout is running"
-        case Verb.PROMOTE | Verb.SKIP if rollout.step == promotion_index(rollout.plan):
-            return "this is the last step"
+        case Verb.PROMOTE | Verb.SKIP:
+            return _no_shortcut(action.verb, rollout)
     return None
 
 
 def _most_needed(rollout: Rollout) -> int:
     gates = step_at(rollout.plan, rollout.step).gates
     return max((gate.approval.count for gate in gates if gate.approval), default=0)
+
+
+def _no_shortcut(verb: Verb, rollout: Rollout) -> str | None:
+    """Nobody alone goes past a gate that asks for several people: skip at this step, promote at any that is left."""
+    here = rollout.step
+    if here == promotion_index(rollout.plan):
+        return "this is the last step"
+    for step in range(here, len(rollout.plan.steps) if verb is Verb.PROMOTE else here + 1):
+        people = _most_needed(rollout.but(step=step))
+        if people > 1 and (step > here or len(rollout.approvals) < people):
+            return (
+                f"the gate of step {step} asks for {people} people, and {verb} would go past it; approve it instead"
+            )
+    return None
 
 
 def _approve(heard: Heard, action: CanaryAction, now: datetime) -> Heard:

@@ -343,7 +343,7 @@ def _nobody(s: Situation) -> str:
 
 
 def _moment(time: datetime, now: datetime) -> str:
-    day = "" if time - now <= timedelta(days=1) else f"{time:%Y-%m-%d} "
+    day = "" if time.date() == now.date() else f"{time:%Y-%m-%d} "
     return f"{day}{time:%H:%M:%S} UTC"
 
 

@@ -264,3 +264,34 @@ def test_a_gate_keeps_no_rollback_from_happening() -> None:
     """Promise 4."""
     assert decided(failing(waiting().but(next_look=NOW))).status.canary_weight == 0
     assert decided(deleted(waiting())).status.phase is Phase.TERMINATING
+
+
+@pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.SKIP])
+def test_nobody_alone_goes_past_a_gate_of_several(verb: Verb) -> None:
+    """Neither while it waits nor before it is asked; once so many have approved, anybody may."""
+    two = {"approval": {"count": 2}}
+    refused = f"the gate of step 2 asks for 2 people, and {verb} would go past it; approve it instead"
+    for case in (waiting(asks(verb), **two), at_20_percent(asks(verb), **gates(**two))):
+        decision = decided(case)
+        assert decision.actions == ()
+        [said] = told(decision)
+        assert said.endswith(refused)
+    early = at_20_percent(approved_by("ada", "bob"), asks(verb), **gates(**two))
+    assert decided(early).actions != ()
+
+
+def test_a_gate_of_several_ahead_keeps_from_promoting_and_one_behind_does_not() -> None:
+    """A step may be skipped on the way to it."""
+    gate = {"gates": [{"approval": {"count": 2}}]}
+    ahead = [{"weight": 10}, {"weight": 20}, {"weight": 50, **gate}]
+    behind = [{"weight": 10, **gate}, {"weight": 20}, {"weight": 50}]
+    [refused] = told(decided(at_20_percent(asks(Verb.PROMOTE), steps=ahead)))
+    assert "the gate of step 3 asks for 2 people" in refused
+    assert decided(at_20_percent(asks(Verb.SKIP), steps=ahead)).reason == "StepSkipped"
+    assert decided(at_20_percent(asks(Verb.PROMOTE), steps=behind)).reason == "PromotionAsked"
+
+
+def test_a_gate_that_closes_tomorrow_says_so() -> None:
+    """The time of day alone would read as now."""
+    decision = decided(at_20_percent(done, **gates(timeout="24h")))
+    assert decision.sentence == "at 20%, approval waits for an approval, until 2026-03-03 10:00:00 UTC"
