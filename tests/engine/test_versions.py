@@ -7,7 +7,7 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.plan import ApprovalGate, Gate, Traffic
-from canary.api.status import Outcome, Phase, Status, Version
+from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
 from canary.engine.actions import SetTraffic
 from canary.engine.decide import decide, needs
 from canary.engine.observed import Kind, Missing, RouteSeen, WorkloadSeen
@@ -51,6 +51,13 @@ def serves(**shares: float) -> Change:
 def knows(**fields: Any) -> Change:
     """Status remembers this."""
     return lambda case: replace(case, status=case.status.but(**fields))
+
+
+def promoted(case: Case) -> Case:
+    """v2 has taken over from v1."""
+    fields: dict[str, Any] = {"started": NOW, "ended": NOW, "reason": "Promoted", "message": "", "weight": 100}
+    summary = RolloutSummary(number=1, stable=STABLE, canary=CANARY, outcome=Outcome.PROMOTED, **fields)
+    return knows(phase=Phase.SUCCEEDED, stable=CANARY, history=(summary,))(case)
 
 
 def stays(reason: str, phase: Phase = Phase.INITIALIZING) -> tuple[str, Phase, None]:
@@ -105,6 +112,10 @@ FAILED = {"phase": Phase.FAILED, "stable": STABLE, "failed": CANARY}
         pytest.param([serves(v3=100), spec(stable="v1")], ("Started", Phase.WAITING, "v3 → v2 (b)"),
                      id="an old word for what doesn't serve any more is no stable"),
         pytest.param([serves(v1=70, v2=30), spec(stable="v2")], stays("StableIsWanted"), id="stable is wanted"),
+        pytest.param([promoted, serves(v2=70, v3=30)], stays("AlreadyServing", Phase.SUCCEEDED),
+                     id="promoted beside a third version that kept its share"),
+        pytest.param([promoted, serves(v1=30, v2=70)], stays("StableIsWanted", Phase.SUCCEEDED),
+                     id="promoted, and somebody gave the old one weight again"),
         pytest.param([serves()], stays("NothingServes"), id="a route without weight"),
         pytest.param([suspended], stays("Suspended"), id="suspended: nothing starts"),
         pytest.param([invalid], stays("InvalidSpec"), id="promise 11: an invalid spec starts nothing"),

@@ -8,6 +8,7 @@ from canary.api.analysis import Capacity
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Version
 from canary.engine.idle import Idle
+from canary.engine.nearest import did_you_mean
 from canary.engine.observed import Kind, Missing
 from canary.engine.outcome import Finding, Hold, Serve, Start
 from canary.engine.situation import Situation, needed
@@ -34,13 +35,26 @@ def serves_nothing(s: Idle) -> Finding | None:
 
 def serves_already(s: Idle) -> Finding | None:
     """The wanted version serves all: nothing to do, whoever brought it there."""
-    if s.wanted is None or s.carrying != (s.wanted.name,):
+    if s.wanted is None or (s.carrying != (s.wanted.name,) and not _has_its_share(s, s.wanted)):
         return None
     known = s.status.stable if s.status.stable and s.status.stable.name == s.wanted.name else None
     if known is None or known.revision == s.wanted.revision:
-        return Finding(Serve(s.wanted), "AlreadyServing", f"{s.wanted} serves everything")
-    sentence = f"{s.wanted} serves everything without having been judged; {known} was"
+        return Finding(Serve(s.wanted), "AlreadyServing", f"{s.wanted} serves {_all(s)}")
+    sentence = f"{s.wanted} serves {_all(s)} without having been judged; {known} was"
     return Finding(Serve(known, analysed=False), "UnanalysedRevision", sentence)
+
+
+def _has_its_share(s: Idle, wanted: Version) -> bool:
+    """Promoted last, and the one it replaced has nothing: what others carry was never the pair's."""
+    last = s.status.history[0] if s.status.history else None
+    promoted = last is not None and last.outcome is Outcome.PROMOTED and last.canary.name == wanted.name
+    return last is not None and promoted and wanted.name in s.carrying and last.stable.name not in s.carrying
+
+
+def _all(s: Idle) -> str:
+    """What the wanted version serves."""
+    others = ", ".join(name for name in s.carrying if s.wanted is None or name != s.wanted.name)
+    return f"all but the share of {others}" if others else "everything"
 
 
 def ambiguous(s: Idle) -> Finding | None:
@@ -106,7 +120,8 @@ class Versions:
         if isinstance(seen, Missing) and seen.kind is Kind.ABSENT:
             return Stage(False, "DestinationMissing", f"there is no destination {name}")
         if s.route and s.route.destinations is not None and name not in s.route.destinations:
-            return Stage(False, "DestinationMissing", f"there is no destination {name}")
+            meant = did_you_mean(name, s.route.destinations)
+            return Stage(False, "DestinationMissing", f"there is no destination {name}{meant}")
         if isinstance(seen, Missing):
             ignored = s.rollout.policy.capacity is Capacity.IGNORE
             unknown = Stage(False, "CapacityUnknown", f"the replicas of {name} can't be read: {seen}")
