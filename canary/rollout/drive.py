@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.duration import brief
-from canary.api.status import Rollout
+from canary.api.status import Outcome, Rollout
 from canary.engine.errors import Unreachable
 
 from .ending import Ending, Exit, ending
@@ -95,7 +95,7 @@ class Drive:
                 record = turn.record
             over = self._over(turn, turn.at - started)
             if over is not None:
-                return self._saved(record, over)
+                return self._saved(self._forgiven(record), over)
             pause = min(turn.decision.requeue_after, self.options.tick)
             self.parts.clock.wait(pause.total_seconds(), self._woken(record))
 
@@ -155,6 +155,13 @@ class Drive:
             at=now,
         )
         self.actions.own.append(action)
+
+    def _forgiven(self, record: Record) -> Record:
+        """Who stops a run says nothing about the version: the next run may try it again."""
+        ended = record.status.history[:1] if record.status.rollout is None else ()
+        if not self.asked or not ended or ended[0].outcome is not Outcome.REJECTED:
+            return record
+        return replace(record, status=record.status.but(failed=None))
 
     def _woken(self, record: Record) -> Callable[[], bool]:
         """True when a person or a signal asked for something since the last tick."""

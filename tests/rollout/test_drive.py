@@ -9,6 +9,7 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.plan import Traffic
+from canary.api.status import Outcome
 from canary.engine.errors import Conflict, Unreachable
 from canary.rollout.drive import Options, Then
 from canary.rollout.ending import AT_REST, BY_OUTCOME, Exit
@@ -201,3 +202,26 @@ def test_the_end_waits_for_the_drain() -> None:
     decided = next(turn.at for turn in run.turns if turn.decision.reason == "Promoted")
     assert ending.code is Exit.PROMOTED
     assert run.box.world.now - decided >= timedelta(seconds=29)
+
+
+@pytest.mark.parametrize(
+    ("options", "stop"),
+    [
+        pytest.param(Options(), True, id="interrupted"),
+        pytest.param(Options(timeout=timedelta(seconds=12), on_timeout=Then.ROLLBACK), False, id="out of time"),
+    ],
+)
+def test_who_stops_a_run_says_nothing_against_the_version(options: Options, stop: bool) -> None:
+    """The next run tries it again, without --retry; what a person rejects has failed all the same."""
+    first = driven("good", options)
+    if stop:
+        first.at(12, first.drive.interrupts)
+    assert first.run().code in (Exit.REJECTED, Exit.TIMED_OUT)
+    stored = first.box.store.load()
+    assert stored is not None
+    assert (stored.status.failed, stored.status.history[0].outcome) == (None, Outcome.REJECTED)
+    assert Driven(first.box).run().code is Exit.PROMOTED
+    rejected = driven("good")
+    rejected.at(12, lambda: ask(rejected.box, Verb.ROLLBACK))
+    assert rejected.run().code is Exit.REJECTED
+    assert Driven(rejected.box).run().code is Exit.ROLLED_BACK
