@@ -5,9 +5,9 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, computed_field
+from pydantic import Field, computed_field, model_validator
 
 from .analysis import Capacity, OnDrift, Range, Reporter
 from .duration import Duration
@@ -292,6 +292,14 @@ class Rollout(Model):
     """The highest weight that was meant so far, in per cent."""
     end: End | None = None
     """How it ends; set with the decision, before the route is touched."""
+
+    @model_validator(mode="after")
+    def _at_a_step_of_its_plan(self) -> Self:
+        """Somebody may have edited a state by hand."""
+        count = len(self.plan.steps) + len(self.plan.promotion)
+        if not 0 <= self.step < count:
+            raise ValueError(f"there is no step {self.step} in its plan of {count}")
+        return self
 
 
 class RolloutSummary(Model):

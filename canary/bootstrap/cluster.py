@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from canary.api.canary import Canary
 from canary.api.status import Status, Version
 from canary.engine.desired import Desired
-from canary.engine.errors import Invalid
+from canary.engine.errors import Invalid, Rejected
 from canary.engine.observed import Missing
 from canary.istio.scope import Scope
 from canary.kube import connection, rbac
@@ -121,8 +121,8 @@ def running(place: Place) -> tuple[Memory, ...]:
     client = Client(wire)
     namespace = place.namespace or wire.namespace
     found = client.find(CONFIG_MAPS, namespace, {**MANAGED, HOLDS: "state"})
-    stores = (_store(client, namespace, one) for one in sorted(found, key=lambda one: str(one["metadata"]["name"])))
-    return tuple(_memory(client, store) for store in stores if store is not None)
+    in_order = sorted(found, key=lambda one: str(one["metadata"]["name"]))
+    return tuple(_whatever(client, namespace, one) for one in in_order if _target_in(one))
 
 
 def role_of(place: Place) -> str:
@@ -154,8 +154,20 @@ def _held(held: Lease, inbox: ConfigMapInbox, store: ConfigMapStore, patience: f
             inbox.remove_taken(stored.status, datetime.now(UTC))
 
 
-def _memory(client: Client, store: ConfigMapStore) -> Memory:
-    objects, stored = store.objects, store.load()
+def _whatever(client: Client, namespace: str, found: Object) -> Memory:
+    """One state that can't be read doesn't hide the others: its row says why."""
+    target, canary = _target_in(found), str((found.get("data") or {}).get("canary") or "")
+    store = ConfigMapStore(client, Objects(namespace, KIND, target, canary or target))
+    try:
+        return _memory(client, store)
+    except Rejected as error:
+        return _memory(client, store, Status(message=str(error)))
+
+
+def _memory(client: Client, store: ConfigMapStore, status: Status | None = None) -> Memory:
+    """`status` is for a state that can't be read."""
+    objects = store.objects
+    stored = store.load() if status is None else None
     inbox, lock = ConfigMapInbox(client, objects), Lease(client, objects, Identity.mine())
     return Memory(
         name=objects.canary,
@@ -164,14 +176,14 @@ def _memory(client: Client, store: ConfigMapStore) -> Memory:
         holder=lambda: lease.holder(lock, datetime.now(UTC)),
         author=inbox.author(),
         howto=f"{objects.target} -n {objects.namespace}",
-        status=Status() if stored is None else stored.status,
+        status=stored.status if stored is not None else status or Status(),
     )
 
 
-def _store(client: Client, namespace: str, found: Object) -> ConfigMapStore | None:
-    """The store in a ConfigMap that says whose it is."""
+def _target_in(found: Object) -> str:
+    """The VirtualService that a state says it is of; empty where it says nothing."""
     kind, _, target = str((found["metadata"].get("annotations") or {}).get(DESCRIBED) or "").partition("/")
-    return ConfigMapStore.at(client, namespace, kind, target) if target else None
+    return target if kind == KIND else ""
 
 
 def _target(place: Place, name: str | None, namespace: str) -> tuple[str, str]:

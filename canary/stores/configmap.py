@@ -18,6 +18,7 @@ from canary.kube.client import Client, Object
 from canary.kube.errors import Absent, Changed
 from canary.kube.resources import CONFIG_MAPS
 
+from .invalid import wrong_fields
 from .objects import Objects
 
 FORMAT = 1
@@ -60,7 +61,7 @@ class ConfigMapStore:
         try:
             status = Status.model_validate_json(data.get("status", ""))
         except ValidationError as error:
-            raise Rejected(self._unreadable(f"{error.error_count()} fields are wrong")) from error
+            raise Rejected(self._unreadable(wrong_fields(error))) from error
         self._ours = {_digest(data["status"])}
         return Stored(status, _version(found))
 

@@ -19,6 +19,8 @@ from canary.api.status import Status
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.observed import Stored
 
+from .invalid import wrong_fields
+
 FORMAT = 1
 """Of the file; a newer one is not touched."""
 
@@ -47,7 +49,7 @@ class FileStore:
         try:
             return Stored(Status.model_validate(found.get("status")), str(found.get("version")))
         except ValidationError as error:
-            raise Rejected(self._unreadable(_fields(error))) from error
+            raise Rejected(self._unreadable(wrong_fields(error))) from error
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict, Rejected or Unreachable."""
@@ -96,13 +98,6 @@ class FileStore:
             yield
         finally:
             os.close(folder)
-
-
-def _fields(error: ValidationError) -> str:
-    """Which fields are wrong, cut where there are many."""
-    names = [".".join(str(part) for part in each["loc"]) or "status" for each in error.errors(include_url=False)]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"wrong: {', '.join(names[:3])}{more}"
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -9,6 +9,13 @@ import pytest
 from canary.api.status import Status
 from canary.engine.errors import Conflict, Rejected
 from canary.stores.file import FileStore
+from tests.engine.situations import at_20_percent
+
+
+def lost() -> dict[str, Any]:
+    """A status whose rollout stands at a step that its plan doesn't have."""
+    rollout = at_20_percent().rollout
+    return Status().but(rollout=rollout.but(step=99)).wire()
 
 
 def state(**changes: Any) -> str:
@@ -27,6 +34,7 @@ def state(**changes: Any) -> str:
         pytest.param(state(version=None), "its version is no number", id="no version"),
         pytest.param(state(status=None), "wrong: status", id="no status"),
         pytest.param(state(status={"phase": "Foo", "rollout": 3}), "wrong: phase, rollout", id="wrong fields"),
+        pytest.param(state(status=lost()), "wrong: rollout, there is no step 99 in its plan of 5", id="no such step"),
     ],
 )  # fmt: skip
 def test_what_is_no_state_of_this_canary(text: str, why: str, tmp_path: Path) -> None:
