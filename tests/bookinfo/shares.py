@@ -36,9 +36,11 @@ class Served:
 class Watched(AbstractContextManager["Watched"]):
     """Reads a VirtualService's last route again and again, each time until Envoy has it."""
 
-    def __init__(self, mesh: Mesh, name: str = NAME, kind: str = "http", host: str = NAME) -> None:
-        """`host` is what users call."""
-        self._mesh, self._kind, self._host = mesh, kind, host
+    def __init__(
+        self, mesh: Mesh, name: str = NAME, kind: str = "http", host: str = NAME, source: str = "client"
+    ) -> None:
+        """`host` is what users call, `source` who they are."""
+        self._mesh, self._kind, self._who = mesh, kind, {"source": source, "host": host}
         self._path = mesh.path(bookinfo.ISTIO, "VirtualService", name)
         self._kube = Kube(mesh.kube.url, mesh.kube.ca, mesh.kube.tokens)
         self._seen: list[tuple[Weights, datetime]] = []
@@ -64,7 +66,7 @@ class Watched(AbstractContextManager["Watched"]):
 
     def measured(self, served: Served) -> Measured:
         """What those users got who have no name."""
-        return self._mesh.measured(served.since, served.until, source="client", host=self._host)
+        return self._mesh.measured(served.since, served.until, **self._who)
 
     def at_last(self, **weights: int) -> None:
         """Waits until users have been served so for long enough to measure it."""

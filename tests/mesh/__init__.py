@@ -10,7 +10,7 @@ It is an independent reading of Istio: nothing here may import canary.istio.
 Covered: http routes in order with match (uri, method, scheme, authority, headers, withoutHeaders, queryParams, port,
 sourceLabels, sourceNamespace, gateways), weights, subsets, fault, retries, timeout, rewrite, redirect,
 directResponse, mirror and mirrors, headers, delegate, exportTo, several VirtualServices for one host (sidecars: the
-oldest counts; gateways: merged), tcp routes with weights. Not covered: tls routes, corsPolicy, JWT claims in header
+oldest counts; gateways: merged), tcp and tls routes with weights. Not covered: corsPolicy, JWT claims in header
 matches, trafficPolicy of DestinationRules (load balancing, outlier detection, connection pools, TLS), ServiceEntry,
 Sidecar, EnvoyFilter, WorkloadEntry, Gateway API, TCP metrics, requests from pod to pod; security objects are stored
 and not enforced. A host that nobody knows is 404 for everyone (no passthrough).

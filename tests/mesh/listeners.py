@@ -3,6 +3,7 @@
 Each request is a line of JSON in one access log; telemetry.py counts them.
 """
 
+from .certificates import Certificate
 from .clusters import address
 from .hosts import Source
 from .routes import FAULT
@@ -11,6 +12,9 @@ from .snapshot import Data, Pod
 SOURCE = "x-mesh-source"
 _TYPE = "type.googleapis.com/envoy"
 _FILTERS = f"{_TYPE}.extensions.filters"
+_SOCKETS = f"{_TYPE}.extensions.transport_sockets.tls.v3"
+_INSPECTOR = {"@type": f"{_FILTERS}.listener.tls_inspector.v3.TlsInspector"}
+_INSPECTED = {"listener_filters": [{"name": "tls_inspector", "typed_config": _INSPECTOR}]}
 _LINE = {
     "code": "%RESPONSE_CODE%",
     "flags": "%RESPONSE_FLAGS%",
@@ -39,8 +43,9 @@ def route_configuration(source: Source, virtual_hosts: list[Data]) -> Data:
     return {"name": source.name, "virtual_hosts": virtual_hosts, "request_headers_to_add": [told]}
 
 
-def inbound(pod: Pod, port: int, application: str, log: str) -> Data:
-    """A pod: its answers say who they are, and what arrived."""
+def inbound(pod: Pod, port: int, application: str, log: str, certificate: Certificate | None = None) -> Data:
+    """A pod: its answers say who they are, and what arrived. With a certificate it understands TLS as well, which no
+    proxy could look into: such requests aren't counted."""
     line = {**_LINE, "source": f"%REQ({SOURCE})%", "pod": pod.uid}
     told = {"pod": pod.name, "workload": pod.workload, "version": pod.version, "image": pod.image}
     told |= {"path": "%REQ(:PATH)%", "host": "%REQ(:AUTHORITY)%"}
@@ -50,9 +55,18 @@ def inbound(pod: Pod, port: int, application: str, log: str) -> Data:
     manager = {
         "route_config": {"name": pod.uid, "virtual_hosts": [host], "validate_clusters": False},
         "http_filters": [_router()],
-        **_common("inbound", line, log),
     }
-    return _listener(f"in {pod.uid}", port, manager)
+    listener = _listener(f"in {pod.uid}", port, {**manager, **_common("inbound", line, log)})
+    if certificate is None:
+        return listener
+    encrypted = {**_chain({**manager, "stat_prefix": "tls"}), "filter_chain_match": {"transport_protocol": "tls"}}
+    pair = {
+        "certificate_chain": {"filename": str(certificate.chain)},
+        "private_key": {"filename": str(certificate.key)},
+    }
+    context = {"@type": f"{_SOCKETS}.DownstreamTlsContext", "common_tls_context": {"tls_certificates": [pair]}}
+    encrypted["transport_socket"] = {"name": "tls", "typed_config": context}
+    return {**listener, **_INSPECTED, "filter_chains": [encrypted, *listener["filter_chains"]]}
 
 
 def tcp(name: str, port: int, clusters: Data) -> Data:
@@ -65,6 +79,15 @@ def tcp(name: str, port: int, clusters: Data) -> Data:
     }
 
 
+def tls(name: str, port: int, chains: list[tuple[list[str], Data]]) -> Data:
+    """What a source's sidecar does with TLS connections to one port of one service: server names and clusters."""
+    found = []
+    for names, clusters in chains:
+        (chain,) = tcp(name, port, clusters)["filter_chains"]
+        found.append({**chain, "filter_chain_match": {"server_names": names}} if names else chain)
+    return {"name": name, "address": address(port), **_INSPECTED, "filter_chains": found}
+
+
 def _common(prefix: str, line: Data, log: str) -> Data:
     kind = f"{_TYPE}.extensions.access_loggers.file.v3.FileAccessLog"
     written = {"@type": kind, "path": log, "log_format": {"json_format": line}}
@@ -72,9 +95,12 @@ def _common(prefix: str, line: Data, log: str) -> Data:
 
 
 def _listener(name: str, port: int, manager: Data) -> Data:
+    return {"name": name, "address": address(port), "filter_chains": [_chain(manager)]}
+
+
+def _chain(manager: Data) -> Data:
     kind = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
-    filters = [{"name": "http", "typed_config": {"@type": kind, **manager}}]
-    return {"name": name, "address": address(port), "filter_chains": [{"filters": filters}]}
+    return {"filters": [{"name": "http", "typed_config": {"@type": kind, **manager}}]}
 
 
 def _filter(name: str, kind: str) -> Data:

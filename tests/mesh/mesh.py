@@ -196,11 +196,17 @@ class Mesh:
         self._prometheus = prometheus
 
     def _wanted(
-        self, host: str, *, path: str = "/", headers: Mapping[str, str] | None = None, source: str = CLIENT
+        self,
+        host: str,
+        *,
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+        source: str = CLIENT,
+        sni: str = "",
     ) -> Wanted:
         tcp = self.pilot.tcp_port(source, host)
         port = tcp or self.pilot.port("source", source)
-        return Wanted(source, host, port, path, dict(headers or {}), fresh=tcp is not None)
+        return Wanted(source, host, port, path, dict(headers or {}), tcp is not None, sni)
 
     def _apply(self, one: Data) -> None:
         metadata = one["metadata"]

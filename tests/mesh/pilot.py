@@ -14,7 +14,7 @@ from .applications import Applications
 from .exporter import Exporter
 from .hosts import Refused, Source
 from .proxy import Config, Proxy
-from .routes import tcp_clusters, virtual_hosts
+from .routes import tcp_clusters, tls_clusters, virtual_hosts
 from .snapshot import Pod, Port, Service, Snapshot
 from .telemetry import Known
 
@@ -129,9 +129,15 @@ class Pilot:
             listeners.outbound(one, self.port("source", one.name), str(self._proxy.file("rds", one.name)), log)
             for one in sources
         ]
-        inside = [listeners.inbound(one, self.port("pod", one.uid), _runs(one), log) for one in found.pods.values()]
+        certificate = self._proxy.certificate if _speaks_tls(found) else None
+        inside = [
+            listeners.inbound(one, self.port("pod", one.uid), _runs(one), log, certificate)
+            for one in found.pods.values()
+        ]
         tcp = [
-            listeners.tcp(" ".join(key), self.port(*key), tcp_clusters(found, source, service, port))
+            listeners.tls(" ".join(key), self.port(*key), tls_clusters(found, source, service, port))
+            if port.tls
+            else listeners.tcp(" ".join(key), self.port(*key), tcp_clusters(found, source, service, port))
             for source, service, port in _opaque(found, sources)
             for key in [("tcp", source.name, service.fqdn, str(port.number))]
         ]
@@ -154,6 +160,10 @@ def _opaque(found: Snapshot, sources: tuple[Source, ...]) -> Iterator[tuple[Sour
     for source in sources:
         for service in found.services.values() if source.sidecar else ():
             yield from ((source, service, port) for port in service.ports if port.opaque)
+
+
+def _speaks_tls(found: Snapshot) -> bool:
+    return any(port.tls for service in found.services.values() for port in service.ports)
 
 
 def _uids(service: Service) -> set[str]:

@@ -5,11 +5,13 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from tests.parts.envoy import Envoy
 from tests.parts.processes import Child, get, wait_for
 
+from . import certificates
 from .clusters import assignment
 from .hosts import Refused
 from .snapshot import Data
@@ -56,6 +58,11 @@ class Proxy(Envoy):
         argv += ["--drain-time-s", "2", "--drain-strategy", "immediate"]
         self.child = Child(argv, self.folder / "log")
         wait_for(self._ready, "Envoy to be live", child=self.child)
+
+    @cached_property
+    def certificate(self) -> certificates.Certificate:
+        """Of the applications that speak TLS; made when it is first asked for."""
+        return certificates.made(self.folder)
 
     def file(self, kind: str, name: str) -> Path:
         """Where the configuration of a kind (`eds`, `rds`) and name stands."""

@@ -44,6 +44,29 @@ def tcp_clusters(snapshot: Snapshot, source: Source, service: Service, port: Por
     return {"cluster": cluster(service.fqdn, port.number)}
 
 
+def tls_clusters(snapshot: Snapshot, source: Source, service: Service, port: Port) -> list[tuple[list[str], Data]]:
+    """What TLS connections to a port are sent to, by the server names that they ask for, the first that fits.
+
+    Where a VirtualService has routes for them, what none of them names is sent nowhere.
+    """
+    found: list[tuple[list[str], Data]] = []
+    for virtual in _virtual_services(snapshot, source, service.fqdn)[:1]:
+        namespace = virtual["metadata"]["namespace"]
+        hosts = [fqdn(one, namespace) for one in virtual["spec"].get("hosts", ())]
+        for route in virtual["spec"].get("tls") or ():
+            for match in route["match"]:
+                _known_names(match["sniHosts"], hosts, namespace)
+                if concerns(match, source, namespace, port.number):
+                    found.append((match["sniHosts"], _shared(snapshot, route["route"], namespace, port.number)))
+    return found or [([], {"cluster": cluster(service.fqdn, port.number)})]
+
+
+def _known_names(names: list[str], hosts: list[str], namespace: str) -> None:
+    for name in names:
+        if not any(_covers(host, fqdn(name, namespace)) for host in hosts):
+            raise Refused(f"SNI host {name} is not a compatible subset of any of the virtual service hosts")
+
+
 def _routes(snapshot: Snapshot, source: Source, host: str, port: int) -> list[Data]:
     out = []
     for virtual in _virtual_services(snapshot, source, host):

@@ -10,7 +10,8 @@ from tests.parts.kube import Kube
 Data = dict[str, Any]
 
 _ISTIO = "/apis/networking.istio.io/v1/namespaces"
-_OPAQUE = ("tcp", "tls", "https", "mysql", "mongo", "redis")
+_TLS = ("tls", "https")
+_OPAQUE = ("tcp", *_TLS, "mysql", "mongo", "redis")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Port:
     name: str
     opaque: bool
     """Carries TCP, as its name or appProtocol says; else HTTP."""
+    tls: bool = False
+    """Carries TLS, which is passed through; opaque as well."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,10 @@ def service(found: Data, slices: Iterable[Data]) -> Service:
             for port in each.get("ports") or ():
                 name = port.get("name") or ""
                 ready[name] = ready.get(name, ()) + uids
-    ports = tuple(Port(one["port"], one.get("name", ""), _opaque(one)) for one in spec.get("ports", ()))
+    ports = tuple(
+        Port(one["port"], one.get("name", ""), _carries(one, _OPAQUE), _carries(one, _TLS))
+        for one in spec.get("ports", ())
+    )
     return Service(metadata["namespace"], metadata["name"], ports, ready)
 
 
@@ -118,8 +124,8 @@ def _serves(endpoint: Data) -> bool:
     return endpoint.get("conditions", {}).get("ready") is not False and "targetRef" in endpoint
 
 
-def _opaque(port: Data) -> bool:
-    return (port.get("appProtocol") or port.get("name", "").partition("-")[0]) in _OPAQUE
+def _carries(port: Data, protocols: Iterable[str]) -> bool:
+    return (port.get("appProtocol") or port.get("name", "").partition("-")[0]) in protocols
 
 
 def _age(found: Data) -> tuple[str, str, str]:
