@@ -155,7 +155,7 @@ class CanaryPolicy(Model):
 
 
 class ClusterCanaryPolicy(CanaryPolicy):
-    """Analysis to share between the canaries of all namespaces."""
+    """Analysis and guards for the canaries of all namespaces."""
 
     kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "ClusterCanaryPolicy"
     """`ClusterCanaryPolicy`."""

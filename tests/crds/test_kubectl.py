@@ -75,7 +75,7 @@ def test_all_kinds_at_once(reviews: None, kubectl: Kubectl) -> None:
         ("canary.spec.analysis.interval", ["Time between two looks; at least 1s."]),
         ("canary.status.step", ["such as 2/5; empty outside of one."]),
         ("canaryaction.spec", ["verb\t<string> -required-", "Name of the Canary, in the same namespace."]),
-        ("clustercanarypolicy", ["Analysis to share between the canaries of all namespaces."]),
+        ("clustercanarypolicy", ["Analysis and guards for the canaries of all namespaces."]),
     ],
 )
 def test_explain(field: str, told: list[str], kubectl: Kubectl) -> None:
