@@ -20,11 +20,11 @@ demo: $(demo) ## watch a rollout on a real Envoy
 	@.venv/bin/canary demo
 
 .PHONY: test
-test: $(dev) ## run all tests
+test: $(dev) ## run all tests but the long ones
 	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest
 
 .PHONY: test-long
-test-long: $(dev) ## run the long tests, whole rollouts in a cluster (needs the cluster tools)
+test-long: $(dev) ## run the long tests, rollouts in a cluster (needs the cluster tools)
 	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest -m long
 
 .PHONY: check

@@ -13,17 +13,6 @@ from tests.parts.cluster import ControlPlane
 
 __all__ = ["shared", "site"]
 
-HERE = Path(__file__).parent
-SHORT = "test_reviews_go_to_v2"
-"""One whole rollout belongs to every run of the tests; the others are for `make test-long`."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of this folder, but for one."""
-    for item in items:
-        if HERE in item.path.parents and not item.name.startswith(SHORT):
-            item.add_marker(pytest.mark.long)
-
 
 @pytest.fixture
 def site(shared: Mesh, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Site]:

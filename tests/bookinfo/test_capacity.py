@@ -15,6 +15,8 @@ from tests.parts.cluster import ControlPlane, Program
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 GATE = {"gates": [{"approval": {"count": 1}, "timeout": "1h"}]}
 HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
 Change = Callable[[Site], None]

@@ -130,14 +130,17 @@ def test_two_rollouts_are_listed(site: Site, ask: Ask) -> None:
     assert rows.keys() == {"name", "stars", "reviews"}
     assert "30%" in rows["reviews"]
     assert "serves everything" in ask("list", "-o", "wide")
-    found: list[list[dict[str, Any]]] = [
-        json.loads(ask("list", "-o", "json")),
-        YAML(typ="safe").load(ask("list", "-o", "yaml")),
-    ]
-    assert found[0] == found[1]
-    assert {one["name"] for one in found[0]} == {"reviews", "stars"}
+    site.until("WaitingForApproval")
+    found = wait_for(lambda: listed(ask), "JSON and YAML to say the same, of a run that goes on", within=SLOWLY)
+    assert {one["name"] for one in found} == {"reviews", "stars"}
     ask("promote", NAME)
     assert run.ends() == 0, run.text
+
+
+def listed(ask: Ask) -> list[dict[str, Any]]:
+    """The same list in both forms; empty where the two differ."""
+    found: list[dict[str, Any]] = json.loads(ask("list", "-o", "json"))
+    return found if found == YAML(typ="safe").load(ask("list", "-o", "yaml")) else []
 
 
 SENTENCES = {

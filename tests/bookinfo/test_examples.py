@@ -57,6 +57,7 @@ def options(site: Site) -> tuple[str, ...]:
     return ("--namespace", site.mesh.namespace, "--prometheus", site.mesh.prometheus.url)
 
 
+@pytest.mark.long
 def test_the_example_goes_from_v1_to_v2_to_v3(example: Site) -> None:
     """The files together: what was applied differs in one subset, policies are equal, jason always got v2."""
     before = example.object()
@@ -98,6 +99,7 @@ def release(site: Site, control_plane: ControlPlane, deploy: str) -> subprocess.
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_the_pipeline_acts_on_how_it_ended(example: Site, control_plane: ControlPlane) -> None:
     """A bad version fails the job with 3, a good one passes; what wasn't deployed or is no manifest moves nothing."""
     before = example.object()

@@ -25,6 +25,12 @@ from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY, Kube
 from tests.parts.processes import wait_for
 
+pytestmark = [
+    pytest.mark.long,
+    # urllib3 forgets a socket whose other end is gone before TLS begins; the mesh asks ten times a second.
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"),
+]
+
 AUTHORIZATION = "rbac.authorization.k8s.io/v1"
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 OWN = "canary-virtualservice-reviews"

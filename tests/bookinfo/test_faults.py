@@ -13,6 +13,8 @@ from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 LONG = [{"weight": 30, "looks": 100}]
 BEFORE_PODS = (
     'istio_requests_total{{reporter="source",destination_service_name="reviews",response_code=~"{codes}"}}[{at}]'

@@ -23,6 +23,8 @@ from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 OWN = "canary-virtualservice-reviews"
 
 

@@ -14,6 +14,8 @@ from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 GATE = [{"approval": {"count": 1}, "timeout": "1h"}]
 TESTERS = [
     {"headers": {"user-group": {"exact": "beta"}, "country": {"exact": "de"}}},

@@ -13,6 +13,8 @@ from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
+
 STRICT = {"progressDeadlineSeconds": 3}
 
 
