@@ -7,6 +7,7 @@ import pytest
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
+from canary.bootstrap import Place, cluster
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.kube.client import Client, Stream, Wire
 from canary.kube.errors import Answer, Forbidden
@@ -276,3 +277,18 @@ def test_actions_that_were_taken_are_removed(client: Client, namespace: str) -> 
     assert [one.id for one in inbox.read()] == ["waiting"]
     assert inbox.remove_taken(status, now + timedelta(minutes=61)) == 0
     assert client.get(CONFIG_MAPS, namespace, STATE)["data"]["status"]
+
+
+def test_a_state_that_can_not_be_read_hides_no_other(
+    client: Client, namespace: str, control_plane: ControlPlane
+) -> None:
+    """Its row says why; somebody has edited it by hand."""
+    for target in ("shop", "tea"):
+        store = ConfigMapStore(client, Objects(namespace, "VirtualService", target, target))
+        version = store.save(at(Phase.SUCCEEDED), None)
+    client.merge(
+        CONFIG_MAPS, namespace, "canary-virtualservice-tea", version, {"data": {"status": '{"phase": "Tea"}'}}
+    )
+    found = cluster.running(Place(kubeconfig=str(control_plane.kubeconfig()), namespace=namespace))
+    assert [(one.name, one.status.phase) for one in found] == [("shop", Phase.SUCCEEDED), ("tea", Phase.INITIALIZING)]
+    assert "is not a state that can be read (wrong: phase); delete it to begin anew" in found[1].status.message
