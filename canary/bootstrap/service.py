@@ -50,7 +50,7 @@ class All:
 
     watchers: tuple[Watcher, ...]
 
-    def ticked(self, key: Key, turn: Turn, seconds: float, late: float) -> None:
+    def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
         """See `controller.fleet.Watcher`."""
         for each in self.watchers:
             each.ticked(key, turn, seconds, late)

@@ -211,17 +211,17 @@ class Controller:
         if rig is None:
             self.forget(seat.key)
             return None
-        late = self.clock.now().timestamp() - seat.slot if seat.slot is not None else 0.0
+        late = None if seat.slot is None else self.clock.now().timestamp() - seat.slot
         seat.slot = None
         record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
         turn, record = self._between(seat, rig, record, samples, late)
         if turn is not None and turn.decision.actions and not turn.trouble:
-            again, record = self._between(seat, rig, record, None, 0.0)  # read back at once, not in the next slot
+            again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
             turn = again or turn
         return UNSURE if turn is None else self._settled(seat, rig, record, turn)
 
     def _between(
-        self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float
+        self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
     ) -> tuple[Turn | None, Record]:
         """The turns of a tick, which takes a look only where its slot has measured for it."""
         if samples is not None:
@@ -231,7 +231,7 @@ class Controller:
         return turn, put_back(after, record, off)
 
     def _turns(
-        self, seat: Seat, rig: Rig, record: Record, samples: Samples, late: float
+        self, seat: Seat, rig: Rig, record: Record, samples: Samples, late: float | None
     ) -> tuple[Turn | None, Record]:
         """The last turn; None where the state was changed by others again and again."""
         parts = replace(rig.parts, metrics=Answers(samples, rig.parts.metrics))
@@ -241,7 +241,7 @@ class Controller:
                 began = time.perf_counter()
                 for turn in tick(parts, record):
                     self.watcher.ticked(seat.key, turn, time.perf_counter() - began, late)
-                    record, began, late = turn.record, time.perf_counter(), 0.0
+                    record, began, late = turn.record, time.perf_counter(), None
                 return turn, record
             except Conflict:
                 record = reread(rig, record)

@@ -49,8 +49,9 @@ class Fleet(Protocol):
 class Watcher(Protocol):
     """Who is told what happens: metrics and logs."""
 
-    def ticked(self, key: Key, turn: Turn, seconds: float, late: float) -> None:
-        """After each turn of a tick; `late` is how long after its time the tick began, in seconds."""
+    def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
+        """After each turn of a tick. `late` is how long after its slot the tick began, in seconds; None for a tick
+        that was woken, and for the further turns of one."""
 
     def crashed(self, key: Key, error: Exception) -> None:
         """A tick raised what no port foresees."""

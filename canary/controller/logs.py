@@ -109,7 +109,7 @@ class Decisions:
 
     said: dict[Key, Logged] = field(default_factory=dict)
 
-    def ticked(self, key: Key, turn: Turn, seconds: float, late: float) -> None:
+    def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
         """What people are told in this turn, each message once, also where telling them failed; and trouble."""
         before = self.said.setdefault(key, Logged())
         where = {**_named(key), **_standing(turn)}

@@ -87,13 +87,14 @@ class Metrics:
         step = status.rollout.step if status.rollout else 0
         self._canaries.seen[key] = Standing(status.phase, status.reason, status.canary_weight, step)
 
-    def ticked(self, key: Key, turn: Turn, seconds: float, late: float) -> None:
+    def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
         """One turn of a tick, which took `seconds` and began `late` seconds after it was due."""
         decision = turn.decision
         self.stands(key, decision.status)
         self._ticks["trouble" if turn.trouble else "ok"].inc()
         self._took.observe(seconds)
-        self._late.observe(max(late, 0.0))
+        if late is not None:
+            self._late.observe(max(late, 0.0))
         if decision.reason == "Started":
             self._started.inc()
         if decision.looked:

@@ -352,11 +352,24 @@ def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
     remarks = list(draft.remarks)
     finding = draft.finding
     if draft.loud or (finding.reason != before.reason and finding.reason not in QUIET):
-        warns = isinstance(finding.outcome, RollBack) or (isinstance(finding.outcome, Hold) and not draft.loud)
-        remarks.append(Remark(finding.reason, finding.sentence, "Warning" if warns else "Normal"))
+        remarks.append(Remark(finding.reason, finding.sentence, "Warning" if _warns(draft) else "Normal"))
     for index, remark in enumerate(remarks, before.told + 1):
         sentence = clipped(remark.message)
         yield Message(id=str(index), type=remark.type, reason=remark.reason, message=sentence, at=now)
+
+
+def _warns(draft: Draft) -> bool:
+    """Whether somebody should look: it went back, it waits, or something serves that nobody has judged."""
+    match draft.finding.outcome:
+        case RollBack():
+            return True
+        case Hold():
+            return not draft.loud
+        case Close():
+            return draft.status.phase is Phase.FAILED
+        case Serve(analysed=analysed):
+            return not analysed
+    return False
 
 
 def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
