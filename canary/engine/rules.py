@@ -343,8 +343,10 @@ def _nobody(s: Situation) -> str:
 
 
 def _moment(time: datetime, now: datetime) -> str:
-    day = "" if time.date() == now.date() else f"{time:%Y-%m-%d} "
-    return f"{day}{time:%H:%M:%S} UTC"
+    if time.date() == now.date():
+        return f"{time:%H:%M:%S} UTC"
+    tomorrow = time.date() == (now + timedelta(days=1)).date()
+    return f"tomorrow {time:%H:%M} UTC" if tomorrow else f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def _overdue(s: Situation, gate: GateWait) -> bool:

@@ -294,4 +294,4 @@ def test_a_gate_of_several_ahead_keeps_from_promoting_and_one_behind_does_not() 
 def test_a_gate_that_closes_tomorrow_says_so() -> None:
     """The time of day alone would read as now."""
     decision = decided(at_20_percent(done, **gates(timeout="24h")))
-    assert decision.sentence == "at 20%, approval waits for an approval, until 2026-03-03 10:00:00 UTC"
+    assert decision.sentence == "at 20%, approval waits for an approval, until tomorrow 10:00 UTC"

@@ -98,7 +98,7 @@ def in_trouble() -> list[Turn]:
             at_a_gate,
             ["12:00:00   0% Waiting      v2 shall take over from v1",
              "12:00:05  50% Progressing  v2 is available; on to 50%",
-             "12:00:15  50% WaitingPromotion  at 50%, release waits for 0 of 2 approvals, until 2025-06-03 12:00:15 UTC",
+             "12:00:15  50% WaitingPromotion  at 50%, release waits for 0 of 2 approvals, until tomorrow 12:00 UTC",
              "12:00:26  50% WaitingPromotion  bob asked to approve: looks fine"],
             id="a gate is told once, and so is each person's approval",
         ),
