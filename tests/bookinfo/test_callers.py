@@ -8,6 +8,7 @@ import pytest
 from tests.bookinfo.site import Site
 from tests.mesh.bookinfo import to, virtual_service
 
+pytestmark = pytest.mark.long
 EDGE = "istio-system/public"
 MATCH = {"sourceLabels": {"app": "tester", "team": "web"}}
 GATE = [{"approval": {"count": 1}, "timeout": "1h"}]

@@ -12,6 +12,7 @@ from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
 STEPS = [{"weight": 30}, {"weight": 70}]
 TESTER = {"x-tester": "yes"}
 NAMES = ("reviews", "testers", "books", "rest")

@@ -11,6 +11,7 @@ from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+pytestmark = pytest.mark.long
 PORT, HOST = 8443, "store:8443"
 PARTNERS = "partners.example"
 TARGET = {"targetRef": {"apiVersion": ISTIO, "kind": "VirtualService", "name": "store"}}
