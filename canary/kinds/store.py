@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.engine.errors import Rejected, Unreachable
 from canary.engine.observed import Stored
@@ -64,7 +65,8 @@ class CanaryStore:
             if status.rollout is not None and not seen.guarded:
                 version = self._finalizers(version, (*seen.finalizers, FINALIZER))
             change = difference(json.loads(seen.status or b"{}"), _fitting(status))
-            return self._kept(self._client.merge_status(CANARIES, self._namespace, self._name, version, change))
+            client = self._client.urgent() if _lowers(status) else self._client
+            return self._kept(client.merge_status(CANARIES, self._namespace, self._name, version, change))
         except Changed:
             self.look()
             raise
@@ -101,6 +103,11 @@ class CanaryStore:
     def _kept(self, found: Object) -> str:
         self._canaries.put(found)
         return str(found["metadata"]["resourceVersion"])
+
+
+def _lowers(status: Status) -> bool:
+    """Whether it is the intent to expose nobody any more: that goes before all others."""
+    return status.rollout is not None and status.rollout.end is not None and status.rollout.meant == Traffic()
 
 
 def difference(before: dict[str, Any], after: dict[str, Any], free: bool = False) -> dict[str, Any]:

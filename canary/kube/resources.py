@@ -43,9 +43,7 @@ DESTINATION_RULES = Resource("networking.istio.io", "v1", "DestinationRule", "de
 CANARIES = Resource("canary-controller.dev", "v1beta1", "Canary", "canaries")
 CANARY_ACTIONS = Resource("canary-controller.dev", "v1beta1", "CanaryAction", "canaryactions")
 CANARY_POLICIES = Resource("canary-controller.dev", "v1beta1", "CanaryPolicy", "canarypolicies")
-CLUSTER_CANARY_POLICIES = Resource(
-    "canary-controller.dev", "v1beta1", "ClusterCanaryPolicy", "clustercanarypolicies"
-)
+CLUSTER_CANARY_POLICIES = Resource("canary-controller.dev", "v1beta1", "ClusterCanaryPolicy", "clustercanarypolicies")
 METRIC_TEMPLATES = Resource("canary-controller.dev", "v1beta1", "MetricTemplate", "metrictemplates")
 ADMISSION_POLICIES = Resource(
     "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"

@@ -79,8 +79,9 @@ class IstioRouter:
         if there is None or (token is not None and token != there.token):
             raise Conflict("the VirtualServices were read again since this was decided")
         pair = Pair(stable, canary)
+        client = self._client.urgent() if traffic == Traffic() else self._client
         for patch in writing.write(there.virtual_services, there.rules, self._scope, pair, traffic):
-            self._client.patch(VIRTUAL_SERVICES, patch.namespace, patch.name, patch.operations)
+            client.patch(VIRTUAL_SERVICES, patch.namespace, patch.name, patch.operations)
 
     def selector(self, version: str) -> Mapping[str, str] | Missing:
         """Labels of a version's pods: the selector of the Service, and the subset's labels. For the workloads."""
