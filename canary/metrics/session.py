@@ -104,7 +104,7 @@ class Client:
 
 
 _MEANINGS: Sequence[tuple[tuple[type[BaseException], ...], Kind, str]] = (
-    ((requests.Timeout, ReadTimeoutError, TimeoutError), Kind.TIMED_OUT, "no complete answer within {within:.3g}s"),
+    ((requests.Timeout, ReadTimeoutError, TimeoutError), Kind.TIMED_OUT, "no complete answer within {within:.2g}s"),
     ((IncompleteRead, requests.exceptions.ChunkedEncodingError), Kind.RUBBISH, "the answer breaks off"),
     ((requests.exceptions.InvalidHeader, UnicodeError), Kind.DENIED, "credentials that no HTTP header can hold"),
     ((gaierror,), Kind.REFUSED, "no such host"),
