@@ -184,6 +184,7 @@ def test_a_slow_or_failing_version(book: Mesh) -> None:
     assert book.ask("reviews", 4).counts == {("", 504): 4}
     book.behave("reviews-v2", image="reviews:another", errors=1)
     book.behave("reviews-v2", image="reviews:v2")
+    change(book, {"route": to("reviews", v2=100)})
     assert book.ask("reviews", 4).counts == {("v2", 200): 4}
 
 
