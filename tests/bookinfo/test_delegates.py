@@ -60,6 +60,8 @@ def test_the_delegates_for_everybody_move(split: Site) -> None:
     before = {name: split.object(name=name) for name in NAMES}
     split.write("v2", {"stable": "v1"}, steps=STEPS)
     with Watched(split.mesh, "rest") as rest, Watched(split.mesh, "books", source="reader") as books:
+        rest.at_last(v1=100)
+        books.at_last(v1=80, v3=20)
         start, run = now(), split.run()
         assert run.ends() == 0, run.text
         rest.at_last(v2=100)

@@ -21,6 +21,7 @@ def test_reviews_go_to_v2_then_to_v3(site: Site) -> None:
     """90/10 → 70/30 → 50/50 → 20/80 → 0/100: only the subset is another one, and users followed the weights."""
     before, beside = site.object(), others(site)
     with jason(site), Watched(site.mesh) as watched:
+        watched.at_last(v1=100)
         start = now()
         for canary, steps, way in (("v2", STEPS, WAY), ("v3", FEW, (0, 30, 100))):
             first = max(len(watched.served) - 1, 0)
@@ -46,6 +47,7 @@ def test_a_third_version_keeps_its_share(site: Site) -> None:
     before = site.object()
     site.write("v2", {"stable": "v1"}, steps=FEW)
     with Watched(site.mesh) as watched:
+        watched.at_last(v1=80, v3=20)
         start, run = now(), site.run()
         assert run.ends() == 0, run.text
         watched.at_last(v2=80, v3=20)
@@ -78,6 +80,7 @@ def test_several_virtual_services_move_together(public: Site) -> None:
     public.write("v2", {"virtualServices": ["public"]}, steps=[{"weight": 50}])
     start = now()
     with Watched(public.mesh) as inside, Watched(public.mesh, "public", host="shop.example") as outside:
+        inside.at_last(v1=100)
         run = public.run()
         assert run.ends() == 0, run.text
         inside.at_last(v2=100)
@@ -107,9 +110,10 @@ def test_connections_follow_the_weights(site: Site) -> None:
     site.mesh.wait_loaded()
     before = site.object(name="store")
     target = {"apiVersion": ISTIO, "kind": "VirtualService", "name": "store"}
-    site.write("v2", {"targetRef": target}, steps=[{"weight": 30, "hold": "3s"}], metrics=[])
+    site.write("v2", {"targetRef": target}, steps=[{"weight": 30, "hold": "10s"}], metrics=[])
     load = site.mesh.load("store:3306", 40)
     with Watched(site.mesh, "store", "tcp", "store:3306") as watched:
+        watched.at_last(v1=100)
         start, run = now(), site.run()
         assert run.ends() == 0, run.text
         watched.at_last(v2=100)

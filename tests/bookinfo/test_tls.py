@@ -38,9 +38,10 @@ def test_connections_follow_the_weights(store: Site) -> None:
     assert store.mesh.ask(HOST, 3, sni="elsewhere.example").counts == {("", 0): 3}
     assert store.mesh.ask(HOST, 3).counts == {("", 0): 3}, "nothing goes there in the clear"
     before = store.object(name="store")
-    store.write("v2", {**TARGET, "stable": "v1"}, steps=[{"weight": 30, "hold": "4s"}], metrics=[])
+    store.write("v2", {**TARGET, "stable": "v1"}, steps=[{"weight": 30, "hold": "10s"}], metrics=[])
     loads = [store.mesh.load(HOST, 30, sni="store"), store.mesh.load(HOST, 40, sni=PARTNERS, source="partner")]
     with Watched(store.mesh, "store", "tls", HOST) as watched:
+        watched.at_last(v1=100)
         start, run = now(), store.run()
         watched.at_last(v1=70, v2=30)
         assert run.ends() == 0, run.text
