@@ -20,6 +20,7 @@ from typing import Any
 from canary.api.action import CanaryAction
 from canary.controller.fleet import Key
 from canary.engine.errors import Conflict
+from canary.engine.observed import Missing
 from canary.istio.scope import Ref
 from canary.kinds.inbox import ActionInbox, asked
 from canary.kinds.seen import CanarySeen, seen
@@ -72,6 +73,8 @@ class ClusterFleet:
     clock: Clock
     verified: Callable[[datetime], bool]
     """Whether authors of actions that were made at a time are proved."""
+    asked: Callable[[Missing | None], None] = lambda missing: None
+    """Told of each request to a Prometheus, and why it wasn't answered."""
     instance: str = "canary"
     """Who tells Events: the pod's name."""
     term: Lease | None = None
@@ -156,7 +159,7 @@ class ClusterFleet:
     def pressing(self, key: Key) -> bool:
         """See the port."""
         found = self.canaries.get(*key)
-        return found is not None and (found.active or found.deleted)
+        return found is not None and (found.active or found.deleted or found.guarded)
 
     def rig(self, key: Key) -> ClusterRig | None:
         """See the port."""
@@ -221,8 +224,10 @@ class ClusterFleet:
         gone = after is None or (before is not None and before.uid != after.uid)
         if gone:
             with self._lock:
-                self._rigs.pop(key, None)
+                rig = self._rigs.pop(key, None)
             self.forget(key)
+            if rig is not None:
+                rig.gone()
         changed = before is None or after is None or before.wish != after.wish
         refs = {*(before.refs if before else ()), *(after.refs if after else ())}
         self._moves(key, after.refs if after else (), instead=True)

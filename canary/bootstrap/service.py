@@ -24,6 +24,7 @@ from canary.controller.controller import Controller
 from canary.controller.fleet import Key, Watcher
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
+from canary.engine.observed import Missing
 from canary.kinds.authors import Authors
 from canary.kube.client import Client
 from canary.kube.election import Election, Leadership
@@ -76,7 +77,9 @@ class Service:
         self.metrics = Metrics()
         self.watcher = All((self.metrics, Decisions()))
         authors = Authors(client, settings.action_policy)
-        self.fleet = ClusterFleet(client, settings.area, self.clock, authors.proved, socket.gethostname())
+        self.fleet = ClusterFleet(
+            client, settings.area, self.clock, authors.proved, self._asked, instance=socket.gethostname()
+        )
         self.election = Election(client, settings.lease_namespace, settings.lease, LABELS, settings.terms)
         self.serving = Serving(settings.listen, self._exposition, self._unhealthy, self._unready)
 
@@ -125,6 +128,9 @@ class Service:
             if over.is_set():
                 return False
         return not over.is_set()
+
+    def _asked(self, missing: Missing | None) -> None:
+        self.metrics.queries({"ok" if missing is None else missing.kind.value: 1})
 
     def _exposition(self) -> bytes:
         self.metrics.requests(self.client.calls.take())

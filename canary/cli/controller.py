@@ -1,5 +1,6 @@
 """`canary controller`: looks after all Canaries of a cluster; each option is an environment variable as well."""
 
+import faulthandler
 import signal
 import sys
 from datetime import timedelta
@@ -58,6 +59,7 @@ def command(
     Ends on SIGTERM with 0, after the writes in hand; with 1 where the cluster can't be used, 2 for wrong settings.
     """
     set_up(log_format, log_level, sys.stderr)
+    faulthandler.register(signal.SIGUSR1)  # where each thread is, on standard error
     try:
         settings = bootstrap.Settings(
             place=bootstrap.Place(kubeconfig=kubeconfig, context=context, namespace=namespace or None),

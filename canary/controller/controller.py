@@ -38,8 +38,8 @@ LATER = timedelta(minutes=1)
 """How soon again, at the latest, while a rollout is running."""
 TRANSIENT = frozenset({"RouteUnreadable", "RevisionUnknown", "Conflict"})
 """Reasons to be at rest that may pass without an event of ours."""
-ASKING = 2
-"""How many questions may be under way to one source; the next slot doesn't wait for one that doesn't answer."""
+ASKING = 8
+"""How many questions may be under way to one source; further ones don't wait for one that doesn't answer."""
 
 
 class Question(NamedTuple):

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
-from .fleet import Key
+from canary.engine.looks import SPREAD
 
-SPREAD = timedelta(seconds=10)
-"""Over how many slots rollouts that start together are spread."""
+from .fleet import Key
 
 
 def slot_of(at: datetime) -> int:

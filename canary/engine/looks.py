@@ -11,6 +11,9 @@ from .observed import Observed, Query, Subject
 from .people import clipped
 from .plan import exposed
 
+SPREAD = timedelta(seconds=10)
+"""The most that a driver may add to the first look, so that rollouts which start together don't all look together."""
+
 
 def due(rollout: Rollout, now: datetime) -> bool:
     """Whether it is time to look: the canary has left the start, and nothing is decided yet."""

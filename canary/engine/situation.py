@@ -167,7 +167,7 @@ def done_but_gates(rollout: Rollout, now: datetime) -> bool:
 def in_our_time(rollout: Rollout, now: datetime) -> Rollout:
     """Where the clock was set back, or was another machine's: what lies too far ahead would not come for long."""
     latest, since = now + rollout.policy.interval, rollout.in_place_since
-    if rollout.next_look <= latest and (since is None or since <= now):
+    if rollout.next_look <= latest + looks.SPREAD + timedelta(seconds=1) and (since is None or since <= now):
         return rollout
     return rollout.but(next_look=min(rollout.next_look, latest), in_place_since=since and min(since, now))
 

@@ -31,6 +31,8 @@ from .requests import Request
 
 USER_AGENT = f"canary/{__version__} ({platform.system().lower()}/{platform.machine()})"
 DEFAULT = "~/.kube/config"
+CONNECTIONS = 64
+"""Kept open at one time: a controller's watches, and the rollouts that it ticks side by side."""
 BROKEN = (urllib3.exceptions.HTTPError, ApiException, OSError, ConfigException)
 """How the library says that there was no answer."""
 
@@ -168,6 +170,7 @@ def _api(place: Place) -> Any:
     configuration = client.Configuration()
     # urllib3 takes False for none at all; its own default is three, which would triple each time-out.
     configuration.retries = False
+    configuration.connection_pool_maxsize = CONNECTIONS
     configuration.socket_options = tcp_keepalive_socket_options(idle=15, interval=5, count=3)
     try:
         _load(place, configuration)

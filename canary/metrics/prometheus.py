@@ -5,7 +5,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -59,15 +59,18 @@ class Prometheus:
         *,
         others: Mapping[str, Credentials] | None = None,
         timeout: float = 5.0,
+        told: Callable[[Missing | None], None] = lambda missing: None,
     ) -> None:
         """`url` is asked by queries that name no server; None where each names one.
 
         `credentials` are for `url` only: a query may name any server, and must not carry them there. Other
         servers are shown what `others` holds for them, or nothing. `timeout` (seconds) is for a whole `measure`.
+        `told` is called after each request, with why it wasn't answered.
         Raises Invalid for a URL that can't be used; a user name and password in one are taken out of it.
         """
         self._dialect = dialect or Dialect()
         self._timeout = timeout
+        self._told = told
         self._known = dict(address(other, shown) for other, shown in (others or {}).items())
         self._home = None
         if url is not None:
@@ -132,7 +135,9 @@ class Prometheus:
         if within < _LEAST:
             return Missing(Kind.TIMED_OUT, "no time was left to ask")
         client = self._client(server)
-        return client if isinstance(client, Missing) else client.ask(text, ask.at, within)
+        answer = client if isinstance(client, Missing) else client.ask(text, ask.at, within)
+        self._told(answer if isinstance(answer, Missing) else None)
+        return answer
 
     def _client(self, server: str) -> "Client | Missing":
         """The client of a server, made anew when a file of its credentials has changed."""

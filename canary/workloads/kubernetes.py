@@ -101,12 +101,11 @@ class KubernetesWorkloads:
         )
 
     def _settled(self, version: str, labels: Labels) -> WorkloadSeen | None:
-        """What the workload itself tells, where it is watched, is as it was, and all of its pods are of one build."""
-        known = self._known.get(version) if self._watched else None
-        workload = self._get(known) if known is not None else None
-        if known is None or workload is None or known.mark != _mark(workload):
+        """What the workload itself tells, where it is watched, and all of its pods are of one build."""
+        if not self._watched:
             return None
-        if not pods.uniform(workload) or not pods.carries(workload, labels):
+        known, workload = self._workload(version, labels, ())
+        if known.mark != _mark(workload) or not pods.uniform(workload):
             return None
         wanted, available = pods.wanted(workload), pods.available(workload)
         return WorkloadSeen(known.name, wanted, available, known.revision, 0, pods.stuck(workload))

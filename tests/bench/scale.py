@@ -1,0 +1,243 @@
+"""What the controller costs with many Canaries, on a real API server and a real Prometheus:
+
+    python -m tests.bench.scale --canaries 1000 --active 1000 --sizes 100,500,1000 --window 60
+
+Fills a cluster, then starts `canary controller` as a process for each size (the first so many Canaries, by a label),
+and reads its CPU, memory, requests and lateness over a window. Everything else that works on the machine is in the
+figures as well: the API server and Prometheus share its cores.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.bench import fleet
+from tests.parts import cluster
+from tests.parts.cluster import ControlPlane
+from tests.parts.processes import bound, free_port, get, wait_for
+from tests.parts.prometheus import Prometheus, find
+
+TICKS = os.sysconf("SC_CLK_TCK")
+Series = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a process and its /metrics said at a time."""
+
+    at: float
+    cpu: float
+    rss: float
+    series: Series
+
+
+@dataclass(frozen=True)
+class Row:
+    """One size."""
+
+    size: int
+    active: int
+    first: float
+    all_seen: float
+    cpu: float
+    rss: float
+    peak: float
+    p50: float
+    p99: float
+    ticks: float
+    requests: Mapping[str, float]
+    queries: float
+
+
+class Replica:
+    """A `canary controller` that looks after the Canaries of some sizes."""
+
+    def __init__(self, plane: ControlPlane, selector: str, log: Path) -> None:
+        self.port = free_port()
+        argv = (
+            *(sys.executable, "-m", "canary", "controller", "--selector", selector, "--lease", "bench"),
+            *("--lease-namespace", "default", "--listen", f"127.0.0.1:{self.port}"),
+        )
+        self.began = time.monotonic()
+        environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig("admin"))}
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(bound(argv), stdout=output, stderr=output, env=environment)
+
+    def read(self) -> Reading:
+        """Its figures now."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        rss = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+        return Reading(time.monotonic(), (int(fields[11]) + int(fields[12])) / TICKS, rss, self.series())
+
+    def series(self) -> Series:
+        """Its metrics, or nothing before it serves them."""
+        with suppress(OSError):
+            status, text = get(f"http://127.0.0.1:{self.port}/metrics", timeout=20.0)
+            if status == 200:
+                lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+                return {name: float(value) for name, _, value in lines}
+        return {}
+
+    @property
+    def peak(self) -> float:
+        """The most memory that it ever had, in MiB."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+    def stop(self) -> float:
+        """Ends it; seconds that this took."""
+        began = time.monotonic()
+        self.process.terminate()
+        self.process.wait(60)
+        return time.monotonic() - began
+
+
+def measure(plane: ControlPlane, size: int, active: int, selector: str, window: float, log: Path) -> Row:
+    """One size, once all of its rollouts are under way."""
+    replica = Replica(plane, selector, log)
+    try:
+        first = _until(replica, lambda series: _sum(series, "canary_ticks_total") > 0)
+        _until(replica, lambda series: _sum(series, "canary_weight_percent") >= 10 * active, 900)
+        _until(replica, lambda series: _count(series, "canary_phase") >= size, 900)
+        seen = time.monotonic() - replica.began
+        time.sleep(20)  # what the starts have left to do
+        before = replica.read()
+        time.sleep(window)
+        after = replica.read()
+        return _row(size, active, first, seen, before, after, replica.peak)
+    finally:
+        replica.stop()
+
+
+def _until(replica: Replica, done: "partial[bool] | object", within: float = 120.0) -> float:
+    wait_for(lambda: done(replica.series()), "the controller", within=within)  # type: ignore[operator]
+    return time.monotonic() - replica.began
+
+
+def _row(size: int, active: int, first: float, seen: float, before: Reading, after: Reading, peak: float) -> Row:
+    took = after.at - before.at
+    rates = {name: (value - before.series.get(name, 0.0)) / took for name, value in after.series.items()}
+    requests = {
+        name.partition("{")[2].rstrip("}"): rate
+        for name, rate in rates.items()
+        if name.startswith("canary_api_requests_total") and rate > 0
+    }
+    return Row(
+        size=size,
+        active=active,
+        first=first,
+        all_seen=seen,
+        cpu=(after.cpu - before.cpu) / took,
+        rss=after.rss,
+        peak=peak,
+        p50=_quantile(rates, "canary_tick_lateness_seconds", 0.5),
+        p99=_quantile(rates, "canary_tick_lateness_seconds", 0.99),
+        ticks=_sum(rates, "canary_ticks_total"),
+        requests=requests,
+        queries=_sum(rates, "canary_queries_total"),
+    )
+
+
+def _sum(series: Series, name: str) -> float:
+    return sum(value for key, value in series.items() if key.partition("{")[0] == name)
+
+
+def _count(series: Series, name: str) -> int:
+    return sum(key.partition("{")[0] == name for key in series)
+
+
+def _quantile(rates: Series, name: str, q: float) -> float:
+    """Of a histogram, between its buckets as Prometheus has it."""
+    found = sorted(
+        (float(key.partition('le="')[2].partition('"')[0].replace("+Inf", "inf")), value)
+        for key, value in rates.items()
+        if key.startswith(f"{name}_bucket")
+    )
+    if not found or not found[-1][1]:
+        return float("nan")
+    rank, lower, below = q * found[-1][1], 0.0, 0.0
+    for edge, count in found:
+        if count >= rank:
+            return lower if edge == float("inf") else lower + (edge - lower) * (rank - below) / (count - below)
+        lower, below = edge, count
+    return lower
+
+
+@contextmanager
+def filled(options: argparse.Namespace, folder: Path) -> Iterator[ControlPlane]:
+    """A cluster with all objects in it, and a Prometheus that knows their traffic."""
+    tools = cluster.find()
+    binary = find()
+    if tools is None or binary is None:
+        sys.exit(f"this needs a control plane and Prometheus: {cluster.provides()}; tests/parts/get-prometheus")
+    plane, traffic = ControlPlane(tools, folder), fleet.Traffic()
+    prometheus = Prometheus(binary, folder / "prometheus", fleet.scrapes(traffic.port), scrape_interval="5s")
+    try:
+        fleet.started(plane)
+        traffic.services = options.active
+        prometheus.start()
+        _fill(plane, options, prometheus.url)
+        yield plane
+    finally:
+        prometheus.stop()
+        plane.kill()
+
+
+def _fill(plane: ControlPlane, options: argparse.Namespace, prometheus: str) -> None:
+    writer, began = fleet.Writer(plane), time.monotonic()
+    for name in (*fleet.namespaces(options.canaries), "others"):
+        writer.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    writer.all(fleet.strangers(writer, options.deployments, options.secrets))
+    writer.all(
+        partial(fleet.service, writer, number, number < options.active, _group(number, options.sizes), prometheus)
+        for number in range(options.canaries)
+    )
+    print(f"filled in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _group(number: int, sizes: list[int]) -> int:
+    """The smallest size that a Canary belongs to."""
+    return next((size for size in sizes if number < size), sizes[-1])
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--canaries", type=int, default=1000)
+    parser.add_argument("--active", type=int, default=1000, help="the first so many have a rollout")
+    parser.add_argument("--sizes", type=lambda text: sorted(map(int, text.split(","))), default=[100, 500, 1000])
+    parser.add_argument("--deployments", type=int, default=0, help="of others")
+    parser.add_argument("--secrets", type=int, default=0)
+    parser.add_argument("--window", type=float, default=60.0, help="seconds")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, filled(options, Path(folder)) as plane:
+        for size in options.sizes:
+            groups = ",".join(str(each) for each in options.sizes if each <= size)
+            active = min(size, options.active)
+            log = Path(f"{folder}-{size}.log")
+            row = measure(plane, size, active, f"size in ({groups})", options.window, log)
+            _told(row)
+
+
+def _told(row: Row) -> None:
+    print(
+        f"{row.size} canaries, {row.active} active: {row.cpu:.3f} cores, {row.rss:.0f} MiB (peak {row.peak:.0f}), "
+        f"late p50 {row.p50 * 1000:.1f} ms p99 {row.p99 * 1000:.1f} ms, {row.ticks:.1f} ticks/s, "
+        f"first tick after {row.first:.1f} s, all under way after {row.all_seen:.1f} s"
+    )
+    busiest = sorted(row.requests.items(), key=lambda item: -item[1])
+    print("  requests a second: " + ", ".join(f"{name} {rate:.2f}" for name, rate in busiest))
+    print(f"  queries to Prometheus a second: {row.queries:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
