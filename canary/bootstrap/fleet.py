@@ -47,7 +47,7 @@ from canary.kube.resources import (
     VIRTUAL_SERVICES,
     Resource,
 )
-from canary.metrics.credentials import from_environment
+from canary.metrics.credentials import NONE, from_environment
 from canary.metrics.prometheus import Prometheus
 from canary.metrics.promql import Dialect
 from canary.notifiers.events import Events, EventSubject
@@ -204,12 +204,8 @@ class ClusterFleet:
     def _metrics(self, server: str | None) -> Metrics:
         with self._lock:
             if server not in self._prometheus:
-                credentials = from_environment(os.environ) if server == self.area.metrics_server else None
-                dialect = Dialect("istio")
-                made = (
-                    Prometheus(server, credentials, dialect) if credentials else Prometheus(server, dialect=dialect)
-                )
-                self._prometheus[server] = made
+                known = from_environment(os.environ) if server == self.area.metrics_server else NONE
+                self._prometheus[server] = Prometheus(server, known, Dialect("istio"), told=self.asked)
             return self._prometheus[server]
 
     def close(self) -> None:
