@@ -1,8 +1,8 @@
 """The one place that wires real parts. `cli/` and `demo/` ask here; `sandbox/parts.py` has the same in memory.
 
-`standalone.py` wires an Envoy and a state file, `cluster.py` a Kubernetes cluster with Istio; `site.py` says what
-both hand out. Which of the two it is stands in the manifest's `targetRef.kind`. `service.py` wires the controller,
-`fleet.py` and `rig.py` the Canaries that it looks after.
+`standalone.py` wires an Envoy and a state file, `cluster.py` a Kubernetes cluster with Istio; which of the two it is
+stands in the manifest's `targetRef.kind`. `canaries.py` wires what commands need of Canary objects, `service.py` the
+controller, `fleet.py` and `rig.py` the Canaries that it looks after. `site.py` says what they hand out.
 """
 
 from contextlib import AbstractContextManager
@@ -14,11 +14,11 @@ from canary.manifests.target import ManifestTarget
 
 from . import standalone
 from .settings import Area, Settings
-from .site import POLL, Memory, Place, Run
+from .site import POLL, Followed, Memory, Place, Run, WallClock
 from .standalone import state_beside
 
 __all__ = [
-    "POLL", "Area", "Memory", "Place", "Run", "Settings",
+    "POLL", "Area", "Followed", "Memory", "Place", "Run", "Settings", "WallClock",
     "controller", "memory", "opened", "role", "running", "state_beside",
 ]  # fmt: skip
 
@@ -36,23 +36,23 @@ def opened(place: Place) -> AbstractContextManager[Run]:
 
 
 def memory(place: Place, name: str | None = None) -> Memory:
-    """What a rollout remembers: of a state file, of a manifest, or of a VirtualService by name.
+    """What a rollout remembers: of a state file, of a manifest, or by name of a Canary object or a VirtualService.
 
     Raises Invalid where there is none, Rejected or Unreachable.
     """
     state = _state_file(place)
     if state is not None:
         return standalone.memory(state)
-    from . import cluster
+    from . import canaries
 
-    return cluster.memory(place, name)
+    return canaries.memory(place, name)
 
 
-def running(place: Place) -> tuple[Memory, ...]:
-    """All that has run in the namespace. Raises Invalid, Rejected or Unreachable."""
-    from . import cluster
+def running(place: Place, everywhere: bool = False) -> tuple[Memory, ...]:
+    """All Canary objects and runs of the namespace, or of all of them. Raises Invalid, Rejected or Unreachable."""
+    from . import canaries
 
-    return cluster.running(place)
+    return canaries.running(place, everywhere)
 
 
 def role(place: Place) -> str:

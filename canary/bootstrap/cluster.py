@@ -35,7 +35,7 @@ from canary.stores.objects import DESCRIBED, HOLDS, MANAGED, Objects
 from canary.workloads.kubernetes import KubernetesWorkloads
 
 from . import evidence
-from .site import READS, Memory, Place, Run, Silent, WallClock
+from .site import READS, Memory, Place, Run, Silent, WallClock, keeping
 
 KIND = "VirtualService"
 
@@ -104,25 +104,23 @@ def wired(place: Place, manifest: ManifestTarget, client: Client, namespace: str
         )
 
 
-def memory(place: Place, name: str | None) -> Memory:
-    """Of the manifest's target, or of the VirtualService of this name. Raises Invalid where nothing has run."""
-    wire = connected(place)
-    client = Client(wire)
-    target, namespace = _target(place, name, wire.namespace)
+def remembered(client: Client, namespace: str, target: str) -> Memory | None:
+    """What runs of the VirtualService of this name remember; None where nothing has run."""
     store = ConfigMapStore.at(client, namespace, KIND, target)
-    if store is None:
-        raise Invalid(f"nothing has run for the VirtualService {target} in namespace {namespace}")
-    return _memory(client, store)
+    return None if store is None else _memory(client, store)
 
 
-def running(place: Place) -> tuple[Memory, ...]:
+def running(place: Place, everywhere: bool = False) -> tuple[Memory, ...]:
     """Of every target in the namespace on which something has run, by name."""
     wire = connected(place)
-    client = Client(wire)
-    namespace = place.namespace or wire.namespace
+    return runs(Client(wire), "" if everywhere else place.namespace or wire.namespace)
+
+
+def runs(client: Client, namespace: str) -> tuple[Memory, ...]:
+    """As `running`; an empty namespace stands for all."""
     found = client.find(CONFIG_MAPS, namespace, {**MANAGED, HOLDS: "state"})
-    in_order = sorted(found, key=lambda one: str(one["metadata"]["name"]))
-    return tuple(_whatever(client, namespace, one) for one in in_order if _target_in(one))
+    in_order = sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
+    return tuple(_whatever(client, one["metadata"]["namespace"], one) for one in in_order if _target_in(one))
 
 
 def role_of(place: Place) -> str:
@@ -172,11 +170,12 @@ def _memory(client: Client, store: ConfigMapStore, status: Status | None = None)
     return Memory(
         name=objects.canary,
         store=store,
-        post=inbox.post,
+        post=keeping(inbox.post),
         holder=lambda: lease.holder(lock, datetime.now(UTC)),
         author=inbox.author(),
         howto=f"{objects.target} -n {objects.namespace}",
         status=stored.status if stored is not None else status or Status(),
+        namespace=objects.namespace,
     )
 
 
@@ -186,11 +185,12 @@ def _target_in(found: Object) -> str:
     return target if kind == KIND else ""
 
 
-def _target(place: Place, name: str | None, namespace: str) -> tuple[str, str]:
+def named(place: Place, name: str | None, usual: str) -> tuple[str, str, str]:
+    """Namespace, Canary and target that are meant: a name may be either's; a manifest names both. Raises Invalid."""
     if name is not None:
-        return name, place.namespace or namespace
+        return place.namespace or usual, name, name
     canary = _canary(place)
-    return canary.spec.target_ref.name, _namespace(place, canary, namespace)
+    return _namespace(place, canary, usual), canary.metadata.name, canary.spec.target_ref.name
 
 
 def _canary(place: Place) -> Canary:

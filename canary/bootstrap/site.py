@@ -6,10 +6,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from canary.api.action import CanaryAction, Verb
-from canary.api.status import Message, Status
-from canary.rollout.ports import Parts, Store
+from canary.api.canary import Canary
+from canary.api.status import Message, Status, Version
+from canary.engine.observed import Missing, Stored
+from canary.rollout.ports import Parts
 
 POLL = 0.1
 """Seconds between two looks at signals and the inbox while a run waits."""
@@ -32,15 +35,42 @@ class Place:
     namespace: str | None = None
 
 
+class Loads(Protocol):
+    """Reads a status."""
+
+    def load(self) -> Stored | None:
+        """What was saved last, or None. Raises Rejected or Unreachable."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A Canary object of a cluster, for commands that follow it or say what it shall want."""
+
+    read: Callable[[], Canary | None]
+    """As it is now; None where it is gone. Raises Rejected or Unreachable."""
+    wanted: Callable[[Canary], Version | Missing]
+    """The version that it wants, with the revision that is behind it now."""
+    post: Callable[[CanaryAction], str]
+    """As Memory's."""
+    want: Callable[[str], Canary]
+    """Sets `spec.version`. Raises Conflict, Rejected or Unreachable."""
+    events: Callable[[], Sequence[Message]]
+    """Its Events, oldest first. Raises Rejected or Unreachable."""
+    destinations: Callable[[Canary], frozenset[str]]
+    """Versions that requests can be sent to; empty where that can't be told."""
+    canary: Canary
+    """As it was when it was opened."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """What a run remembers, for commands that look at it or ask something of it."""
 
     name: str
     """Of the Canary."""
-    store: Store
-    post: Callable[[CanaryAction], None]
-    """Adds an action; raises Unreachable or Rejected."""
+    store: Loads
+    post: Callable[[CanaryAction], str]
+    """Adds an action; returns the id under which status will know it. Raises Unreachable or Rejected."""
     holder: Callable[[], str | None]
     """Who runs now and since when, or None."""
     author: str
@@ -50,12 +80,26 @@ class Memory:
     status: Status
     """As it was when it was opened."""
     proves: bool = False
-    """Whether the place that actions are added to proves who added them."""
+    """Whether the place that actions are added to proves who added them, or says itself that it doesn't."""
+    namespace: str = ""
+    """In the cluster; empty for a state file."""
+    object: Followed | None = None
+    """The Canary object, where it is one; None for a run of the command."""
 
     def read(self) -> Status:
         """As it is now. Raises Rejected or Unreachable."""
         stored = self.store.load()
         return Status() if stored is None else stored.status
+
+
+def keeping(post: Callable[[CanaryAction], None]) -> Callable[[CanaryAction], str]:
+    """For places that take an action under the id that it comes with."""
+
+    def posted(action: CanaryAction) -> str:
+        post(action)
+        return action.id
+
+    return posted
 
 
 @dataclass(frozen=True)

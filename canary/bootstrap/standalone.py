@@ -24,7 +24,7 @@ from canary.stores.file import FileStore
 from canary.stores.inbox import FileInbox, me
 from canary.workloads.envoy import EnvoyWorkloads
 
-from .site import READS, Memory, Place, Run, Silent, WallClock
+from .site import READS, Memory, Place, Run, Silent, WallClock, keeping
 
 
 def state_beside(manifest: Path) -> Path:
@@ -68,7 +68,7 @@ def memory(state: Path) -> Memory:
     return Memory(
         name=store.name,
         store=store,
-        post=FileInbox(state).post,
+        post=keeping(FileInbox(state).post),
         holder=lambda: lock.holder(state),
         author=me(),
         howto=f"--state {state}",

@@ -2,16 +2,18 @@
 
 import time
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from canary import bootstrap
 from canary.api.action import CanaryAction, Verb
-from canary.api.status import Status
+from canary.api.status import Message, Status
 from canary.cli.app import Problem
+from canary.engine.errors import CanaryError
 from canary.engine.people import hear
 
 from .places import Context, Files, Kubeconfig, Namespace, State, Target, remembered, told
@@ -21,6 +23,12 @@ Author = Annotated[str | None, typer.Option("--as", help="On whose behalf; unver
 
 SECONDS = 3.0
 """How long to wait for a live run to take the action."""
+CONTROLLER_SECONDS = 8.0
+"""The same of a controller, which may be busy with many others."""
+EVERY = 0.5
+"""Seconds between two looks at a Canary object."""
+APART = timedelta(seconds=5)
+"""How far the clocks of this machine and of the controller's may be apart."""
 
 
 def asking(verb: Verb) -> Callable[..., int]:
@@ -38,11 +46,11 @@ def asking(verb: Verb) -> Callable[..., int]:
     ) -> int:
         place = bootstrap.Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
         memory = remembered(target, place)
-        action = _action(verb, memory, comment, author or memory.author)
+        action = asked(verb, memory, comment, author or memory.author)
         _check(memory, action)
         with told():
-            memory.post(action)
-            print(_told(memory, action))
+            id_ = memory.post(action)
+            print((_answered if memory.object else _told)(memory, action.but(id=id_)))
         return 0
 
     command.__doc__ = _HELP[verb]
@@ -61,7 +69,8 @@ _HELP = {
 }
 
 
-def _action(verb: Verb, memory: bootstrap.Memory, comment: str, author: str) -> CanaryAction:
+def asked(verb: Verb, memory: bootstrap.Memory, comment: str, author: str) -> CanaryAction:
+    """An action for the rollout and the step that its author sees now."""
     now, rollout = datetime.now(UTC), memory.status.rollout
     return CanaryAction(
         id=f"{now:%Y%m%dT%H%M%S}-{verb}-{uuid.uuid4().hex[:6]}",
@@ -94,18 +103,55 @@ def _check(memory: bootstrap.Memory, action: CanaryAction) -> None:
         raise Problem(refused[0].message)
 
 
-def _told(memory: bootstrap.Memory, action: CanaryAction) -> str:
+def _said(memory: bootstrap.Memory, action: CanaryAction) -> str:
     where = f" at step {action.step}" if action.step is not None else ""
-    said = f"{action.author} asked to {action.verb.words} {memory.name}{where}"
+    return f"{action.author or 'somebody'} asked to {action.verb.words} {memory.name}{where}"
+
+
+def _told(memory: bootstrap.Memory, action: CanaryAction) -> str:
+    """What became of an action for a run."""
+    said = _said(memory, action)
     if memory.holder() is None:
         return f"{said}; no run is active, the next one will take it"
-    return f"{said}; taken" if _taken(memory.read, action.id) else f"{said}; the run hasn't taken it yet"
+    taken = _taken(memory, action.id, SECONDS, bootstrap.POLL)
+    return f"{said}; taken" if taken else f"{said}; the run hasn't taken it yet"
 
 
-def _taken(read: Callable[[], Status], action: str) -> bool:
-    until = time.monotonic() + SECONDS
+def _answered(memory: bootstrap.Memory, action: CanaryAction) -> str:
+    """What became of an action for a Canary object. Raises Problem where the controller has refused it."""
+    said = _said(memory, action)
+    status = _taken(memory, action.id, CONTROLLER_SECONDS, EVERY)
+    if status is None:
+        return f"{said}; the controller hasn't taken it yet, is it running?"
+    refused = _refusal(memory, status, action)
+    if refused is not None:
+        raise Problem(f"refused: {refused.message}")
+    return f"{said}; taken"
+
+
+def _taken(memory: bootstrap.Memory, action: str, seconds: float, every: float) -> Status | None:
+    """The status in which it is taken; None where it isn't within `seconds`."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if action in read().actions_taken:
-            return True
-        time.sleep(bootstrap.POLL)
-    return False
+        status = memory.read()
+        if action in status.actions_taken:
+            return status
+        time.sleep(every)
+    return None
+
+
+def _refusal(memory: bootstrap.Memory, status: Status, action: CanaryAction) -> Message | None:
+    """What was told of it: it stands in the status until the next save, and among the object's Events."""
+    known = {message.id for message in memory.status.outbox}
+    found = _refused((one for one in status.outbox if one.id not in known), action)
+    if found is None and memory.object is not None:
+        with suppress(CanaryError):
+            found = _refused((one for one in memory.object.events() if one.at >= action.at - APART), action)
+    return found
+
+
+def _refused(messages: Iterable[Message], action: CanaryAction) -> Message | None:
+    author = action.author or "somebody"
+    began = tuple(f"{author}{proved} asked to {action.verb.words}: " for proved in ("", " (unverified)"))
+    refused = (one for one in messages if one.reason == "ActionRefused")
+    return next((one for one in refused if one.message.startswith(began)), None)

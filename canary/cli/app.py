@@ -19,8 +19,13 @@ from canary import __version__
 
 COMMANDS: dict[str, str] = {
     "run": "Drive one rollout to its end; the exit code says what happened.",
+    "start": "Let a Canary object want another version.",
+    "wait": "Wait until a Canary object's rollout is over; the exit code says how.",
+    "watch": "Watch a Canary object's rollout until it is over.",
     "status": "Show where a rollout stands, and what it waits for.",
-    "list": "List the rollouts of a namespace.",
+    "list": "List the rollouts of a namespace, or of all.",
+    "describe": "Tell all that is known of a rollout.",
+    "history": "List the rollouts that are over.",
     "approve": "Open the gate that a rollout waits at.",
     "reject": "Say no at a gate: roll back.",
     "pause": "Raise nothing until resumed.",

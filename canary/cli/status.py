@@ -2,33 +2,20 @@
 
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated
-
-import typer
 
 from canary.bootstrap import Place
 from canary.show.records import document
 from canary.show.screen import screen_of
 from canary.show.summary import status_lines
 
-from .places import Context, Files, Kubeconfig, Namespace, State, Target, remembered
-
-
-class Output(StrEnum):
-    """What `-o` chooses."""
-
-    TEXT = "text"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
+from .places import Context, Files, Form, Kubeconfig, Namespace, Printed, State, Target, remembered
 
 
 def command(
     target: Target = None,
     file: Files = None,
     state: State = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="What is printed.")] = Output.TEXT,
+    output: Printed = Form.TEXT,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
@@ -37,12 +24,12 @@ def command(
     place = Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
     memory = remembered(target, place)
     match output:
-        case Output.JSON:
+        case Form.JSON:
             print(document(memory.status, "json"))
-        case Output.YAML:
+        case Form.YAML:
             print(document(memory.status, "yaml"))
         case _:
             howto = f"canary approve {f'-f {file[0]}' if file and state is None else memory.howto}"
-            wide = output is Output.WIDE
+            wide = output is Form.WIDE
             lines = status_lines(memory.status, memory.name, datetime.now(UTC), screen_of(sys.stdout), wide, howto)
             print("\n".join(lines))

@@ -6,7 +6,7 @@ from datetime import datetime
 from canary.api.status import Outcome, RolloutSummary
 
 from . import times
-from .screen import Line, Screen, Span, Tone
+from .screen import PLAIN, Line, Screen, Span, Tone
 
 TONES: dict[Outcome, Tone] = {
     Outcome.PROMOTED: "good",
@@ -14,6 +14,7 @@ TONES: dict[Outcome, Tone] = {
     Outcome.REJECTED: "bad",
 }
 HEADING = ("#", "canary", "outcome", "reached", "took", "ended", "reason")
+WHOLE = ("#", "versions", "started", "took", "outcome", "reached", "reason")
 
 
 def table(history: Sequence[RolloutSummary], now: datetime, screen: Screen, wide: bool = False) -> list[Line]:
@@ -25,6 +26,25 @@ def table(history: Sequence[RolloutSummary], now: datetime, screen: Screen, wide
     heading: Line = (Span(_join(HEADING, widths), "dim"),)
     rows = [_row(row, widths, one.outcome) for row, one in zip(cells, history, strict=True)]
     return [(), heading, *rows]
+
+
+def lines(history: Sequence[RolloutSummary], now: datetime, screen: Screen = PLAIN, wide: bool = False) -> list[str]:
+    """`canary history`: the same with what served before and when each began; `wide` may be wider than the screen."""
+    if not history:
+        return []
+    cells = [_whole(one, now, screen, wide) for one in history]
+    widths = [max(len(row[column]) for row in (WHOLE, *cells)) for column in range(len(WHOLE) - 1)]
+    table: list[Line] = [(Span(_join(WHOLE, widths), "dim"),)]
+    for row, one in zip(cells, history, strict=True):
+        parts = (_join(row[:4], widths), _join(row[4:5], widths[4:]), _join(row[5:], widths[5:]))
+        table.append((Span(parts[0]), Span(parts[1], TONES.get(one.outcome, "")), Span(parts[2])))
+    return [screen.paint(line if wide else screen.clip(line)) for line in table]
+
+
+def _whole(one: RolloutSummary, now: datetime, screen: Screen, wide: bool) -> tuple[str, ...]:
+    versions = f"{one.stable} {screen.signs.arrow} {one.canary}"
+    number, _, outcome, reached, took, _, reason = _cells(one, now, screen, wide)
+    return number, versions, times.moment(one.started, now, screen.zone), took, outcome, reached, reason
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], outcome: Outcome) -> Line:

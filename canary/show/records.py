@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any, Literal, TextIO
 
-from canary.api.status import Outcome, Rollout, Status
+from canary.api.canary import Canary
+from canary.api.status import Message, Outcome, Rollout, RolloutSummary, Status
 from canary.rollout.ending import Ending
 from canary.rollout.tick import Turn
 
 from .bars import steps
 from .lines import weight
+from .listing import Row
+
+Form = Literal["json", "yaml"]
 
 
 def record(turn: Turn) -> dict[str, Any]:
@@ -50,17 +54,36 @@ def ended(ending: Ending, outcome: Outcome | None) -> dict[str, Any]:
     }
 
 
-def document(status: Status, form: Literal["json", "yaml"]) -> str:
+def document(status: Status, form: Form) -> str:
     """A whole status as it is stored."""
     return _written(status.wire(), form)
 
 
-def documents(rows: Sequence[tuple[str, Status]], form: Literal["json", "yaml"]) -> str:
-    """A list of whole statuses, each with the name of its Canary."""
-    return _written([{"name": name, "status": status.wire()} for name, status in rows], form)
+def documents(rows: Sequence[Row], form: Form) -> str:
+    """A list of whole statuses, each with the name of its Canary, and who moves it."""
+    return _written(
+        [{"namespace": row.namespace, "name": row.name, "by": row.by, "status": row.status.wire()} for row in rows],
+        form,
+    )
 
 
-def _written(data: object, form: Literal["json", "yaml"]) -> str:
+def summaries(history: Sequence[RolloutSummary], form: Form) -> str:
+    """A list of rollouts that are over."""
+    return _written([one.wire() for one in history], form)
+
+
+def described(canary: Canary | None, status: Status, events: Sequence[Message], form: Form) -> str:
+    """All that is known: the Canary object, null for a run's target; the status; Events, oldest first."""
+    wish = (
+        None
+        if canary is None
+        else canary.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude={"status"})
+    )
+    told = [event.wire() for event in events]
+    return _written({"canary": wish, "status": status.wire(), "events": told}, form)
+
+
+def _written(data: object, form: Form) -> str:
     if form == "json":
         return json.dumps(data, indent=2)
     from ruamel.yaml import YAML

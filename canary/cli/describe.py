@@ -1,0 +1,55 @@
+"""`canary describe`: all that is known of a rollout, its Canary's spec and Events included."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from canary.api.status import Message
+from canary.bootstrap import Memory, Place
+from canary.engine.errors import CanaryError
+from canary.show.description import event_lines, wish_lines
+from canary.show.records import described
+from canary.show.screen import screen_of
+from canary.show.summary import status_lines
+
+from .places import Context, Files, Form, Kubeconfig, Namespace, Printed, State, Target, remembered
+
+
+def command(
+    target: Target = None,
+    file: Files = None,
+    state: State = None,
+    output: Printed = Form.TEXT,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Tell what is wanted and where analysis comes from, conditions, checks, gates, Events and earlier rollouts."""
+    place = Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    memory = remembered(target, place)
+    canary, events = memory.object.canary if memory.object else None, _events(memory)
+    match output:
+        case Form.JSON:
+            print(described(canary, memory.status, events, "json"))
+        case Form.YAML:
+            print(described(canary, memory.status, events, "yaml"))
+        case _:
+            print("\n".join(_lines(memory, events)))
+
+
+def _lines(memory: Memory, events: Sequence[Message]) -> list[str]:
+    now, screen, howto = datetime.now(UTC), screen_of(sys.stdout), f"canary approve {memory.howto}"
+    wish = wish_lines(memory.object.canary, memory.status, screen) if memory.object else []
+    known = status_lines(memory.status, memory.name, now, screen, wide=True, howto=howto)
+    return [*wish, *known, *event_lines(events, now, screen)]
+
+
+def _events(memory: Memory) -> Sequence[Message]:
+    """None where a run drives it, which tells on its own output; Events that may not be read hide nothing else."""
+    if memory.object is None:
+        return ()
+    try:
+        return memory.object.events()
+    except CanaryError as error:
+        print(f"warning: {error}", file=sys.stderr)
+        return ()

@@ -1,0 +1,117 @@
+"""One Canary object as commands see it: read from the server when they ask, and changed in nothing but `version`.
+
+`store.py` is the controller's own side of it. People's requests are CanaryActions beside it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from canary.api.action import CanaryAction
+from canary.api.canary import Canary, CanarySpec, Metadata, TargetRef
+from canary.api.status import Message, Status
+from canary.engine.errors import Conflict, Rejected
+from canary.engine.observed import Stored
+from canary.kube.client import Client, Object
+from canary.kube.errors import Changed
+from canary.kube.requests import Request, Verb
+from canary.kube.resources import CANARIES, CANARY_ACTIONS, EVENTS
+
+ATTEMPTS = 5
+"""How often a change meets an object that was written in between: a controller writes its status often."""
+_ASKED = {"verb", "rollout", "version", "revision", "step", "author", "comment"}
+
+
+@dataclass(frozen=True)
+class CanaryObject:
+    """A Canary of the cluster, by its name."""
+
+    client: Client
+    namespace: str
+    name: str
+
+    def read(self) -> Canary:
+        """As it is now, with its status. Raises Absent, Rejected for a status that can't be read, Unreachable."""
+        return canary_of(self.client.get(CANARIES, self.namespace, self.name))
+
+    def load(self) -> Stored:
+        """Its status. Raises as `read` does."""
+        found = self.client.get(CANARIES, self.namespace, self.name)
+        return Stored(status_of(found), str(found["metadata"]["resourceVersion"]))
+
+    def post(self, action: CanaryAction) -> str:
+        """Creates a CanaryAction; returns its uid, by which status will know it. Raises Rejected, Unreachable."""
+        asked = action.model_dump(mode="json", include=_ASKED, exclude_none=True)
+        body = {
+            "metadata": {"generateName": f"{self.name[:200]}-{action.verb}-", "namespace": self.namespace},
+            "spec": {"canary": self.name, **asked},
+        }
+        return str(self.client.create(CANARY_ACTIONS, self.namespace, body)["metadata"]["uid"])
+
+    def want(self, version: str) -> Canary:
+        """Sets `spec.version` and nothing else; returns the object afterwards.
+
+        What is written to other fields meanwhile is met; somebody else's `version` isn't overwritten. Raises
+        Conflict then, Rejected, Unreachable.
+        """
+        found = self.client.get(CANARIES, self.namespace, self.name)
+        first = _version(found)
+        for _ in range(ATTEMPTS):
+            if _version(found) == version:
+                return canary_of(found)
+            if _version(found) != first:
+                raise Conflict(f"somebody else has set spec.version of {self.name} to {_version(found)} just now")
+            try:
+                resource_version = str(found["metadata"]["resourceVersion"])
+                change = {"spec": {"version": version}}
+                return canary_of(self.client.merge(CANARIES, self.namespace, self.name, resource_version, change))
+            except Changed:
+                found = self.client.get(CANARIES, self.namespace, self.name)
+        raise Conflict(f"{self.name} is changed again and again by somebody else; try again")
+
+    def events(self, uid: str) -> tuple[Message, ...]:
+        """Events of the object with this uid, oldest first. Raises Rejected, Unreachable."""
+        request = Request(Verb.LIST, EVENTS, self.namespace, query=(("fieldSelector", f"involvedObject.uid={uid}"),))
+        found = self.client.send(request).get("items") or ()
+        return tuple(sorted((_event(one) for one in found), key=lambda event: (event.at, event.id)))
+
+
+def canary_of(found: Object) -> Canary:
+    """The object; of a spec that can't be understood only what names version and target. Raises Rejected."""
+    metadata, spec = Metadata.model_validate(found["metadata"]), found.get("spec") or {}
+    try:
+        understood = CanarySpec.model_validate(spec)
+    except ValidationError:
+        ref, version = spec.get("targetRef") or {}, spec.get("version")
+        target = TargetRef(kind=str(ref.get("kind")), name=str(ref.get("name")))
+        understood = CanarySpec(target_ref=target, version=None if version is None else str(version))
+    return Canary(metadata=metadata, spec=understood, status=status_of(found))
+
+
+def status_of(found: Object) -> Status:
+    """The status of the object. Raises Rejected for one that can't be read."""
+    try:
+        return Status.model_validate(found.get("status") or {})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in ("status", *first["loc"]))
+        name = "{namespace}/{name}".format(**found["metadata"])
+        raise Rejected(f"Canary {name}: {field}: {first['msg']}; was it written by a newer canary?") from error
+
+
+def _version(found: Object) -> str | None:
+    version = (found.get("spec") or {}).get("version")
+    return None if version is None else str(version)
+
+
+def _event(found: dict[str, Any]) -> Message:
+    at = found.get("eventTime") or found.get("lastTimestamp") or found["metadata"]["creationTimestamp"]
+    return Message(
+        id=found["metadata"]["name"],
+        type="Warning" if found.get("type") == "Warning" else "Normal",
+        reason=str(found.get("reason") or ""),
+        message=str(found.get("message") or ""),
+        at=datetime.fromisoformat(at).astimezone(UTC),
+    )
