@@ -1,13 +1,14 @@
 """One Canary of a cluster, wired for the controller: what it reads is in memory, what it writes asks the leader."""
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from canary.api.status import Status
 from canary.controller.fleet import Key
 from canary.controller.slots import jitter
-from canary.engine.errors import Unreachable
+from canary.engine.errors import CanaryError, Unreachable
 from canary.engine.observed import Missing
 from canary.istio.scope import Ref, Scope
 from canary.kinds.inbox import ActionInbox
@@ -90,6 +91,12 @@ class ClusterRig:
         if status.rollout is None:
             self.store.release()
         self.inbox.remove_taken(status, now)
+
+    def gone(self) -> None:
+        """The Canary isn't there any more, though its rollout may have been running: somebody took the finalizer."""
+        if self.store.holds:
+            with suppress(CanaryError):  # the Lease is over at the latest when this controller's is
+                self.store.abandon()
 
     def rest(self) -> None:
         """What was read of routes is in memory once more, in the mirror."""

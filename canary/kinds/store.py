@@ -43,6 +43,12 @@ class CanaryStore:
         self._namespace = namespace
         self._name = name
 
+    @property
+    def guarded(self) -> bool:
+        """Whether our finalizer is on the object, as it was seen last."""
+        seen = self._canaries.get(self._namespace, self._name)
+        return seen is not None and seen.guarded
+
     def load(self) -> Stored | None:
         """See the port: what was seen last. Raises Rejected for a status that can't be read."""
         seen = self._canaries.get(self._namespace, self._name)

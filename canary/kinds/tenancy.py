@@ -77,11 +77,18 @@ class TenantStore:
         return self.store.save(status, version)
 
     def release(self) -> None:
-        """No rollout is running: others may have the target, and the object may be deleted. Raises as the port."""
+        """No rollout is running: others may have the target, and the object may be deleted. Raises as the port.
+
+        The finalizer goes last: whoever is killed in between leaves it, and so the Lease is looked for again.
+        """
+        if self.holds or self.store.guarded:
+            self.abandon()
         self.store.release()
-        if self.holds:
-            self.tenancy.release()
-            self.holds = False
+
+    def abandon(self) -> None:
+        """Others may have the target; the object is put away, or gone. Raises as the tenancy."""
+        self.tenancy.release()
+        self.holds = False
 
     def _take(self) -> None:
         try:

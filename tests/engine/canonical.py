@@ -105,7 +105,7 @@ def _evidence(rollout: Rollout, evidence: Evidence, now: datetime) -> Evidence:
     policy, data = rollout.policy, evidence.data
     kept: dict[str, Any] = {"failed_checks": min(data["failed_checks"], policy.threshold)}
     for clock, limit in (("no_data_since", policy.on_no_data), ("unreachable_since", policy.on_unreachable)):
-        since = data[clock] and _ago(datetime.fromisoformat(data[clock]), now, limit.after)
+        since = data.get(clock) and _ago(datetime.fromisoformat(data[clock]), now, limit.after)
         kept[clock] = since and since.isoformat()
     return Evidence(judge=evidence.judge, version=evidence.version, data=kept, up_to=NOW)
 

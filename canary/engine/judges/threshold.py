@@ -61,7 +61,8 @@ class Threshold:
         memory = _wait(_remembered(evidence), missing, standing)
         memory = replace(memory, failed_checks=memory.failed_checks + bool(failed))
         verdict, reason, sentence = _rule(policy, memory, failed, missing, standing)
-        kept = Evidence(judge=NAME, version=FORMAT, data=asdict(memory), up_to=standing.at)
+        data = {name: value for name, value in asdict(memory).items() if value is not None}  # as every store has it
+        kept = Evidence(judge=NAME, version=FORMAT, data=data, up_to=standing.at)
         return Ruling(verdict, kept, reason, sentence, checks, memory.failed_checks)
 
 

@@ -1,0 +1,1 @@
+"""Our own kinds as objects of a cluster, without one."""

@@ -1,0 +1,136 @@
+"""The Lease of a target around the rollouts of a Canary object."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from canary.engine.errors import Conflict, Unreachable
+from canary.kinds.seen import FINALIZER
+from canary.kinds.store import CanaryStore
+from canary.kinds.tenancy import BELIEVED, Joint, TenantStore
+
+from .objects import Wire, at_rest, canary, client, running, watching
+
+TAKEN = "another run holds the target: process 4711 on ci, since 2026-03-02 09:59:00+00:00"
+
+
+@dataclass
+class Tenancy:
+    """A Lease that says what it is told to."""
+
+    answer: Exception | None = None
+    log: list[str] = field(default_factory=list)
+
+    def acquire(self) -> None:
+        self.log.append("acquire")
+        if self.answer is not None:
+            raise self.answer
+
+    def release(self) -> None:
+        self.log.append("release")
+        if self.answer is not None:
+            raise self.answer
+
+
+@dataclass
+class World:
+    """One Canary, its Lease, a server and a clock."""
+
+    tenancy: Tenancy
+    wire: Wire
+    store: TenantStore
+    time: float = 100.0
+
+
+def world(tenancy: Tenancy, *finalizers: str, objects: int = 9) -> World:
+    """The server answers each write with the object as it was."""
+    found = canary(finalizers=list(finalizers))
+    wire = Wire([found] * objects)
+    made = World(tenancy, wire, TenantStore(CanaryStore(client(wire), watching(found), "shop", "reviews"), tenancy))
+    made.store.clock = lambda: made.time
+    return made
+
+
+def test_the_lease_is_taken_before_a_rollout_is_saved_and_once_only() -> None:
+    """At rest nothing is taken, so that a run of the command may have the target meanwhile."""
+    here = world(Tenancy())
+    here.store.save(at_rest(), None)
+    assert (here.tenancy.log, here.store.holds) == ([], False)
+    here.store.save(running(), None)
+    here.store.save(running(), None)
+    assert (here.tenancy.log, here.store.holds) == (["acquire"], True)
+
+
+def test_nothing_is_saved_where_somebody_else_has_it() -> None:
+    """Conflict, so that it is decided again, now with who has it; that is believed for a while."""
+    here = world(Tenancy(Conflict(TAKEN)))
+    with pytest.raises(Conflict, match="process 4711"):
+        here.store.save(running(), None)
+    assert (here.wire.sent, here.store.rival, here.store.holds) == ([], TAKEN, False)
+    here.time += BELIEVED - 0.1
+    assert here.store.rival == TAKEN
+    here.time += 0.2
+    assert here.store.rival == ""
+
+
+def test_a_rollout_whose_target_was_taken_still_saves_what_it_knows() -> None:
+    """It waits and says so; while the rival is believed in, the Lease isn't asked for with every save."""
+    here = world(Tenancy(Conflict(TAKEN)))
+    with pytest.raises(Conflict):
+        here.store.save(running(), None)
+    here.store.save(running(), None)
+    assert here.tenancy.log == ["acquire"]
+    assert here.wire.asked
+
+
+def test_a_lease_that_can_not_be_asked_for_names_no_rival() -> None:
+    """The API server is away: the same is tried again."""
+    here = world(Tenancy(Unreachable("connection refused")))
+    with pytest.raises(Unreachable):
+        here.store.save(running(), None)
+    assert (here.store.rival, here.wire.sent) == ("", [])
+
+
+def test_after_the_rollout_the_lease_goes_first_and_the_finalizer_last() -> None:
+    """Who is killed in between leaves the finalizer, by which the next one sees that something is to be put away."""
+    here = world(Tenancy(Unreachable("connection refused")), FINALIZER)
+    with pytest.raises(Unreachable):
+        here.store.release()
+    assert (here.tenancy.log, here.wire.sent) == (["release"], [])
+    here.tenancy.answer = None
+    here.store.release()
+    assert here.tenancy.log == ["release", "release"]
+    assert [body["metadata"]["finalizers"] for body in here.wire.bodies] == [[]]
+
+
+def test_a_canary_at_rest_costs_nothing() -> None:
+    """Neither a Lease nor a finalizer is looked for where nothing ran."""
+    here = world(Tenancy())
+    here.store.release()
+    assert (here.tenancy.log, here.wire.sent) == ([], [])
+
+
+def test_two_on_one_target_share_its_lease() -> None:
+    """The last of them lets go of it."""
+    lease, tenants = Tenancy(), set[tuple[str, str]]()
+    one, other = Joint(lease, tenants, ("shop", "a")), Joint(lease, tenants, ("shop", "b"))
+    one.acquire()
+    other.acquire()
+    one.release()
+    assert lease.log == ["acquire", "acquire"]
+    other.release()
+    assert lease.log == ["acquire", "acquire", "release"]
+
+
+def test_a_lease_that_could_not_be_released_is_released_the_next_time() -> None:
+    """Its tenant is still known."""
+    lease, tenants = Tenancy(), set[tuple[str, str]]()
+    one = Joint(lease, tenants, ("shop", "a"))
+    one.acquire()
+    lease.answer = Unreachable("connection refused")
+    with pytest.raises(Unreachable):
+        one.release()
+    assert tenants == {("shop", "a")}
+    lease.answer = None
+    one.release()
+    assert tenants == set()
