@@ -190,4 +190,4 @@ def _nothing(client: Client, namespace: str, canary: str, target: str) -> str:
         names += [one.howto.split()[0] for one in cluster.runs(client, namespace)]
     meant = did_you_mean(canary, names)
     where = f"nothing has run for the VirtualService {target} in namespace {namespace}"
-    return f"there is no Canary {canary}, and {where}{meant}"
+    return f"{where}, and there is no Canary {canary}{meant}"

@@ -41,7 +41,7 @@ def remembered(target: str | None, place: Place) -> Memory:
     """What the options mean. Raises Problem."""
     if target is None and place.state is None and not place.manifests:
         raise UsageProblem(
-            "name a Canary or a target in the cluster, the manifest with -f, or the state with --state"
+            "name the manifest with -f, the state file with --state, or a target or Canary in the cluster"
         )
     with told():
         return memory(place, target)

@@ -62,7 +62,7 @@ def answer(aim: Aim, sight: Sight) -> Ending | None:
     if not sight.current:
         return None
     if status.rollout is not None:
-        return _suspended(sight) if status.rollout.canary == aim.version and status.rollout.end is None else None
+        return _suspended(sight) if status.rollout.end is None else None
     return _at_rest(aim, sight)
 
 

@@ -85,7 +85,7 @@ class Wait:
             trouble = self._look(looks)
             if self._sight is None:
                 return Ending(Exit.GONE, "Deleted", "the Canary was deleted")
-            over = self._over(self._sight, self.clock.now() - started, fresh=not trouble)
+            over = self._over(self._sight, self.clock.now() - started)
             self._tell(self._sight, trouble, over)
             if over is not None:
                 return over
@@ -113,8 +113,7 @@ class Wait:
         canary = self.followed.read()
         if canary is None:
             return None
-        same = before is not None and before.canary.spec == canary.spec
-        wanted = before.wanted if before is not None and same else self.followed.wanted(canary)
+        wanted = self.followed.wanted(canary) if before is None else before.wanted
         return Sight(self.clock.now(), canary, wanted)
 
     def _take_aim(self) -> None:
@@ -123,8 +122,11 @@ class Wait:
             self.aim = Aim(wanted, self.terms.after)
 
     def _sure(self, aim: Aim) -> Ending | None:
-        """The answer once more, from the Canary and the workload as they are right now."""
-        canary = self.followed.read()
+        """The answer once more, from Canary and workload as they are right now; None where they can't be read."""
+        try:
+            canary = self.followed.read()
+        except Unreachable:
+            return None
         if canary is None:
             return Ending(Exit.GONE, "Deleted", "the Canary was deleted")
         self._sight = Sight(self.clock.now(), canary, self.followed.wanted(canary))
@@ -132,8 +134,8 @@ class Wait:
 
     # ---- the end -----------------------------------------------------------------------------------------------
 
-    def _over(self, sight: Sight, elapsed: timedelta, fresh: bool) -> Ending | None:
-        if self.aim is not None and fresh and answer(self.aim, sight) is not None:
+    def _over(self, sight: Sight, elapsed: timedelta) -> Ending | None:
+        if self.aim is not None and answer(self.aim, sight) is not None:
             over = self._sure(self.aim)
             if over is not None:
                 return self._in_time(over)
@@ -160,7 +162,7 @@ class Wait:
             return None
         sentence = f"not done after {brief(limit)}: {self._note(sight) or sight.status.message}"
         mine = rollout is not None and self.aim is not None and rollout.canary == self.aim.version
-        if not self.asked and (self.terms.on_timeout is Then.HOLD or not mine):
+        if self.terms.on_timeout is Then.HOLD or not mine:
             return Ending(Exit.TIMED_OUT, "TimedOut", sentence)
         if elapsed >= limit + PATIENCE:
             return Ending(Exit.UNKNOWN, "OutcomeUnknown", sentence)
