@@ -48,6 +48,8 @@ class Mirror(Client):
     """See the module."""
 
     kept: Mapping[Resource, Kept] = field(default_factory=lambda: MappingProxyType({}))
+    parsed: dict[tuple[Resource, str], tuple[tuple[bytes, ...], list[Object]]] = field(default_factory=dict)
+    """Lists as they were read last, by kind and namespace: all who ask share them, and nobody changes them."""
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """One object; of a watched kind only what its projection keeps. Raises Absent, Away and others."""
@@ -66,7 +68,11 @@ class Mirror(Client):
         if kept is None or labels:
             return super().find(resource, namespace, labels)
         _in_touch(resource, kept)
-        return [_unpacked(found) for _, found in kept.items(namespace)]
+        there = tuple(found for _, found in kept.items(namespace))
+        known = self.parsed.get((resource, namespace))
+        if known is None or known[0] != there:  # identical ones compare by identity, which is quick
+            known = self.parsed[resource, namespace] = there, [_unpacked(found) for found in there]
+        return known[1]
 
     def patch(self, resource: Resource, namespace: str, name: str, operations: Sequence[Data]) -> Object:
         """As the client's; the answer is what is kept from now on."""

@@ -7,7 +7,7 @@ that changes, and none where nothing does.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canary.api.plan import Traffic
 from canary.engine.errors import Conflict
@@ -15,7 +15,6 @@ from canary.engine.observed import Kind, Missing, RouteSeen
 from canary.istio import reading, routes, writing
 from canary.istio.destinations import Pair, subsets, undefined
 from canary.istio.hosts import service, short
-from canary.istio.reading import State
 from canary.istio.scope import Ref, Scope, missing, parts, ref_of
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure
@@ -34,12 +33,24 @@ class Selector:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """Whose pods a version means."""
+
+    home: tuple[str, str]
+    """Name and namespace of the Service."""
+    labels: Mapping[str, str]
+    """Of the subset; empty where a version is a host."""
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """The objects of one read, for a write that stands on it."""
+    """The objects of one read, for a write that stands on it; and what was made of them, while they are these."""
 
     virtual_services: Sequence[Object]
     rules: Sequence[Object]
     token: str
+    seen: dict[tuple[str | None, str], RouteSeen] = field(default_factory=dict)
+    aims: dict[tuple[str | None, str, str], Aim | Missing] = field(default_factory=dict)
 
 
 class IstioRouter:
@@ -61,17 +72,10 @@ class IstioRouter:
             self._last = self._fetch()
         except Failure as error:
             return error.missing
-        state = self._state(self._last, stable, canary)
-        return RouteSeen(
-            token=self._last.token,
-            shares=state.shares,
-            traffic=state.traffic,
-            described=state.described,
-            partly=state.partly,
-            destinations=state.destinations,
-            unmoved=state.unmoved,
-            hosts=state.hosts,
-        )
+        there = self._last
+        if (stable, canary) not in there.seen:
+            there.seen[stable, canary] = self._seen(there, stable, canary)
+        return there.seen[stable, canary]
 
     def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
         """Patches each VirtualService that doesn't say so yet. See the port for what it raises."""
@@ -86,8 +90,9 @@ class IstioRouter:
     def selector(self, version: str) -> Mapping[str, str] | Missing:
         """Labels of a version's pods: the selector of the Service, and the subset's labels. For the workloads."""
         try:
-            there = self._last or self._fetch()
-            return self._selector(there, version)
+            aim = self._aim(self._last or self._fetch(), version)
+            own = aim if isinstance(aim, Missing) else self._service(*aim.home)
+            return own if isinstance(own, Missing) or isinstance(aim, Missing) else {**own, **aim.labels}
         except Failure as error:
             return error.missing
 
@@ -105,11 +110,19 @@ class IstioRouter:
             (self._scope.namespace, *(part.ref.namespace for part in parts(found, self._scope)))
         )
         rules = [rule for name in namespaces for rule in self._client.find(DESTINATION_RULES, name)]
+        last = self._last
+        if last is not None and last.virtual_services == found and last.rules == rules:
+            return last
         return Fetched(found, rules, reading.token_of(found, self._scope))
 
-    def _selector(self, there: Fetched, version: str) -> Mapping[str, str] | Missing:
-        found = routes.found(parts(there.virtual_services, self._scope), self._scope)
+    def _aim(self, there: Fetched, version: str) -> Aim | Missing:
         stable, canary = self._pair if self._pair and version in self._pair else (None, version)
+        if (stable, canary, version) not in there.aims:
+            there.aims[stable, canary, version] = self._aimed(there, stable, canary, version)
+        return there.aims[stable, canary, version]
+
+    def _aimed(self, there: Fetched, stable: str | None, canary: str, version: str) -> Aim | Missing:
+        found = routes.found(parts(there.virtual_services, self._scope), self._scope)
         why = reading.unclear(there.virtual_services, there.rules, self._scope, stable, canary)
         if why:
             return Missing(Kind.INVALID, why)
@@ -118,14 +131,13 @@ class IstioRouter:
         home = service(host, self._scope.domain)
         if home is None:
             return Missing(Kind.ABSENT, f"{host} is no service of this cluster")
-        own = self._service(*home)
-        if isinstance(own, Missing) or names.host is None:
-            return own
+        if names.host is None:
+            return Aim(home, {})
         defined = subsets(there.rules, host, self._scope.namespace, self._scope.domain)
         if version not in defined:
             called = short(host, self._scope.namespace, self._scope.domain)
             return Missing(Kind.ABSENT, undefined(version, called, defined))
-        return {**own, **defined[version]}
+        return Aim(home, defined[version])
 
     def _service(self, name: str, namespace: str) -> Mapping[str, str] | Missing:
         """The Service's selector. Services hardly ever change theirs, so it is asked for again now and then only."""
@@ -136,5 +148,15 @@ class IstioRouter:
             self._services[name, namespace] = known
         return known.labels or Missing(Kind.INVALID, f"the Service {name} has no selector")
 
-    def _state(self, there: Fetched, stable: str | None, canary: str) -> State:
-        return reading.read(there.virtual_services, there.rules, self._scope, stable, canary)
+    def _seen(self, there: Fetched, stable: str | None, canary: str) -> RouteSeen:
+        state = reading.read(there.virtual_services, there.rules, self._scope, stable, canary)
+        return RouteSeen(
+            token=there.token,
+            shares=state.shares,
+            traffic=state.traffic,
+            described=state.described,
+            partly=state.partly,
+            destinations=state.destinations,
+            unmoved=state.unmoved,
+            hosts=state.hosts,
+        )
