@@ -17,7 +17,10 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from pydantic import ValidationError
+
 from canary.api.action import CanaryAction
+from canary.api.status import Status
 from canary.controller.fleet import Key
 from canary.engine.errors import Conflict
 from canary.engine.observed import Missing
@@ -160,6 +163,14 @@ class ClusterFleet:
         """See the port."""
         found = self.canaries.get(*key)
         return found is not None and (found.active or found.deleted or found.guarded)
+
+    def standing(self, key: Key) -> Status | None:
+        """Where a Canary stands by its object; None where that can't be told."""
+        found = self.canaries.get(*key)
+        try:
+            return Status.model_validate_json(found.status) if found is not None and found.status else None
+        except ValidationError:
+            return None
 
     def rig(self, key: Key) -> ClusterRig | None:
         """See the port."""

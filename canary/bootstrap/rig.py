@@ -99,8 +99,9 @@ class ClusterRig:
                 self.store.abandon()
 
     def rest(self) -> None:
-        """What was read of routes is in memory once more, in the mirror."""
+        """What was read of routes is in memory once more, in the mirror, and so is what is wished."""
         self._router = None
+        self.wishes.forget()
 
     def concerned(self, labels: Labels) -> bool:
         """Whether pods with these labels stand behind one of its versions, as far as is known."""

@@ -113,10 +113,20 @@ class Service:
             with self.fleet.led(term, controller.wake, controller.forget):
                 controller.start()
                 log.info("looking after %d Canaries", controller.count)
+                self._shows_all(over)
                 over.wait()
                 controller.stop()
                 _drained((workers, askers))
         self.metrics.leading(False)
+
+    def _shows_all(self, over: threading.Event) -> None:
+        """In metrics, also those that nothing wakes for long."""
+        for key in self.fleet.all():
+            if over.is_set():
+                return
+            status = self.fleet.standing(key)
+            if status is not None and not self.metrics.shows(key):
+                self.metrics.stands(key, status)
 
     def _synced(self, over: threading.Event) -> bool:
         """Whether all was listed before the term was over: nothing is decided by half of what there is."""

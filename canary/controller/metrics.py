@@ -87,6 +87,10 @@ class Metrics:
         step = status.rollout.step if status.rollout else 0
         self._canaries.seen[key] = Standing(status.phase, status.reason, status.canary_weight, step)
 
+    def shows(self, key: Key) -> bool:
+        """Whether it is known where this Canary stands."""
+        return key in self._canaries.seen
+
     def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
         """One turn of a tick, which took `seconds` and began `late` seconds after it was due."""
         decision = turn.decision

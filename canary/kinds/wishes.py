@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 from canary.api.canary import API_VERSION, Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
@@ -43,14 +44,21 @@ class Wishes:
     jitter: timedelta = timedelta()
     _stands_on: tuple[tuple[str, str, str, bytes | None], ...] = ()
     _wish: bytes = b""
-    _made: Desired | None = field(default=None)
+    _made: Desired | None = None
+    _lock: Lock = field(default_factory=Lock)
+    """A slot asks what to measure while a tick may be at it."""
 
     def of(self, seen: CanarySeen, conflict: str = "") -> Desired:
         """What is wanted now."""
-        if self._made is None or self._wish != seen.wish or not self._still():
-            self._make(seen)
-        assert self._made is not None
-        return replace(self._made, conflict=conflict, jitter=self.jitter)
+        with self._lock:
+            made = self._made
+            if made is None or self._wish != seen.wish or not self._still():
+                made = self._make(seen)
+        return replace(made, conflict=conflict, jitter=self.jitter)
+
+    def forget(self) -> None:
+        """It can be worked out again; what it stands on is remembered."""
+        self._made = None
 
     def refers(self, namespace: str, name: str) -> bool:
         """Whether it stands on a policy or template of this name; those of the whole cluster have no namespace."""
@@ -68,7 +76,7 @@ class Wishes:
             case _:
                 return self.shared.templates(namespace, name)
 
-    def _make(self, seen: CanarySeen) -> None:
+    def _make(self, seen: CanarySeen) -> Desired:
         self._wish, self._stands_on = seen.wish, ()
         data = {"apiVersion": API_VERSION, "kind": "Canary", **json.loads(seen.wish)}
         canary, problems = _canary(data)
@@ -83,6 +91,7 @@ class Wishes:
         except Invalid as error:
             bare = canary.but(spec=canary.spec.but(analysis=None, canary_analysis=None))
             self._made = desired(bare, None, {}, problems or (str(error),))
+        return self._made
 
     def _policy(self, canary: Canary) -> tuple[CanaryPolicy | None, tuple[str, ...]]:
         """The policy that is referred to, and what is wrong with that."""
