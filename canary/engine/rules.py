@@ -46,8 +46,9 @@ def rollback_asked(s: Situation) -> Finding | None:
 
 def changed(s: Situation) -> Finding | None:
     """What is analysed is no longer what is wanted: nobody may meet a build that was not judged."""
-    wanted, pinned = s.wanted, s.rollout.canary
-    if wanted is None or wanted == pinned:
+    pinned = s.rollout.canary
+    wanted = s.wanted if s.wanted not in (None, pinned) else s.rebuilt
+    if wanted is None:
         return None
     if wanted.name == s.rollout.stable.name:
         return lower(s, Outcome.RETURNED, "Returned", f"version was set back to {wanted.name}")

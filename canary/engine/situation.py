@@ -100,6 +100,16 @@ class Situation:
         return _available(self.observed.canary)
 
     @property
+    def rebuilt(self) -> Version | None:
+        """The canary's newest build, where that took the pinned one's place: a push may show here first."""
+        seen, pinned = self.observed.canary, self.rollout.canary
+        if isinstance(seen, Missing) or not pinned.revision or seen.revision in ("", pinned.revision):
+            return None
+        if self.wanted is not None and seen.available:
+            return None
+        return pinned.but(revision=seen.revision)
+
+    @property
     def stable_available(self) -> int | None:
         """Of any build: whatever serves there is what requests can go back to."""
         seen = self.observed.stable

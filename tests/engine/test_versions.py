@@ -198,6 +198,15 @@ def test_superseded_begins_anew() -> None:
     assert case.rollout.number == 2
 
 
+@pytest.mark.parametrize("order", [(), (unknown_revision,)], ids=["before it is wanted", "while nobody can say"])
+def test_a_push_that_its_pods_show_first_is_one(order: tuple[Change, ...]) -> None:
+    """No pod is left of the pinned build, for it was replaced: that version has not failed."""
+    pushed = replace(at_20_percent(*order), canary=WorkloadSeen("v2", 4, 0, "c", others=4))
+    decision = decided(pushed)
+    assert (decision.reason, [a.traffic.weight for a in decision.actions]) == ("Superseded", [0])
+    assert decision.sentence == "v2 (c) is wanted now, instead of v2 (b)"
+
+
 def test_stable_changed_in_mid_rollout() -> None:
     """Its own template changed: hold, evidence starts again, and the step with it; no write is needed for that."""
     case = at_20_percent(lambda case: case.but(looks=1))
