@@ -109,9 +109,15 @@ def _left(
     left = [one for one in ours if not managed.sends_to(one, order)]
     if route is None:
         return left, None, None
-    if route.mark is None or not route.mark.of(order.pair):
+    if route.mark is None or not route.mark.of(order.pair) or not _reaches(route, order):
         return left, route.data, route.mark
     return left, managed.copy(dict(route.data), route.mark, order, 0)[0], None
+
+
+def _reaches(route: Route, order: Order) -> bool:
+    """Whether it has one of the pair; another host's versions may be called the same."""
+    called = {order.version({"destination": destination}) for destination in route.destinations}
+    return not called.isdisjoint((order.pair.stable, order.pair.canary))
 
 
 def _moved(route: Route, task: _Task) -> tuple[Sequence[Data], Data | None, marks.Mark | None]:

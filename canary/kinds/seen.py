@@ -31,7 +31,6 @@ class CanarySeen:
     refs: tuple[Ref, ...]
     """The VirtualServices that it names."""
     host: str | None
-    routes: tuple[str, ...]
     policy: str | None
     """`kind/name` of the policy that it refers to."""
     active: bool
@@ -59,7 +58,6 @@ def seen(found: Data) -> CanarySeen:
         created=metadata.get("creationTimestamp") or "",
         refs=_refs(metadata, spec),
         host=_text(spec.get("host")),
-        routes=tuple(str(one) for one in spec.get("routes") or ()),
         policy=_policy(spec),
         active=_active(metadata, status),
         deleted=bool(metadata.get("deletionTimestamp")),

@@ -16,9 +16,8 @@ def older(key: Key, mine: CanarySeen, others: Iterable[tuple[Key, CanarySeen]]) 
 
 
 def overlap(one: CanarySeen, other: CanarySeen) -> bool:
-    """Whether a route may be moved by both: they name a VirtualService, and neither host nor routes part them."""
-    if not set(one.refs) & set(other.refs):
-        return False
-    if one.host and other.host and one.host != other.host:
-        return False
-    return not (one.routes and other.routes) or bool(set(one.routes) & set(other.routes))
+    """Whether a route may be moved by both: they name a VirtualService, and hosts don't part them.
+
+    Routes don't: one that is under way moves on, even where its Canary doesn't name it any more.
+    """
+    return bool(set(one.refs) & set(other.refs)) and not (one.host and other.host and one.host != other.host)

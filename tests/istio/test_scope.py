@@ -74,3 +74,22 @@ def test_virtual_services_of_others_are_left_alone() -> None:
     cluster.send(30)
     assert cluster.sent(service=1) == ["v1"]
     assert cluster.read("v1", "v2").traffic == Traffic(weight=30)
+
+
+def test_two_hosts_of_one_service_move_side_by_side() -> None:
+    """Their versions are called the same; neither touches what the other has to remember."""
+    before = [service(route(to("v1")), route(to("v1", host="ratings")))]
+    reviews = Cluster(*before, scope=Scope("default", ("reviews",), "reviews"))
+    ratings = Cluster(*before, scope=Scope("default", ("reviews",), "ratings"))
+    ratings.services = reviews.services
+    reviews.send(30)
+    ratings.send(50)
+    reviews.send(60)
+    assert [[one["weight"] for one in each["route"]] for each in reviews.services[0]["spec"]["http"]] == [
+        [40, 60],
+        [50, 50],
+    ]
+    reviews.send(0)
+    assert ratings.read("v1", "v2").traffic == Traffic(weight=50)
+    ratings.send(0)
+    assert plain(reviews.services) == plain(before)

@@ -26,16 +26,12 @@ def one(name: str, created: str, **spec: Any) -> tuple[Key, CanarySeen]:
         ({"host": "reviews"}, {"host": "ratings"}, False),
         ({"host": "reviews"}, {"host": "reviews"}, True),
         ({"host": "reviews"}, {}, True),
-        ({"routes": ["a", "b"]}, {"routes": ["c"]}, False),
-        ({"routes": ["a", "b"]}, {"routes": ["b"]}, True),
-        ({"routes": ["a"]}, {}, True),
+        ({"routes": ["a"]}, {"routes": ["b"]}, True),
         ({"targetRef": {"kind": "EnvoyRoute", "name": "reviews"}}, {}, False),
     ],
 )
-def test_two_overlap_where_neither_host_nor_routes_part_them(
-    mine: dict[str, Any], other: dict[str, Any], same: bool
-) -> None:
-    """The same from both sides."""
+def test_two_overlap_where_hosts_do_not_part_them(mine: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    """The same from both sides; names of routes don't, because one that is under way moves on without its name."""
     assert overlap(shown(mine), shown(other)) is same
     assert overlap(shown(other), shown(mine)) is same
 

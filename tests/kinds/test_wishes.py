@@ -1,0 +1,161 @@
+"""What is wanted of a Canary object: policy, templates and guards resolved, and what is wrong, in lint's words."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.engine.desired import Desired
+from canary.kinds.wishes import Shared, Wishes
+
+from .objects import ANALYSIS, TARGET, shown
+
+GUARD = {"name": "freeze", "expression": "step.to <= 50", "message": "frozen"}
+ERRORS = {"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 1}}
+QUERY = {"query": 'sum(rate(errors_total{app="{{ target }}"}[{{ interval }}]))'}
+
+
+@dataclass
+class Cluster:
+    """What reflectors keep of policies and templates, by kind."""
+
+    objects: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+
+    def has(self, kind: str, name: str, spec: dict[str, Any], namespace: str = "shop") -> None:
+        body = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        self.objects[kind, namespace, name] = json.dumps(body).encode()
+
+    def shared(self, metrics_server: str | None = None) -> Shared:
+        return Shared(
+            policies=lambda namespace, name: self.objects.get(("CanaryPolicy", namespace, name)),
+            cluster_policies=lambda namespace, name: self.objects.get(("ClusterCanaryPolicy", namespace, name)),
+            templates=lambda namespace, name: self.objects.get(("MetricTemplate", namespace, name)),
+            metrics_server=metrics_server,
+        )
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+def weights(wanted: Desired) -> list[int]:
+    """Of the plan's steps."""
+    return [step.traffic.weight for step in wanted.plan.steps]
+
+
+def test_a_canary_is_wanted_as_it_stands(cluster: Cluster) -> None:
+    """With its metadata, which guards may ask; the rest of what is told comes from outside."""
+    wishes = Wishes(cluster.shared(), jitter=timedelta(seconds=3))
+    found = wishes.of(shown(generation=4, labels={"team": "shop"}), "somebody else")
+    assert (found.problems, found.conflict, found.jitter) == ((), "somebody else", timedelta(seconds=3))
+    assert (found.canary.metadata.generation, found.canary.metadata.labels) == (4, {"team": "shop"})
+    assert weights(found) == [0, 10, 50]
+
+
+def test_who_names_no_prometheus_gets_the_controllers(cluster: Cluster) -> None:
+    """Who names one keeps it."""
+    server = "http://prometheus:9090"
+    wishes = Wishes(cluster.shared(server))
+    assert wishes.of(shown()).canary.spec.metrics_server == server
+    assert wishes.of(shown({"metricsServer": "http://ours:9090"})).canary.spec.metrics_server == "http://ours:9090"
+    assert Wishes(cluster.shared()).of(shown()).canary.spec.metrics_server is None
+
+
+def test_it_is_worked_out_anew_only_where_something_changed(cluster: Cluster) -> None:
+    """The Canary, or what it refers to; a tick of many Canaries reads this every time."""
+    cluster.has("CanaryPolicy", "ours", {"analysis": {"threshold": 2}})
+    wishes, seen = Wishes(cluster.shared()), shown({"policyRef": {"name": "ours"}})
+    first = wishes.of(seen)
+    assert wishes.of(shown({"policyRef": {"name": "ours"}}, status={"phase": "Failed"})).plan is first.plan
+    cluster.has("CanaryPolicy", "others", {})
+    assert wishes.of(seen).plan is first.plan
+    cluster.has("CanaryPolicy", "ours", {"analysis": {"threshold": 7}})
+    assert (first.policy.threshold, wishes.of(seen).policy.threshold) == (2, 7)
+    assert weights(wishes.of(shown({"analysis": {**ANALYSIS, "stepWeights": [30]}}))) == [0, 30]
+
+
+@pytest.mark.parametrize("kind", ["CanaryPolicy", "ClusterCanaryPolicy"])
+def test_guards_of_a_policy_add_up(cluster: Cluster, kind: str) -> None:
+    """The Canary's own fields win, and none of the policy's guards can be taken away."""
+    namespace = "" if kind == "ClusterCanaryPolicy" else "shop"
+    cluster.has(kind, "ours", {"analysis": {"threshold": 2, "interval": "5s"}, "guards": [GUARD]}, namespace)
+    own = {**GUARD, "name": "own"}
+    spec = {"policyRef": {"kind": kind, "name": "ours"}, "guards": [own], "analysis": {**ANALYSIS, "threshold": 9}}
+    found = Wishes(cluster.shared()).of(shown(spec))
+    assert (found.policy.threshold, found.policy.interval) == (9, timedelta(seconds=5))
+    assert [one.name for one in found.guards] == ["own", "freeze"]
+
+
+def test_the_policies_that_come_with_canary_need_no_object(cluster: Cluster) -> None:
+    """One of the same name in the namespace stands before it."""
+    wishes, seen = Wishes(cluster.shared()), shown({"policyRef": {"name": "standard"}})
+    shipped = wishes.of(seen)
+    assert shipped.problems == ()
+    cluster.has("CanaryPolicy", "standard", {"analysis": {"threshold": shipped.policy.threshold + 1}})
+    assert wishes.of(seen).policy.threshold == shipped.policy.threshold + 1
+
+
+def test_a_policy_that_is_missing_is_named_and_heals(cluster: Cluster) -> None:
+    """Another namespace's is none; what it would be is known, so that its coming wakes this one."""
+    wishes, seen = Wishes(cluster.shared()), shown({"policyRef": {"name": "ours"}})
+    cluster.has("CanaryPolicy", "ours", {}, "elsewhere")
+    [problem] = wishes.of(seen).problems
+    assert "ours" in problem
+    assert wishes.refers("shop", "ours")
+    assert not wishes.refers("elsewhere", "ours")
+    assert not wishes.refers("shop", "others")
+    cluster.has("CanaryPolicy", "ours", {})
+    assert wishes.of(seen).problems == ()
+
+
+def test_a_policy_that_can_not_be_understood_says_so_where_it_is_used(cluster: Cluster) -> None:
+    """It may be from before the definition became stricter."""
+    cluster.has("CanaryPolicy", "ours", {"analysis": {"threshold": "many"}})
+    problems = Wishes(cluster.shared()).of(shown({"policyRef": {"name": "ours"}})).problems
+    assert problems[0].startswith("in the policy ours, ")
+    assert "threshold" in problems[0]
+
+
+def test_a_template_is_found_and_followed(cluster: Cluster) -> None:
+    """Also where the policy names it; a missing one is named, and an edit is taken up."""
+    wishes = Wishes(cluster.shared())
+    cluster.has("CanaryPolicy", "ours", {"analysis": {**ANALYSIS, "metrics": [ERRORS]}})
+    seen = shown({"policyRef": {"name": "ours"}, "analysis": {}})
+    [problem] = wishes.of(seen).problems
+    assert "errors" in problem
+    cluster.has("MetricTemplate", "errors", QUERY)
+    found = wishes.of(seen)
+    assert found.problems == ()
+    assert "errors_total" in (found.policy.metrics[0].query or "")
+    cluster.has("MetricTemplate", "errors", {"query": "sum(rate(failures_total[{{ interval }}]))"})
+    assert "failures_total" in (wishes.of(seen).policy.metrics[0].query or "")
+    assert wishes.refers("shop", "errors")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"analysis": {**ANALYSIS, "stepWeights": [50, 10]}}, "may only stay or rise"),
+        ({"analysis": {**ANALYSIS, "stepWeights": "many"}}, "spec.analysis.stepWeights"),
+        ({"version": None}, "spec.version"),
+        ({"targetRef": None}, "spec.targetRef"),
+        ({"targetRef": {**TARGET, "kind": "Deploymint"}}, "targetRef"),
+        ({"guards": [{"name": "x", "expression": "step.too > 1", "message": "m"}]}, "step.too"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_slipped_through_the_schema_is_told_and_raises_nothing(
+    cluster: Cluster, spec: dict[str, Any], words: str
+) -> None:
+    """In lint's sentence; what it would move is still known as far as it can be."""
+    found = Wishes(cluster.shared()).of(shown(spec))
+    assert any(words in problem for problem in found.problems), found.problems
+    assert found.canary.metadata.name == "reviews"
+
+
+def test_fields_of_a_newer_canary_are_ignored(cluster: Cluster) -> None:
+    """They are kept in the object, and no reason to stand still."""
+    assert Wishes(cluster.shared()).of(shown({"forecast": {"sunny": True}})).problems == ()
