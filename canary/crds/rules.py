@@ -82,6 +82,11 @@ RULES: Mapping[type[Model], tuple[Rule, ...]] = {
         Rule(f"{_of_kind('VirtualService')} || {_filled('version')}", target.NO_SUBSET, "version"),
         Rule(f"{_of_kind('VirtualService')} || !has(self.envoy)", target.ENVOY_ELSEWHERE, "envoy"),
         _address("metricsServer"),
+        Rule(
+            "self.targetRef.kind == oldSelf.targetRef.kind && self.targetRef.name == oldSelf.targetRef.name",
+            "targetRef can't be changed; delete the Canary and create another",
+            "targetRef",
+        ),
     ),
     Analysis: (
         Rule(_at_most_one(*_STRATEGIES), strategy.only_one_of(strategy.CHOICES)),

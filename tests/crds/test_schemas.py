@@ -121,7 +121,7 @@ def test_lint_accepts_it_as_well(changes: Fields, tmp_path: Path) -> None:
 
 def test_each_rule_has_a_bad_object() -> None:
     """A rule that nothing breaks might say anything."""
-    sentences = [rule.sentence for model, rules in RULES.items() for rule in rules if model.__name__ != "ActionSpec"]
+    sentences = [rule.sentence for rules in RULES.values() for rule in rules if "oldSelf" not in rule.expression]
     assert [one for one in sentences if not any(said in one for _, _, said in BAD.values())] == []
 
 

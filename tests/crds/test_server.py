@@ -143,6 +143,19 @@ def test_nothing_is_added_to_what_was_written(control_plane: ControlPlane, kinds
         assert control_plane.kube.create(canaries(namespace), body)["spec"] == body["spec"]
 
 
+def test_what_a_canary_moves_is_never_another(control_plane: ControlPlane, kinds: None, namespace: str) -> None:
+    """Weight would be left on the target that it was; the version of the API by which it is called may change."""
+    control_plane.kube.create(canaries(namespace), canary(STEPS))
+    place = canaries(namespace, "reviews")
+    for change in ({"name": "ratings"}, {"name": "reviews.front"}, {"kind": "EnvoyRoute"}):
+        answer = control_plane.kube.request("PATCH", place, {"spec": {"targetRef": change}}, content_type=MERGE)
+        assert answer.status_code == 422
+        said = "spec.targetRef: Invalid value: targetRef can't be changed; delete the Canary and create another"
+        assert said in answer.json()["message"]
+    control_plane.kube.merge(place, {"spec": {"targetRef": {"apiVersion": "networking.istio.io/v1beta1"}}})
+    control_plane.kube.merge(place, {"spec": {"version": "v3"}})
+
+
 def test_an_action_is_never_changed(control_plane: ControlPlane, kinds: None, namespace: str) -> None:
     """Neither what it asks nor what it leaves open; labels are nobody's request."""
     place = canaries(namespace).replace("canaries", "canaryactions")
