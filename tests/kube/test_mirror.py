@@ -1,0 +1,179 @@
+"""A client that answers from memory what is watched: when it may, when it may not, and what it keeps of a write."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from canary.engine.errors import Conflict
+from canary.kube import projections
+from canary.kube.client import Object
+from canary.kube.errors import Absent, Away
+from canary.kube.mirror import STALE, Mirror
+from canary.kube.resources import DEPLOYMENTS, PODS, VIRTUAL_SERVICES
+from tests.kinds.objects import Wire
+
+Key = tuple[str, str]
+
+
+def routes(weight: int = 10, version: str = "5", **metadata: Any) -> dict[str, Any]:
+    about = {"name": "reviews", "namespace": "shop", "resourceVersion": version, "uid": "u", **metadata}
+    return {"metadata": {**about, "managedFields": [{}]}, "spec": {"http": [{"weight": weight}]}, "status": {"x": 1}}
+
+
+@dataclass
+class Keeping:
+    """In place of a reflector."""
+
+    objects: dict[Key, bytes] = field(default_factory=dict)
+    synced: bool = True
+    trouble: str | None = None
+    last_seen: float = field(default_factory=time.monotonic)
+
+    def get(self, namespace: str, name: str) -> bytes | None:
+        return self.objects.get((namespace, name))
+
+    def items(self, namespace: str | None = None) -> Sequence[tuple[Key, bytes]]:
+        return [(key, value) for key, value in self.objects.items() if namespace in (None, key[0])]
+
+    def put(self, found: Object) -> None:
+        about = found["metadata"]
+        self.objects[about["namespace"], about["name"]] = projections.routing(found)
+
+
+def mirror(kept: Keeping, *answers: Any) -> tuple[Mirror, Wire]:
+    wire = Wire(list(answers))
+    return Mirror(wire, kept={VIRTUAL_SERVICES: kept}, wait=lambda seconds: None), wire
+
+
+def weight(found: Mapping[str, Any]) -> Any:
+    return found["spec"]["http"][0]["weight"]
+
+
+def test_what_is_watched_is_read_from_memory() -> None:
+    """No request, and nobody who changes what was read changes what is kept."""
+    kept = Keeping()
+    kept.put(routes())
+    client, wire = mirror(kept)
+    client.get(VIRTUAL_SERVICES, "shop", "reviews")["spec"]["http"][0]["weight"] = 99
+    assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 10
+    assert [weight(one) for one in client.find(VIRTUAL_SERVICES, "shop")] == [10]
+    assert client.find(VIRTUAL_SERVICES, "front") == []
+    with pytest.raises(Absent, match="there is no VirtualService ratings in namespace shop"):
+        client.get(VIRTUAL_SERVICES, "shop", "ratings")
+    assert wire.sent == []
+
+
+def test_what_nobody_watches_and_lists_by_label_are_asked_for() -> None:
+    """Memory doesn't know which labels a reflector left out."""
+    client, wire = mirror(Keeping(), {"metadata": {"name": "web"}}, {"items": []}, {"items": []})
+    client.get(DEPLOYMENTS, "shop", "web")
+    client.find(PODS, "shop", {"app": "web"})
+    client.find(VIRTUAL_SERVICES, "shop", {"app": "web"})
+    assert wire.asked == ["get Deployment", "list Pod", "list VirtualService"]
+
+
+def test_nothing_is_read_before_all_was_listed() -> None:
+    """An object that isn't there yet is not one that is gone."""
+    client, _ = mirror(Keeping(synced=False, trouble="403: forbidden"))
+    for read in (
+        lambda: client.get(VIRTUAL_SERVICES, "shop", "reviews"),
+        lambda: client.find(VIRTUAL_SERVICES, "shop"),
+    ):
+        with pytest.raises(Away, match="weren't listed yet: 403: forbidden"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "silent", "away"),
+    [(None, 2 * STALE, False), ("connection refused", STALE - 5, False), ("connection refused", STALE + 5, True)],
+    ids=["quiet, and well", "in trouble for a while", "in trouble for too long"],
+)
+def test_what_was_seen_last_holds_for_a_while(trouble: str | None, silent: float, away: bool) -> None:
+    """A watch on which nothing happens is no trouble; one that can't be had is, after a while."""
+    kept = Keeping(trouble=trouble, last_seen=time.monotonic() - silent)
+    kept.put(routes())
+    client, _ = mirror(kept)
+    if away:
+        with pytest.raises(Away, match=r"weren't seen for 3\ds: connection refused"):
+            client.get(VIRTUAL_SERVICES, "shop", "reviews")
+    else:
+        assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 10
+
+
+def test_our_own_write_is_seen_at_once() -> None:
+    """The watch may take its time."""
+    kept = Keeping()
+    kept.put(routes())
+    client, _ = mirror(kept, routes(50, "6"))
+    client.patch(VIRTUAL_SERVICES, "shop", "reviews", [{"op": "replace"}])
+    assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 50
+
+
+def test_a_write_that_met_another_version_looks_first() -> None:
+    """Else the same old object would be patched again and again, until the watch brings the new one."""
+    kept = Keeping()
+    kept.put(routes())
+    client, wire = mirror(kept, 409, routes(30, "7"))
+    with pytest.raises(Conflict):
+        client.patch(VIRTUAL_SERVICES, "shop", "reviews", [{"op": "replace"}])
+    assert wire.asked == ["patch VirtualService", "get VirtualService"]
+    assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 30
+
+
+def test_a_look_that_fails_leaves_what_is_known() -> None:
+    """And what nobody watches isn't looked at."""
+    kept = Keeping()
+    kept.put(routes())
+    client, wire = mirror(kept, 500)
+    client.look(VIRTUAL_SERVICES, "shop", "reviews")
+    client.look(PODS, "shop", "web")
+    assert wire.asked == ["get VirtualService"]
+    assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 10
+
+
+# ---- projections -----------------------------------------------------------------------------------------------
+
+
+def test_a_route_keeps_all_that_istio_acts_on_and_every_key_of_an_annotation() -> None:
+    """A patch of ours must not seem to remove what others wrote; kubectl's copy is kept by name only."""
+    annotations = {"note": "mine", projections.APPLIED: "{...}"}
+    found = json.loads(projections.routing(routes(annotations=annotations, labels={"a": "b"})))
+    assert found["spec"] == routes()["spec"]
+    assert found["metadata"]["annotations"] == {"note": "mine", projections.APPLIED: ""}
+    assert found["metadata"]["labels"] == {"a": "b"}
+    assert found.keys() == {"metadata", "spec"}
+    assert "managedFields" not in found["metadata"]
+
+
+def test_a_service_keeps_whose_pods_it_means() -> None:
+    """Ports and addresses are nobody's business here."""
+    body = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}
+    assert json.loads(projections.service(body))["spec"] == {"selector": {"app": "web"}}
+    assert json.loads(projections.service({"metadata": {"name": "web"}}))["spec"] == {"selector": {}}
+
+
+def test_a_workload_keeps_how_many_there_are_and_of_which_build() -> None:
+    """Zero replicas are not the same as none given; neither containers nor other conditions are kept."""
+    labels = {"app": "web", "version": "v2"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"image": "web:2"}]}}
+    conditions = [
+        {"type": "Available", "status": "True"},
+        {"type": "Progressing", "status": "False", "reason": "Late"},
+    ]
+    body = {
+        "metadata": {"name": "web", "generation": 3, "labels": {"x": "y"}, "annotations": {"n": "1"}},
+        "spec": {"replicas": 0, "template": template, "paused": True},
+        "status": {"replicas": 2, "observedGeneration": 3, "readyReplicas": 2, "conditions": conditions},
+    }
+    found = json.loads(projections.workload(body))
+    assert found["metadata"] == {"name": "web", "generation": 3, "annotations": {"n": "1"}}
+    assert found["spec"] == {"replicas": 0, "template": {"metadata": {"labels": labels}}}
+    assert found["status"] == {
+        **{"replicas": 2, "observedGeneration": 3},
+        "conditions": [{"type": "Progressing", "status": "False", "reason": "Late"}],
+    }
+    assert "replicas" not in json.loads(projections.workload({"metadata": {"name": "web"}}))["spec"]
