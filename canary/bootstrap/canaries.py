@@ -33,17 +33,23 @@ def memory(place: Place, name: str | None) -> Memory:
     wire = cluster.connected(place)
     client = Client(wire)
     namespace, canary, target = cluster.named(place, name, wire.namespace)
-    unread = ""
     try:
         found = _found(client, namespace, canary)
-        if found is not None:
-            return _memory(client, found)
-    except Forbidden as error:  # who only runs from here needs no permission for our kinds
-        unread = f"; as for Canary objects, {error}"
-    run = cluster.remembered(client, namespace, target)
+    except Forbidden as error:
+        return _without_kinds(client, namespace, target, error)
+    run = cluster.remembered(client, namespace, target) if found is None else _memory(client, found)
     if run is None:
-        raise Invalid(_nothing(client, namespace, canary, target) + unread)
+        raise Invalid(_nothing(client, namespace, canary, target))
     return run
+
+
+def _without_kinds(client: Client, namespace: str, target: str, error: Forbidden) -> Memory:
+    """Who only runs from here needs no permission for our kinds; it is told where it is missed."""
+    with suppress(Forbidden):
+        run = cluster.remembered(client, namespace, target)
+        if run is not None:
+            return run
+    raise error
 
 
 def running(place: Place, everywhere: bool) -> tuple[Memory, ...]:

@@ -41,7 +41,7 @@ def _wish(canary: Canary, status: Status) -> Iterable[Line]:
 def _analysis(spec: CanarySpec) -> str:
     """Where it comes from; the Canary's own fields win."""
     ref, own = spec.policy_ref, spec.analysis or spec.canary_analysis
-    guards = f", {len(spec.guards)} guards" if spec.guards else ""
+    guards = f", {len(spec.guards)} guard{'s' * (len(spec.guards) > 1)}" if spec.guards else ""
     if ref is None:
         return f"its own{guards}" if own else f"none{guards}"
     fields = ", ".join(sorted(own.model_dump(exclude_unset=True, by_alias=True))) if own else ""

@@ -1,0 +1,44 @@
+"""A rollout that somebody else drives, as turns that the outputs of `canary run` can show."""
+
+from canary.api.status import Message, Outcome, Status
+from canary.rollout.followed import turn_of
+from canary.rollout.tick import Turn
+from canary.show.lines import told
+
+from .awaited import NOON, World, over, running
+
+
+def turn(status: Status, before: Status | None = None, note: str = "") -> Turn:
+    """What a status tells after another one."""
+    canary = World(status).read()
+    assert canary is not None
+    return turn_of(canary, before, NOON, note)
+
+
+def test_the_first_look_tells_where_it_stands() -> None:
+    """Nothing that was told before is told again."""
+    old = Message(id="1", reason="Started", message="v2 shall take over", at=NOON)
+    found = turn(running(outbox=(old,)))
+    assert (found.messages, found.decision.sentence) == ((), "holding at 30%")
+
+
+def test_messages_are_told_as_long_as_they_stand_in_the_status() -> None:
+    """Each once: what people ask and what is warned of is no decision's sentence."""
+    asked = Message(id="2", reason="PauseAsked", message="ada asked to pause: lunch", at=NOON)
+    first = turn(running(outbox=(asked,)), running())
+    assert "ada asked to pause: lunch" in "\n".join(told(first, turn(running())))
+    assert turn(running(outbox=(asked,)), running(outbox=(asked,))).messages == ()
+
+
+def test_the_end_is_seen_once() -> None:
+    """By the rollout that ran before and is over now."""
+    ended = over(Outcome.PROMOTED)
+    assert turn(ended, running()).decision.closed
+    assert not turn(ended, ended).decision.closed
+    assert not turn(ended, running(number=2)).decision.closed
+
+
+def test_a_note_takes_the_place_of_what_speaks_of_something_else() -> None:
+    """The status' own sentence would be taken for an answer."""
+    found = turn(over(Outcome.PROMOTED), note="the controller hasn't seen v2 yet")
+    assert (found.decision.reason, found.decision.sentence) == ("NotSeenYet", "the controller hasn't seen v2 yet")

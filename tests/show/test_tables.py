@@ -1,0 +1,114 @@
+"""The tables of `canary list` and `canary history`, and what `canary describe` tells of a spec and of Events."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from canary.api.canary import Canary
+from canary.api.status import Message, Status
+from canary.show.description import event_lines, wish_lines
+from canary.show.history import lines
+from canary.show.listing import Row, table
+from canary.show.screen import Screen
+
+from .turns import NOON, Play
+
+SCREEN = Screen(width=72)
+
+
+def test_the_list_tells_who_moves_what() -> None:
+    """A Canary object and a run's target side by side; in all namespaces each with its own."""
+    play = Play()
+    play.turns(0, 5)
+    rows = [
+        Row("shop", "web", "controller", play.status),
+        Row("pay", "till", "run", Status(message="serves everything")),
+    ]
+    assert table(rows, NOON, SCREEN) == [
+        "name  by          phase         weight  canary  since  message",
+        "web   controller  Progressing   10%     v2      0s     v2 is available;…",
+        "till  run         Initializing  –       –       –      serves everything",
+    ]
+    assert [line.split()[0] for line in table(rows, NOON, SCREEN, everywhere=True)] == ["namespace", "shop", "pay"]
+
+
+def test_the_history_tells_from_where_to_where() -> None:
+    """When, how long, how, how far and why; wide in the whole sentence."""
+    play = Play()
+    play.whole()
+    short, wide = (
+        lines(play.status.history, NOON, Screen(zone=NOON.tzinfo)),
+        lines(play.status.history, NOON, Screen(zone=NOON.tzinfo), wide=True),
+    )
+    assert short[0].split() == ["#", "versions", "started", "took", "outcome", "reached", "reason"]
+    assert short[1].split()[:5] == ["1", "v1", "→", "v2", "12:00:00"]
+    assert short[1].split()[-3:] == ["Promoted", "100%", "Promoted"]
+    assert wide[1].endswith("v2 serves everything")
+    assert lines((), NOON) == []
+
+
+ANALYSES: dict[str, tuple[dict[str, Any], str]] = {
+    "its own": ({"analysis": {"interval": "1m", "stepWeights": [50]}}, "its own"),
+    "Flagger's older name of it": ({"canaryAnalysis": {"interval": "1m"}}, "its own"),
+    "a policy's": ({"policyRef": {"name": "standard"}}, "CanaryPolicy standard"),
+    "a policy's, but for what it writes itself": (
+        {
+            "policyRef": {"name": "careful", "kind": "ClusterCanaryPolicy"},
+            "analysis": {"threshold": 2, "interval": "5s"},
+        },
+        "ClusterCanaryPolicy careful, its own interval, threshold",
+    ),
+    "nobody's": ({}, "none"),
+    "guarded": (
+        {"policyRef": {"name": "fast"}, "guards": [{"name": "g", "expression": "true", "message": "never"}]},
+        "CanaryPolicy fast, 1 guard",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "told"), ANALYSES.values(), ids=ANALYSES)
+def test_where_the_analysis_comes_from(spec: dict[str, Any], told: str) -> None:
+    """In one line."""
+    assert f"analysis         {told}" in wish_lines(canary(**spec), Status())
+
+
+def test_what_is_wanted_is_told_in_short() -> None:
+    """Only what is written; a spec that the controller hasn't seen yet is said to be that."""
+    found = wish_lines(
+        canary(stable="v1", host="web", routes=["default"], suspend=True, virtualServices=["edge.gate"]), Status()
+    )
+    assert found == [
+        "Canary           shop/web",
+        "target           VirtualService web edge.gate",
+        "version          v2 (suspended)",
+        "stable           v1",
+        "host             web",
+        "routes           default",
+        "analysis         none",
+        "                 the controller hasn't seen this spec yet",
+        "",
+    ]  # fmt: skip
+    assert "the controller" not in "".join(wish_lines(canary(), Status(observed_generation=1)))
+
+
+def test_the_latest_events_are_told() -> None:
+    """Ten of them, oldest first."""
+    events = [
+        Message(id=str(at), reason=f"Reason{at}", message="told", at=NOON + timedelta(seconds=at)) for at in range(12)
+    ]
+    found = event_lines(events, NOON, Screen(zone=NOON.tzinfo))
+    assert found[:3] == ["", "events", "12:00:02  Reason2  told"]
+    assert found[-1] == "12:00:11  Reason11  told"
+    assert event_lines((), NOON) == []
+
+
+def canary(**spec: Any) -> Canary:
+    """A Canary of generation 1."""
+    target = {"kind": "VirtualService", "name": "web"}
+    return Canary.model_validate(
+        {
+            "metadata": {"name": "web", "namespace": "shop", "generation": 1},
+            "spec": {"targetRef": target, "version": "v2", **spec},
+        }
+    )
