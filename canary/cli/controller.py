@@ -3,6 +3,7 @@
 import faulthandler
 import signal
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,8 +76,9 @@ def command(
             action_policy=action_policy,
         )
         with bootstrap.controller(settings) as service:
+            # In a thread, because the handler may have interrupted who holds the lock that `stop` takes.
             for number in SIGNALS:
-                signal.signal(number, lambda *_: service.stop())
+                signal.signal(number, lambda *_: threading.Thread(target=service.stop).start())
             service.run()
     except Invalid as error:
         raise Problem(str(error), 2) from error
