@@ -11,7 +11,7 @@ from typing import Any
 
 from canary.api.action_resource import ActionSpec
 from canary.api.analysis import Analysis, Metric, Range, StepSpec, Webhook
-from canary.api.canary import CanarySpec, EnvoyProxy, TemplateProvider
+from canary.api.canary import Canary, CanarySpec, EnvoyProxy, TemplateProvider
 from canary.api.duration import PATTERN
 from canary.api.model import Model
 from canary.api.plan import Gate, Match, StringMatch
@@ -70,12 +70,28 @@ def _address(field: str) -> Rule:
     return Rule(f"!has(self.{field}) || self.{field}.matches(r'^{target.ADDRESS}')", target.NO_ADDRESS, field)
 
 
+def _same(field: str) -> str:
+    here, before = f"self.spec.{field}", f"oldSelf.spec.{field}"
+    return f"has({here}) == has({before}) && (!has({here}) || {here} == {before})"
+
+
 _STRATEGIES = tuple(on_the_wire(Analysis, name) for name in strategy.CHOICES)
 _BUILTINS = ", ".join(f"'{name}'" for name in metrics.BUILTINS)
 _HOOKS = ", ".join(f"'{name}'" for name in unread.HOOKS)
 _WEIGHTS = "self.steps.map(step, has(step.weight) ? step.weight : 0)"
 
+_AT_REST = "!has(oldSelf.status) || !has(oldSelf.status.rollout)"
+_MOVED = ("virtualServices", "routes", "host")
+
 RULES: Mapping[type[Model], tuple[Rule, ...]] = {
+    Canary: tuple(
+        Rule(
+            f"{_AT_REST} || ({_same(field)})",
+            f"{field} can't be changed in mid-rollout; wait for its end, or roll it back",
+            f"spec.{field}",
+        )
+        for field in _MOVED
+    ),
     CanarySpec: (
         Rule(f"{_of_kind('EnvoyRoute')} || has(self.envoy)", target.NO_ENVOY, "envoy"),
         Rule(f"{_of_kind('EnvoyRoute')} || {_filled('version')}", target.NO_CLUSTER, "version"),

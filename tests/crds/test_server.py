@@ -156,6 +156,29 @@ def test_what_a_canary_moves_is_never_another(control_plane: ControlPlane, kinds
     control_plane.kube.merge(place, {"spec": {"version": "v3"}})
 
 
+def test_what_a_rollout_moves_stays_the_same_while_it_runs(
+    control_plane: ControlPlane, kinds: None, namespace: str
+) -> None:
+    """At rest it may change, and all else may at any time; a write of status is none of the spec."""
+    kube, place = control_plane.kube, canaries(namespace, "reviews")
+    changes: list[dict[str, Any]] = [{"host": "reviews"}, {"routes": ["default"]}, {"virtualServices": ["public"]}]
+    kube.create(canaries(namespace), canary(STEPS))
+    kube.merge(f"{place}/status", {"status": {"rollout": {"number": 1}}})
+    for change in changes:
+        answer = kube.request("PATCH", place, {"spec": change}, content_type=MERGE)
+        assert answer.status_code == 422
+        said = "can't be changed in mid-rollout; wait for its end, or roll it back"
+        assert f"spec.{next(iter(change))}: Invalid value: {next(iter(change))} {said}" in answer.json()["message"]
+    kube.merge(place, {"spec": {"version": "v3"}})
+    kube.merge(f"{place}/status", {"status": {"rollout": None}})
+    for change in changes:
+        kube.merge(place, {"spec": change})
+    kube.merge(f"{place}/status", {"status": {"rollout": {"number": 2}}})
+    kube.merge(place, {"metadata": {"finalizers": ["somebody.example/else"]}})
+    answer = kube.request("PATCH", place, {"spec": {"host": None}}, content_type=MERGE)
+    assert answer.status_code == 422
+
+
 def test_an_action_is_never_changed(control_plane: ControlPlane, kinds: None, namespace: str) -> None:
     """Neither what it asks nor what it leaves open; labels are nobody's request."""
     place = canaries(namespace).replace("canaries", "canaryactions")
