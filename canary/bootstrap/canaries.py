@@ -53,18 +53,24 @@ def _without_kinds(client: Client, namespace: str, target: str, error: Forbidden
 
 
 def running(place: Place, everywhere: bool) -> tuple[Memory, ...]:
-    """Canary objects, and targets of runs; those of runs only, where our kinds aren't known or may not be read."""
+    """Canary objects, and targets of runs; one of the two where the other may not be read."""
     wire = cluster.connected(place)
     client = Client(wire)
     namespace = "" if everywhere else place.namespace or wire.namespace
-    objects: tuple[Memory, ...] = ()
-    try:
-        objects = tuple(_listed(client, one) for one in _pages(client, namespace))
-    except Forbidden:
-        if everywhere:
-            raise
-    found = (*objects, *cluster.runs(client, namespace))
+    found: list[Memory] = []
+    refused: list[Forbidden] = []
+    for read in (_objects, cluster.runs):
+        try:
+            found += read(client, namespace)
+        except Forbidden as error:
+            refused.append(error)
+    if len(refused) > 1:
+        raise refused[0]
     return tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
+
+
+def _objects(client: Client, namespace: str) -> tuple[Memory, ...]:
+    return tuple(_listed(client, one) for one in _pages(client, namespace))
 
 
 def _found(client: Client, namespace: str, name: str) -> Object | None:

@@ -6,7 +6,8 @@ Pure; `panel.py` makes rows of it.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from canary.api.status import Phase, Rollout
+from canary.api.plan import Traffic
+from canary.api.status import End, Outcome, Phase, Rollout
 from canary.engine.judges.threshold import REQUESTS
 from canary.engine.observed import Counts
 from canary.rollout.ending import Ending
@@ -50,7 +51,7 @@ class Scene:
 
     def then(self, turn: Turn) -> "Scene":
         """The scene after one more turn."""
-        rollout = turn.decision.status.rollout or self.rollout
+        rollout = turn.decision.status.rollout or _over(turn, self.rollout)
         seen = requests(turn) if turn.decision.looked else self.requests
         return replace(self, turn=turn, rollout=rollout, requests=seen, past=self._past(turn)[-PAST:])
 
@@ -62,6 +63,17 @@ class Scene:
         entry = Entry(turn.at, share, _text(turn), _tone(turn), reason)
         again = bool(self.past) and (self.past[-1].reason, self.past[-1].weight) == (reason, share)
         return (*(self.past[:-1] if again else self.past), *remarks, entry)
+
+
+def _over(turn: Turn, last: Rollout | None) -> Rollout | None:
+    """The last one as it ended, though who only looks now and then has missed its last steps."""
+    if last is None or last.end is not None or not turn.decision.closed:
+        return last
+    summary = turn.decision.status.history[0]
+    end = End(outcome=summary.outcome, reason=summary.reason, message=summary.message, at=summary.ended)
+    promoted = summary.outcome is Outcome.PROMOTED
+    step = len(last.plan.steps) + len(last.plan.promotion) - 1 if promoted else last.step
+    return last.but(end=end, step=step, meant=Traffic(weight=100 if promoted else 0))
 
 
 def requests(turn: Turn) -> int | None:

@@ -4,6 +4,7 @@ from canary.api.status import Message, Outcome, Status
 from canary.rollout.followed import turn_of
 from canary.rollout.tick import Turn
 from canary.show.lines import told
+from canary.show.scene import Scene
 
 from .awaited import NOON, World, over, running
 
@@ -36,6 +37,20 @@ def test_the_end_is_seen_once() -> None:
     assert turn(ended, running()).decision.closed
     assert not turn(ended, ended).decision.closed
     assert not turn(ended, running(number=2)).decision.closed
+
+
+def test_a_picture_shows_the_end_though_its_last_steps_were_missed() -> None:
+    """A look a second misses what happens in between: everything is shown where it went."""
+    scene = Scene("reviews", "canary approve reviews").then(turn(running()))
+    promoted = scene.then(turn(over(Outcome.PROMOTED), running())).rollout
+    returned = scene.then(turn(over(Outcome.ROLLED_BACK), running())).rollout
+    assert promoted is not None
+    assert returned is not None
+    assert (promoted.meant.weight, promoted.step, returned.meant.weight) == (100, 1, 0)
+    assert (promoted.end and promoted.end.outcome, returned.end and returned.end.outcome) == (
+        "Promoted",
+        "RolledBack",
+    )
 
 
 def test_a_note_takes_the_place_of_what_speaks_of_something_else() -> None:
