@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -35,6 +35,7 @@ from canary.kube import projections
 from canary.kube.client import Client
 from canary.kube.lease import Lease
 from canary.kube.mirror import Mirror
+from canary.kube.pace import Pace
 from canary.kube.reflector import Event, Reflector
 from canary.kube.resources import (
     CANARIES,
@@ -99,19 +100,22 @@ class ClusterFleet:
 
     def __post_init__(self) -> None:
         space = self.area.namespace
-        self.canaries = Reflector(self.client, CANARIES, seen, self._canary, space, self.area.selector)
-        self.actions = Reflector(self.client, CANARY_ACTIONS, asked, self._action, space)
+        watching = replace(self.client, pace=Pace())  # few requests, and all else waits for them
+        self.canaries = Reflector(watching, CANARIES, seen, self._canary, space, self.area.selector)
+        self.actions = Reflector(watching, CANARY_ACTIONS, asked, self._action, space)
         self._shared: dict[Resource, Kept] = {
-            kind: Reflector(self.client, kind, projections.routing, self._referred, scope)
+            kind: Reflector(watching, kind, projections.routing, self._referred, scope)
             for kind, scope in ((CANARY_POLICIES, space), (METRIC_TEMPLATES, space), (CLUSTER_CANARY_POLICIES, ""))
         }
+        watched = {
+            VIRTUAL_SERVICES: (projections.routing, self._virtual_service),
+            DESTINATION_RULES: (projections.routing, self._nearby),
+            SERVICES: (projections.service, self._nearby),
+            **dict.fromkeys(WORKLOADS, (projections.workload, self._workload)),
+        }
         self._kept: dict[Resource, Kept] = {
-            VIRTUAL_SERVICES: Reflector(
-                self.client, VIRTUAL_SERVICES, projections.routing, self._virtual_service, space
-            ),
-            DESTINATION_RULES: Reflector(self.client, DESTINATION_RULES, projections.routing, self._nearby, space),
-            SERVICES: Reflector(self.client, SERVICES, projections.service, self._nearby, space),
-            **{kind: Reflector(self.client, kind, projections.workload, self._workload, space) for kind in WORKLOADS},
+            kind: Reflector(watching, kind, project, self._since(kind, changed), space)
+            for kind, (project, changed) in watched.items()
         }
         self._writer = self.client.guarded(self._leads)
         self._mirror = Mirror(**vars(self._writer), kept=self._kept)
@@ -147,11 +151,17 @@ class ClusterFleet:
         self.term.check()
 
     @property
-    def needed(self) -> tuple[Reflector[Any], ...]:
-        """Watches without which nothing can be decided: who looks after one namespace may do without the cluster's
-        policies, which it may not be allowed to read; a Canary that refers to one says that it isn't there."""
+    def first(self) -> tuple[Reflector[Any], ...]:
+        """Watches without which nothing can be decided. Who looks after one namespace may do without the policies of
+        the cluster, which it may not be allowed to read; a Canary that refers to one says that it isn't there."""
         spare = self._shared[CLUSTER_CANARY_POLICIES] if self.area.namespace else None
-        return tuple(each for each in self.reflectors if each is not spare)
+        first: tuple[Reflector[Any], ...] = (self.canaries, self.actions, *self._shared.values())
+        return tuple(each for each in first if each is not spare)
+
+    @property
+    def needed(self) -> tuple[Reflector[Any], ...]:
+        """All but what can be done without. Until they have listed, what they keep is asked of the server."""
+        return (*self.first, *self._kept.values())
 
     # ---- what the controller asks -----------------------------------------------------------------------------
 
@@ -275,6 +285,10 @@ class ClusterFleet:
             rig = self._rigs.get(key)
             if rig is None or version is None or not rig.has_read(Ref(event.namespace, event.name), version):
                 self.wake(key)
+
+    def _since(self, kind: Resource, changed: Callable[[Event[bytes]], None]) -> Callable[[Event[bytes]], None]:
+        """Passes on what happens after the kind was listed once: the first list is no news."""
+        return lambda event: changed(event) if self._kept[kind].synced else None
 
     def _nearby(self, event: Event[bytes]) -> None:
         """A change that reaches any Canary that moves something in the namespace."""

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor as SlotPool
 from apscheduler.schedulers import SchedulerNotRunningError
@@ -28,6 +29,7 @@ from canary.engine.observed import Missing
 from canary.kinds.authors import Authors
 from canary.kube.client import Client
 from canary.kube.election import Election, Leadership
+from canary.kube.reflector import Reflector
 from canary.rollout.tick import Turn
 from canary.web.serving import Serving
 
@@ -101,7 +103,7 @@ class Service:
 
     def _lead(self, term: Leadership, over: threading.Event) -> None:
         """One term."""
-        if not self._synced(over):
+        if not self._synced(self.fleet.first, over):
             return
         self.metrics.leading(True)
         workers = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="tick")
@@ -113,7 +115,9 @@ class Service:
             with self.fleet.led(term, controller.wake, controller.forget):
                 controller.start()
                 log.info("looking after %d Canaries", controller.count)
-                self._shows_all(over)
+                if self._synced(self.fleet.needed, over):
+                    controller.press()
+                    self._shows_all(over)
                 over.wait()
                 controller.stop()
                 _drained((workers, askers))
@@ -128,9 +132,9 @@ class Service:
             if status is not None and not self.metrics.shows(key):
                 self.metrics.stands(key, status)
 
-    def _synced(self, over: threading.Event) -> bool:
-        """Whether all was listed before the term was over: nothing is decided by half of what there is."""
-        return all(self._waited(each.wait_synced, over) for each in self.fleet.needed)
+    def _synced(self, those: Sequence[Reflector[Any]], over: threading.Event) -> bool:
+        """Whether all of these were listed before the term was over."""
+        return all(self._waited(each.wait_synced, over) for each in those)
 
     @staticmethod
     def _waited(done: Callable[[float], bool], over: threading.Event) -> bool:

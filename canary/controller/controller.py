@@ -77,6 +77,12 @@ class Controller:
             else:
                 self._due(self._seat(key), share(key) * self.resync)
 
+    def press(self) -> None:
+        """Looks again at once at what is running or new."""
+        for key in self.fleet.all():
+            if self.fleet.pressing(key):
+                self.wake(key)
+
     def stop(self) -> None:
         """No tick begins any more."""
         self._running = False

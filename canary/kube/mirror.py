@@ -3,7 +3,8 @@
     get, find    of a watched kind: from memory; where the watch is out of touch, Away
     patch, merge our own write is seen at once; one that met another version looks at the server first
 
-So an idle rollout costs no request, and the adapters don't know the difference. Lists by label go to the server.
+So an idle rollout costs no request, and the adapters don't know the difference. Lists by label go to the server, and
+so does everything until a kind has been listed once.
 """
 
 import json
@@ -54,7 +55,7 @@ class Mirror(Client):
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """One object; of a watched kind only what its projection keeps. Raises Absent, Away and others."""
         kept = self.kept.get(resource)
-        if kept is None:
+        if kept is None or not kept.synced:
             return super().get(resource, namespace, name)
         _in_touch(resource, kept)
         found = kept.get(namespace, name)
@@ -65,7 +66,7 @@ class Mirror(Client):
     def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         """Those with all these labels; without labels, of a watched kind, from memory."""
         kept = self.kept.get(resource)
-        if kept is None or labels:
+        if kept is None or labels or not kept.synced:
             return super().find(resource, namespace, labels)
         _in_touch(resource, kept)
         there = tuple(found for _, found in kept.items(namespace))
@@ -101,8 +102,6 @@ class Mirror(Client):
 
 def _in_touch(resource: Resource, kept: Kept) -> None:
     """Raises Away where what is kept can't be relied on."""
-    if not kept.synced:
-        raise Away(Kind.NOT_YET, f"{resource.kind} objects weren't listed yet: {kept.trouble or 'listing'}")
     silent = time.monotonic() - kept.last_seen
     if kept.trouble is not None and silent > STALE:
         raise Away(Kind.UNAVAILABLE, f"{resource.kind} objects weren't seen for {silent:.0f}s: {kept.trouble}")
