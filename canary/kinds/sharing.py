@@ -10,7 +10,7 @@ Key = tuple[str, str]
 
 def older(key: Key, mine: CanarySeen, others: Iterable[tuple[Key, CanarySeen]]) -> Key | None:
     """The oldest Canary that moves what this one wants to move, if it is older than this one."""
-    rivals = [(one.created, other) for other, one in others if other != key and overlap(mine, one)]
+    rivals = [(one.created, other) for other, one in others if overlap(mine, one)]
     first = min(rivals, default=None)
     return first[1] if first is not None and first < (mine.created, key) else None
 
