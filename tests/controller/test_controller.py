@@ -1,0 +1,289 @@
+"""Many rollouts on virtual time: what is asked together, who is ticked when, and that nobody stops another."""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.status import Phase
+from canary.controller.controller import ASKING, Controller
+from canary.controller.logs import Decisions
+from canary.controller.metrics import Metrics
+from canary.sandbox.parts import SandboxMetrics, SandboxTarget
+from canary.sandbox.scenarios import Behaviour
+from tests.controller.virtual import HELD, Virtual, Watcher
+from tests.parts.processes import wait_for
+from tests.rollout.wired import ask
+
+
+def test_good_versions_are_promoted_and_bad_ones_rolled_back() -> None:
+    """Side by side, each on its own."""
+    many = Virtual()
+    for number in range(6):
+        many.add(f"web-{number}", "bad" if number % 2 else "good")
+    many.controller.start()
+    many.fleet.advance(600)
+    assert many.phases() == [Phase.SUCCEEDED, Phase.FAILED] * 3
+    assert [many.box(key).world.traffic.weight for key in many.fleet.all()] == [100, 0] * 3
+    assert {late for late in many.watcher.late} == {0.0}
+
+
+def test_looks_of_one_slot_and_source_are_measured_together() -> None:
+    """As many requests as one of them would cost; another source is asked by itself."""
+    many = Virtual()
+    keys = [many.add(f"web-{number}", source="one" if number < 4 else "two", **HELD) for number in range(5)]
+    for key in keys[1:]:
+        many.box(key).metrics = many.box(keys[0]).metrics if key != keys[4] else many.box(key).metrics
+    many.controller.start()
+    many.fleet.advance(60)
+    shared, alone = many.box(keys[0]).metrics, many.box(keys[4]).metrics
+    looks = [len(many.looks(key)) for key in keys]
+    assert min(looks) >= 4
+    assert (shared.asked, alone.asked) == (max(looks[:4]), looks[4])
+
+
+def test_a_look_that_comes_between_waits_for_its_slot() -> None:
+    """What wakes a rollout is acted on at once, and nothing is measured for it."""
+    many = Virtual()
+    key = many.add("web", **HELD)
+    many.controller.start()
+    many.fleet.advance(30)
+    looks, asked, turns = many.looks(key), many.box(key).metrics.asked, len(many.watcher.turns[key])
+    many.fleet.at += timedelta(seconds=20)  # a look is overdue, but its slot hasn't been called yet
+    ask(many.box(key), Verb.ROLLBACK)
+    many.controller.wake(key)
+    assert len(many.watcher.turns[key]) > turns
+    assert (many.looks(key), many.box(key).metrics.asked) == (looks, asked)
+    assert many.box(key).world.traffic.weight == 0
+
+
+def test_a_woken_tick_keeps_the_time_of_the_next_look() -> None:
+    """However often it is woken, looks stay on their grid."""
+    many, still = Virtual(), Virtual()
+    key, other = many.add("web", **HELD), still.add("web", **HELD)
+    many.controller.start()
+    still.controller.start()
+    for _ in range(60):
+        many.fleet.advance(1)
+        many.controller.wake(key)
+    still.fleet.advance(60)
+    assert many.looks(key) == still.looks(other) != []
+
+
+def test_a_tick_that_raises_is_told_and_repeated_after_a_growing_pause(caplog: pytest.LogCaptureFixture) -> None:
+    """With its traceback in the log; the others go on, and it goes on as well once it can."""
+    many, metrics = Virtual(), Metrics()
+    broken, fine = many.add("broken"), many.add("fine")
+    router = many.box(broken).router
+    read, tries = router.read, list[float]()
+
+    def raises(stable: str | None, canary: str) -> None:
+        tries.append(many.fleet.at.timestamp())
+        raise ZeroDivisionError("a bug")
+
+    both = Both(many.watcher, Decisions(), metrics)
+    many.controller = many.another(both)
+    setattr(router, "read", raises)  # noqa: B010 # a method, replaced
+    with caplog.at_level(logging.ERROR):
+        many.controller.start()
+        many.fleet.advance(120)
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    assert len(tries) >= 5
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 4 * pauses[0]
+    assert {key for key, _ in many.watcher.crashes} == {broken}
+    assert "ZeroDivisionError: a bug" in caplog.text
+    assert "in raises" in caplog.text
+    assert b'canary_ticks_total{result="error"}' in metrics.exposition()
+    assert many.status(fine).phase is Phase.SUCCEEDED
+    setattr(router, "read", read)  # noqa: B010
+    many.fleet.advance(900)
+    assert many.status(broken).phase is Phase.SUCCEEDED
+
+
+def test_what_a_source_raises_is_a_look_without_answers() -> None:
+    """The rollout holds; a source that works is asked as always."""
+    many = Virtual()
+    broken, fine = many.add("broken", source="broken", **HELD), many.add("fine", source="fine")
+
+    def raises(queries: object, at: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    setattr(many.box(broken).metrics, "measure", raises)  # noqa: B010 # a method, replaced
+    many.controller.start()
+    many.fleet.advance(300)
+    assert (many.status(broken).phase, many.status(broken).canary_weight) == (Phase.PROGRESSING, 50)
+    assert many.status(broken).rollout
+    assert many.status(fine).phase is Phase.SUCCEEDED
+    assert {key for key, _ in many.watcher.crashes} == {broken}
+
+
+def test_stopped_no_tick_begins() -> None:
+    """Neither by a slot nor by what wakes."""
+    many = Virtual()
+    key = many.add("web")
+    many.controller.start()
+    many.fleet.advance(20)
+    many.controller.stop()
+    turns = len(many.watcher.turns[key])
+    many.controller.wake(key)
+    many.fleet.advance(600)
+    assert len(many.watcher.turns[key]) == turns
+
+
+def test_a_deleted_canary_is_forgotten() -> None:
+    """By the controller and by its watcher, though its slot still comes."""
+    many = Virtual()
+    key = many.add("web")
+    many.controller.start()
+    many.fleet.advance(20)
+    del many.fleet.rigs[key]
+    many.controller.forget(key)
+    many.fleet.advance(600)
+    assert (many.controller.count, many.watcher.forgotten) == (0, [key])
+    many.controller.wake(key)
+    assert many.controller.count == 0
+
+
+def test_another_controller_goes_on_where_one_stopped() -> None:
+    """Nothing starts anew, and no weight is written twice."""
+    many = Virtual()
+    key = many.add("web")
+    many.controller.start()
+    many.fleet.advance(12)
+    many.controller.stop()
+    assert many.status(key).phase is Phase.PROGRESSING
+    many.another(many.watcher).start()
+    many.fleet.advance(600)
+    assert (many.status(key).phase, many.status(key).rollouts) == (Phase.SUCCEEDED, 1)
+    assert [one.weight for one in many.box(key).router.writes] == [20, 50, 100]
+
+
+# ---- with threads ----------------------------------------------------------------------------------------------
+
+
+class Both:
+    """Several watchers as one."""
+
+    def __init__(self, *watchers: object) -> None:
+        self.watchers = watchers
+
+    def __getattr__(self, name: str) -> object:
+        def call(*args: object) -> None:
+            for each in self.watchers:
+                getattr(each, name)(*args)
+
+        return call
+
+
+class Hanging(SandboxMetrics):
+    """Answers nobody until it is let."""
+
+    def __init__(self, metrics: SandboxMetrics) -> None:
+        super().__init__(metrics.world)
+        self.answers, self.waiting = threading.Event(), 0
+
+    def measure(self, queries: object, at: object) -> dict[object, object]:  # type: ignore[override] # says nothing
+        self.waiting += 1
+        self.answers.wait(60)
+        return {}
+
+
+def test_a_source_that_hangs_delays_nobody_else() -> None:
+    """A few questions are left waiting; further looks go without, and a lost version is rolled back at once."""
+    many = Virtual()
+    hung, fine = many.add("hung", source="hung", **HELD), many.add("fine", source="fine")
+    metrics = many.box(hung).metrics = Hanging(many.box(hung).metrics)
+    with ThreadPoolExecutor(8) as askers:
+        fleet = many.fleet
+        controller = Controller(fleet, fleet, many.controller.workers, Split(askers), fleet.timetable, many.watcher)
+        controller.start()
+        for _ in range(20):
+            many.fleet.advance(10)
+            controller.wake(hung)
+        wait_for(lambda: metrics.waiting == ASKING, "the questions that may wait")
+        assert many.status(fine).phase is Phase.SUCCEEDED
+        assert "earlier questions are still unanswered" in str(many.watcher.turns[hung])
+        assert many.status(hung).canary_weight == 50
+        world = many.box(hung).world
+        world.behaviours = {**world.behaviours, "v2": Behaviour(dies_after=0)}
+        controller.wake(hung)
+        many.fleet.advance(6)
+        controller.wake(hung)
+        assert world.traffic.weight == 0
+        assert metrics.waiting == ASKING
+        metrics.answers.set()
+
+
+class Split(ThreadPoolExecutor):
+    """Asks the source that hangs in a thread, the others at once."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        super().__init__(1)
+        self.threads = threads
+
+    def submit(self, call, /, *args, **kwargs):  # type: ignore[no-untyped-def] # as Executor's
+        if args[0].source == "hung":
+            return self.threads.submit(call, *args, **kwargs)
+        call(*args, **kwargs)
+        return None
+
+
+def test_a_busy_rollout_is_not_ticked_twice_at_a_time() -> None:
+    """Whoever wakes it meanwhile has it ticked once more afterwards."""
+    many = Virtual()
+    key = many.add("web", **HELD)
+    box, inside, most = many.box(key), list[int](), list[int]()
+    read, gate, entered = box.router.read, threading.Event(), threading.Event()
+
+    def slow(stable: str | None, canary: str) -> object:
+        inside.append(1)
+        most.append(len(inside))
+        entered.set()
+        gate.wait(60)
+        inside.pop()
+        return read(stable, canary)
+
+    with ThreadPoolExecutor(8) as workers:
+        fleet = many.fleet
+        controller = Controller(fleet, fleet, workers, workers, fleet.timetable, many.watcher)
+        setattr(box.router, "read", slow)  # noqa: B010 # a method, replaced
+        controller.start()
+        assert entered.wait(60)
+        for _ in range(20):
+            controller.wake(key)
+        gate.set()
+    assert max(most) == 1
+    assert 2 <= len(many.watcher.turns[key]) < 20
+
+
+# ---- another version of the controller -------------------------------------------------------------------------
+
+
+def test_an_upgraded_controller_starts_nothing_and_keeps_what_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other defaults count for the next rollout: nothing starts, nothing is retried, plan and policy stay."""
+    many = Virtual()
+    done, failed = many.add("done"), many.add("failed", "bad")
+    running = many.add("running", **HELD, threshold=None, drain=None)
+    many.controller.start()
+    many.fleet.advance(600)
+    before = {key: many.status(key) for key in many.fleet.all()}
+    many.controller.stop()
+    monkeypatch.setattr("canary.__version__", "99.0")
+    for key in many.fleet.all():
+        old = many.box(key).target.value
+        changed = old.policy.but(threshold=7, settle=timedelta(minutes=3), drain=timedelta(minutes=4))
+        many.box(key).target = SandboxTarget(type(old)(**{**vars(old), "policy": changed}))
+    watcher = Watcher()
+    many.another(watcher).start()
+    many.fleet.advance(1200)
+    for key in (done, failed):
+        assert (many.status(key).rollouts, many.status(key).phase) == (1, before[key].phase)
+    now, was = many.status(running).rollout, before[running].rollout
+    assert now is not None
+    assert was is not None
+    assert (now.number, now.plan, now.policy, now.step) == (was.number, was.plan, was.policy, was.step)
