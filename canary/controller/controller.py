@@ -169,9 +169,14 @@ class Controller:
                 self.watcher.crashed(seat.key, error)
             samples = dict.fromkeys(queries, Missing(Kind.UNAVAILABLE, f"{type(error).__name__}: {error}"))
         finally:
-            with self._lock:
-                self._asking[question.source] -= 1
+            self._asked(question.source)
         self._answered(seats, samples)
+
+    def _asked(self, source: Hashable) -> None:
+        with self._lock:
+            busy = self._asking.pop(source) - 1
+            if busy:
+                self._asking[source] = busy
 
     def _answered(self, seats: Iterable[Seat], samples: Samples) -> None:
         for seat in seats:
