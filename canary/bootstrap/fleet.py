@@ -26,6 +26,7 @@ from canary.engine.errors import Conflict
 from canary.engine.observed import Missing
 from canary.istio.scope import Ref
 from canary.kinds.inbox import ActionInbox, asked
+from canary.kinds.movers import Movers
 from canary.kinds.seen import CanarySeen, seen
 from canary.kinds.sharing import older
 from canary.kinds.store import CanaryStore
@@ -88,13 +89,9 @@ class ClusterFleet:
     _rigs: dict[Key, ClusterRig] = field(default_factory=dict)
     listening: bool = False
     """Whether anybody is there to be woken."""
-    _movers: dict[Ref, set[Key]] = field(default_factory=dict)
-    """By VirtualService, the Canaries that move it."""
-    _moved: dict[Key, set[Ref]] = field(default_factory=dict)
+    _movers: Movers = field(default_factory=Movers)
     _tenants: dict[Key, set[Key]] = field(default_factory=dict)
     """By namespace and name of a VirtualService, the Canaries whose rollouts hold its Lease."""
-    _near: dict[str, set[Key]] = field(default_factory=dict)
-    """By namespace, the Canaries that ever moved something there."""
     _prometheus: dict[str | None, Prometheus] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -202,7 +199,7 @@ class ClusterFleet:
             seen=lambda: self.canaries.get(namespace, name),
             older=lambda mine: older(key, mine, self._rivals(mine)),
             metrics=self._metrics,
-            reads=lambda refs: self._moves(key, refs),
+            reads=lambda refs: self._movers.add(key, refs),
             notifier=Events(self._writer, lambda: subject, self.instance, self._refused),
             clock=self.clock,
         )
@@ -218,8 +215,7 @@ class ClusterFleet:
 
     def _rivals(self, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
         """Canaries that name one of the same VirtualServices."""
-        with self._lock:
-            keys = {key for ref in mine.refs for key in self._movers.get(ref, ())}
+        keys = self._movers.of(*mine.refs)
         return [(key, found) for key in keys if (found := self.canaries.get(*key)) is not None]
 
     def _metrics(self, server: str | None) -> Metrics:
@@ -247,24 +243,15 @@ class ClusterFleet:
                 rig.gone()
         changed = before is None or after is None or before.wish != after.wish
         refs = {*(before.refs if before else ()), *(after.refs if after else ())}
-        self._moves(key, after.refs if after else (), instead=True)
+        if after is None:
+            self._movers.remove(key)
+        else:
+            self._movers.replace(key, after.refs)
         if after is not None and changed:
             self.wake(key)
         if (before.refs if before else ()) != (after.refs if after else ()):
-            with self._lock:
-                others = {other for ref in refs for other in self._movers.get(ref, ())} - {key}
-            for other in others:
+            for other in self._movers.of(*refs) - {key}:
                 self.wake(other)
-
-    def _moves(self, key: Key, refs: tuple[Ref, ...], instead: bool = False) -> None:
-        with self._lock:
-            if instead:
-                for ref in self._moved.pop(key, ()):
-                    self._movers[ref].discard(key)
-            for ref in refs:
-                self._moved.setdefault(key, set()).add(ref)
-                self._movers.setdefault(ref, set()).add(key)
-                self._near.setdefault(ref.namespace, set()).add(key)
 
     def _action(self, event: Event[CanaryAction]) -> None:
         if event.before is None and event.after is not None:
@@ -278,10 +265,8 @@ class ClusterFleet:
                 self.wake(key)
 
     def _virtual_service(self, event: Event[bytes]) -> None:
-        with self._lock:
-            keys = tuple(self._movers.get(Ref(event.namespace, event.name), ()))
         version = json.loads(event.after)["metadata"].get("resourceVersion") if event.after else None
-        for key in keys:
+        for key in self._movers.of(Ref(event.namespace, event.name)):
             rig = self._rigs.get(key)
             if rig is None or version is None or not rig.has_read(Ref(event.namespace, event.name), version):
                 self.wake(key)
@@ -292,9 +277,7 @@ class ClusterFleet:
 
     def _nearby(self, event: Event[bytes]) -> None:
         """A change that reaches any Canary that moves something in the namespace."""
-        with self._lock:
-            near = tuple(self._near.get(event.namespace, ())) if self.listening else ()
-        for key in near:
+        for key in self._movers.near(event.namespace) if self.listening else ():
             self.wake(key)
 
     def _workload(self, event: Event[bytes]) -> None:
