@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,13 @@ class Site:
         self.replicas: list[Replica] = []
         self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
-    def controller(self, *options: str, environment: Mapping[str, str] | None = None) -> Replica:
+    def controller(
+        self, *options: str, environment: Mapping[str, str] | None = None, program: Sequence[str] = CANARY
+    ) -> Replica:
         """Starts one more replica; each has a log of its own."""
         port = free_port()
         argv = (
-            *(*CANARY, "controller", "--namespace", self.mesh.namespace, "--lease-namespace", self.mesh.namespace),
+            *(*program, "controller", "--namespace", self.mesh.namespace, "--lease-namespace", self.mesh.namespace),
             *("--listen", f"127.0.0.1:{port}", "--lease-duration", "6s", "--resync", "30s", *options),
         )
         log = self.folder / f"controller-{len(self.replicas)}.log"
@@ -173,4 +175,6 @@ class Site:
             wait_for(condition, what, within=SLOWLY)
         except AssertionError as error:
             logs = "\n".join(replica.text[-3000:] for replica in self.replicas)
-            raise AssertionError(f"{error}\nstatus: {self.status!r}\n{logs}") from None
+            found = self.mesh.kube.read(self.path("Canary"))["items"]
+            told = "\n".join(f"{one['metadata']['name']}: {one.get('status')}" for one in found)
+            raise AssertionError(f"{error}\n{told}\n{logs}") from None

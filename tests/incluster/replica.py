@@ -1,0 +1,87 @@
+"""A replica that goes wrong at a write: `python -m tests.incluster.replica controller …`, told by the environment.
+
+KILLED=FILE  dies once at each kind of write that the API server accepted; FILE has those that were
+FROZEN=KIND  stops itself (SIGSTOP) right before its first write to this kind is sent, the guard already asked
+WRITES=FILE  appends each write with the status of its answer
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from canary.bootstrap import service
+from canary.bootstrap.cluster import connected
+from canary.cli import main
+from canary.kube.client import Stream
+from canary.kube.connection import Connection
+from canary.kube.errors import Answer
+from canary.kube.requests import Request
+from canary.kube.resources import CANARIES, LEASES
+
+LEADS = "canary"
+"""The Lease of the leader, which is written whenever it is due."""
+
+
+class Faulty:
+    """The wire of the replica."""
+
+    def __init__(self, wire: Connection) -> None:
+        self.wire, self.host, self.namespace = wire, wire.host, wire.namespace
+        self._lock = threading.Lock()
+        self._frozen = os.environ.get("FROZEN", "")
+
+    def exchange(self, request: Request, timeout: float) -> Answer:
+        if not request.writes or (request.resource == LEASES and request.name == LEADS):
+            return self.wire.exchange(request, timeout)
+        if request.resource.kind == self._frozen:
+            self._frozen = ""
+            _freeze()
+        answer = self.wire.exchange(request, timeout)
+        with self._lock:
+            self._wrote(request, answer)
+        return answer
+
+    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
+        return self.wire.stream(request, timeout, silence)
+
+    def renew(self) -> None:
+        self.wire.renew()
+
+    def close(self) -> None:
+        self.wire.close()
+
+    def _wrote(self, request: Request, answer: Answer) -> None:
+        if "WRITES" in os.environ:
+            with Path(os.environ["WRITES"]).open("a") as file:
+                file.write(f"{answer.status} {request.verb} {request.resource.kind}\n")
+        if "KILLED" in os.environ and 200 <= answer.status < 300:
+            _die_once(Path(os.environ["KILLED"]), request, answer)
+
+
+def _freeze() -> None:
+    """Returns once the process is woken: the kernel stops its threads one after the other."""
+    before = time.monotonic()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    while time.monotonic() - before < 1.0:
+        time.sleep(0.01)
+
+
+def _die_once(file: Path, request: Request, answer: Answer) -> None:
+    """The last line of the file is the phase that was saved last."""
+    *killed, phase = file.read_text().splitlines() if file.exists() else ["Unsaved"]
+    if request.resource == CANARIES:
+        phase = (json.loads(answer.body).get("status") or {}).get("phase") or phase
+    what = f"{request.verb} {request.resource.kind}{'/status' if request.subresource else ''}"
+    moment = f"{phase}: {what}"
+    if moment not in killed:
+        file.write_text("\n".join([*killed, moment, phase]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    file.write_text("\n".join([*killed, phase]))
+
+
+if __name__ == "__main__":
+    setattr(service, "connected", lambda place: Faulty(connected(place)))  # noqa: B010 # mypy sees no attribute there
+    main()
