@@ -39,6 +39,8 @@ from .settings import Settings
 from .site import WallClock
 
 LABELS = {"app.kubernetes.io/name": "canary", "app.kubernetes.io/component": "controller"}
+POLL = 0.5
+"""Seconds."""
 PARTING = 8.0
 """Seconds that writes in hand may take once the process is asked to end."""
 ASKERS = 32
@@ -118,7 +120,8 @@ class Service:
                 if self._synced(self.fleet.needed, over):
                     controller.press()
                     self._shows_all(over)
-                over.wait()
+                while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
+                    pass
                 controller.stop()
                 _drained((workers, askers))
         self.metrics.leading(False)

@@ -88,7 +88,11 @@ def service(writer: Writer, number: int, active: bool, size: int, prometheus: st
     core, apps = f"/api/v1/namespaces/{space}", f"/apis/apps/v1/namespaces/{space}"
     istio, ours = f"/apis/{ISTIO}/namespaces/{space}", f"/apis/{OURS}/namespaces/{space}"
     writer.create(
-        f"{core}/services", {"metadata": {"name": name}, "spec": {"selector": {"app": name}, "ports": [{"port": 80}]}}
+        f"{core}/services",
+        {
+            "metadata": {"name": name},
+            "spec": {"clusterIP": "None", "selector": {"app": name}, "ports": [{"port": 80}]},
+        },
     )
     for version in ("v1", "v2"):
         deployment(writer, apps, name, version)
@@ -141,6 +145,29 @@ def service(writer: Writer, number: int, active: bool, size: int, prometheus: st
             "spec": spec,
         },
     )
+    if not active:
+        writer.status(f"{ours}/canaries/{name}", known())
+
+
+def known() -> dict[str, Any]:
+    """The status of a Canary at rest that a controller looked after before."""
+    condition = {
+        "status": "True",
+        "reason": "AlreadyServing",
+        "message": "v1 serves everything",
+        "observedGeneration": 1,
+    }
+    moment = "2026-01-01T00:00:00Z"
+    return {
+        "phase": "Initialized",
+        "reason": "AlreadyServing",
+        "message": "v1 serves everything",
+        "observedGeneration": 1,
+        "canaryWeight": 0,
+        "stable": {"name": "v1", "revision": "v10abc"},
+        "conditions": [{"type": kind, **condition, "lastTransitionTime": moment} for kind in ("Ready", "Promoted")],
+        "lastTransitionTime": moment,
+    }
 
 
 def deployment(writer: Writer, apps: str, name: str, version: str) -> None:
