@@ -9,8 +9,8 @@ from canary.api.status import Condition, Phase, Status
 from .outcome import Finding, Hold
 from .phases import ACTIVE, ENDING
 
-WANTING = frozenset({"Suspended", "Superseded"})
-"""Reasons to be at rest while something else is wanted than what serves."""
+WANTING = frozenset({"Suspended", "Superseded", "RevisionUnknown"})
+"""Reasons to be at rest while something else is wanted than what serves, or may be."""
 Truth = Literal["True", "False", "Unknown"]
 Type = Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
 

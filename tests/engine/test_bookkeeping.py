@@ -45,6 +45,7 @@ from tests.engine.situations import (
     route_says,
     spec,
     suspended,
+    unknown_revision,
     wanted,
 )
 
@@ -92,6 +93,8 @@ def failed(case: Case) -> Case:
         pytest.param(at_rest(promoted, wanted("v3"), spec(suspend=True)), MOVING | {"Reconciling": "False"},
                      id="nor to a wish that is suspended"),
         pytest.param(at_rest(promoted, wanted("v3")), MOVING, id="nor to one that starts now"),
+        pytest.param(at_rest(promoted, unknown_revision), MOVING | {"Reconciling": "False"},
+                     id="nor to one whose workload isn't there yet"),
         pytest.param(at_rest(failed), FAILED, id="failed before"),
         pytest.param(at_rest(promoted, wanted("v2", "z")), READY | {"Promoted": "Unknown"}, id="an unanalysed push"),
     ],
