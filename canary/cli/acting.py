@@ -50,7 +50,7 @@ def asking(verb: Verb) -> Callable[..., int]:
         _check(memory, action)
         with told():
             id_ = memory.post(action)
-            print((_answered if memory.object else _told)(memory, action.but(id=id_)))
+            print((answered if memory.object else _told)(memory, action.but(id=id_)))
         return 0
 
     command.__doc__ = _HELP[verb]
@@ -117,10 +117,10 @@ def _told(memory: bootstrap.Memory, action: CanaryAction) -> str:
     return f"{said}; taken" if taken else f"{said}; the run hasn't taken it yet"
 
 
-def _answered(memory: bootstrap.Memory, action: CanaryAction) -> str:
+def answered(memory: bootstrap.Memory, action: CanaryAction, seconds: float = CONTROLLER_SECONDS) -> str:
     """What became of an action for a Canary object. Raises Problem where the controller has refused it."""
     said = _said(memory, action)
-    status = _taken(memory, action.id, CONTROLLER_SECONDS, EVERY)
+    status = _taken(memory, action.id, seconds, EVERY)
     if status is None:
         return f"{said}; the controller hasn't taken it yet, is it running?"
     refused = _refusal(memory, status, action)

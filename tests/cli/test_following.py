@@ -1,6 +1,6 @@
 """A rollout that somebody else drives, as turns that the outputs of `canary run` can show."""
 
-from canary.api.status import Message, Outcome, Status
+from canary.api.status import LookResult, Message, Outcome, Status
 from canary.rollout.followed import turn_of
 from canary.rollout.tick import Turn
 from canary.show.lines import told
@@ -37,11 +37,25 @@ def test_the_end_is_seen_once() -> None:
     assert turn(ended, running()).decision.closed
     assert not turn(ended, ended).decision.closed
     assert not turn(ended, running(number=2)).decision.closed
+    assert not turn(running(number=2, history=ended.history), running()).decision.closed
+
+
+def test_a_look_is_seen_once() -> None:
+    """By its time."""
+    look = LookResult(at=NOON, verdict="pass", reason="ChecksPassed", message="all checks passed")
+    seen = running()
+    assert seen.rollout is not None
+    looked = seen.but(rollout=seen.rollout.but(look=look))
+    assert turn(looked, seen).decision.looked
+    assert not turn(looked, looked).decision.looked
 
 
 def test_a_picture_shows_the_end_though_its_last_steps_were_missed() -> None:
     """A look a second misses what happens in between: everything is shown where it went."""
-    scene = Scene("reviews", "canary approve reviews").then(turn(running()))
+    early = running()
+    assert early.rollout is not None
+    early = early.but(rollout=early.rollout.but(step=0))
+    scene = Scene("reviews", "canary approve reviews").then(turn(early))
     promoted = scene.then(turn(over(Outcome.PROMOTED), running())).rollout
     returned = scene.then(turn(over(Outcome.ROLLED_BACK), running())).rollout
     assert promoted is not None

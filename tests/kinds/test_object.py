@@ -71,8 +71,8 @@ def test_an_action_is_known_by_its_uid() -> None:
 
 def test_events_are_told_in_the_order_in_which_they_happened() -> None:
     """Asked for by the object's uid; those of older tools have no eventTime."""
-    new = {"metadata": {"name": "b"}, "reason": "Late", "message": "m", "eventTime": "2026-03-01T09:00:02.5Z"}
-    old = {"metadata": {"name": "a"}, "reason": "Early", "type": "Warning", "lastTimestamp": "2026-03-01T09:00:01Z"}
+    new = {"metadata": {"name": "a"}, "reason": "Late", "message": "m", "eventTime": "2026-03-01T09:00:02.5Z"}
+    old = {"metadata": {"name": "b"}, "reason": "Early", "type": "Warning", "lastTimestamp": "2026-03-01T09:00:01Z"}
     wire = Wire([{"items": [new, old]}])
     found = there(wire).events("u1")
     assert [(one.reason, one.type) for one in found] == [("Early", "Warning"), ("Late", "Normal")]

@@ -1,0 +1,91 @@
+"""What becomes of an action for a Canary object: taken, refused, or not taken yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from canary.api.action import Verb
+from canary.api.status import Message, Status
+from canary.bootstrap import Followed, Memory
+from canary.cli.acting import answered, asked
+from canary.cli.app import Problem
+from canary.engine.errors import Unreachable
+from canary.engine.observed import Stored
+
+from .awaited import World, running
+
+REFUSED = "ada (unverified) asked to approve: step 1 has no gate that people open"
+
+
+@dataclass
+class Object:
+    """A Canary object whose controller does as it is told."""
+
+    status: Status = field(default_factory=running)
+    events: Callable[[], list[Message]] = list
+
+    def load(self) -> Stored:
+        return Stored(self.status, "1")
+
+    @property
+    def memory(self) -> Memory:
+        world = World(running())
+        canary = world.read()
+        assert canary is not None
+        followed = Followed(
+            world.read, world.wanted, world.post, lambda _: canary, self.events, lambda _: frozenset(), canary
+        )
+        return Memory("reviews", self, world.post, lambda: None, "ada", "reviews", running(), object=followed)
+
+
+def message(text: str = REFUSED, reason: str = "ActionRefused", **ago: float) -> Message:
+    """What the controller tells."""
+    return Message(id="9", reason=reason, message=text, at=datetime.now(UTC) - timedelta(**ago))
+
+
+def said(there: Object, seconds: float = 5.0) -> str:
+    """The command's last words."""
+    action = asked(Verb.APPROVE, there.memory, "", "ada").but(id="uid")
+    return answered(there.memory, action, seconds)
+
+
+def test_what_is_taken_is_said() -> None:
+    """By its id in the status; what others were refused is none of it."""
+    other = message("bob asked to approve: nothing proves who asked")
+    there = Object(running(actions_taken=("uid",), outbox=(other,)), lambda: [other])
+    assert said(there) == "ada asked to approve reviews at step 1; taken"
+
+
+def test_what_is_refused_is_said_with_the_reason() -> None:
+    """As it stands in the status right after it was taken."""
+    there = Object(running(actions_taken=("uid",), outbox=(message(),)))
+    with pytest.raises(
+        Problem, match=r"^refused: ada \(unverified\) asked to approve: step 1 has no gate"
+    ) as problem:
+        said(there)
+    assert problem.value.code == 1
+
+
+def test_what_was_refused_a_moment_ago_is_found_among_the_events() -> None:
+    """The next save empties the status of messages; a refusal of long ago is of another action."""
+    taken = running(actions_taken=("uid",))
+    with pytest.raises(Problem, match="refused: "):
+        said(Object(taken, lambda: [message(seconds=1)]))
+    assert said(Object(taken, lambda: [message(minutes=5)])).endswith("; taken")
+    assert said(Object(taken, lambda: [message(reason="ApproveAsked")])).endswith("; taken")
+
+
+def test_events_that_can_not_be_read_hide_nothing_else() -> None:
+    """The action was taken, as far as is known."""
+
+    def away() -> list[Message]:
+        raise Unreachable("no answer")
+
+    assert said(Object(running(actions_taken=("uid",)), away)).endswith("; taken")
+
+
+def test_a_controller_that_does_not_take_it_is_asked_after() -> None:
+    """It takes it when it comes back: that is no error."""
+    assert said(Object(), 0.0).endswith("; the controller hasn't taken it yet, is it running?")
