@@ -25,6 +25,8 @@ class Object:
 
     status: Status = field(default_factory=running)
     events: Callable[[], list[Message]] = list
+    before: Status = field(default_factory=running)
+    """As it was before the action."""
 
     def load(self) -> Stored:
         return Stored(self.status, "1")
@@ -37,7 +39,7 @@ class Object:
         followed = Followed(
             world.read, world.wanted, world.post, lambda _: canary, self.events, lambda _: frozenset(), canary
         )
-        return Memory("reviews", self, world.post, lambda: None, "ada", "reviews", running(), object=followed)
+        return Memory("reviews", self, world.post, lambda: None, "ada", "reviews", self.before, object=followed)
 
 
 def message(text: str = REFUSED, reason: str = "ActionRefused", **ago: float) -> Message:
@@ -68,6 +70,13 @@ def test_what_is_refused_is_said_with_the_reason() -> None:
     assert problem.value.code == 1
 
 
+def test_what_was_refused_before_is_another_action() -> None:
+    """It stood in the status already."""
+    old = (message(minutes=1),)
+    there = Object(running(actions_taken=("uid",), outbox=old), before=running(outbox=old))
+    assert said(there).endswith("; taken")
+
+
 def test_what_was_refused_a_moment_ago_is_found_among_the_events() -> None:
     """The next save empties the status of messages; a refusal of long ago is of another action."""
     taken = running(actions_taken=("uid",))
@@ -88,4 +97,4 @@ def test_events_that_can_not_be_read_hide_nothing_else() -> None:
 
 def test_a_controller_that_does_not_take_it_is_asked_after() -> None:
     """It takes it when it comes back: that is no error."""
-    assert said(Object(), 0.0).endswith("; the controller hasn't taken it yet, is it running?")
+    assert said(Object(), 0.01).endswith("; the controller hasn't taken it yet, is it running?")
