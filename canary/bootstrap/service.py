@@ -6,6 +6,7 @@
 Imports `kubernetes`, so bootstrap imports this file only for the controller.
 """
 
+import ctypes
 import logging
 import socket
 import threading
@@ -39,6 +40,8 @@ from .settings import Settings
 from .site import WallClock
 
 LABELS = {"app.kubernetes.io/name": "canary", "app.kubernetes.io/component": "controller"}
+ARENA_MAX = -8
+"""M_ARENA_MAX of malloc.h."""
 POLL = 0.5
 """Seconds."""
 PARTING = 8.0
@@ -165,8 +168,16 @@ class Service:
 @contextmanager
 def service(settings: Settings) -> Iterator[Service]:
     """A replica, connected. Raises Invalid for credentials that can't be read."""
+    _frugal()
     with closing(connected(settings.place)) as wire:
         yield Service(settings, Client(wire, pace=settings.pace))
+
+
+def _frugal() -> None:
+    """Two arenas for all threads: glibc would give most of them one of their own, which costs a quarter of the memory
+    of 500 rollouts. Other C libraries have no such thing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
 @contextmanager
