@@ -42,6 +42,12 @@ cluster-tools: ## build a Kubernetes control plane for tests, from Go modules (o
 bench: $(dev) ## measure
 	@.venv/bin/python -m tests.bench
 
+.PHONY: bench-scale
+bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries (20 minutes, needs the cluster tools)
+	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN \
+	  && .venv/bin/python -m tests.bench.scale --canaries 1000 --active 1000 --sizes 100,500,1000 \
+	  && .venv/bin/python -m tests.bench.scale --canaries 10000 --active 1000 --sizes 10000 --secrets 100000
+
 .PHONY: picture
 picture: $(dev) ## draw docs/demo.svg from a real run
 	@.venv/bin/python -m tests.picture
