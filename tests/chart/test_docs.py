@@ -1,0 +1,65 @@
+"""docs/install.md has the values and the permissions as they are."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from tests.chart.helm import CHART
+from tests.chart.test_render import leaves
+
+PAGE = (Path(__file__).parents[2] / "docs" / "install.md").read_text("utf-8")
+LINE = re.compile(r"^( *)(\w+):(?: (?P<value>.*?))?(?:  # (?P<comment>.+))?$")
+
+
+def commented() -> Iterator[tuple[str, str, str]]:
+    """Each value of values.yaml: its path, as it is written, and its comment."""
+    path: list[str] = []
+    for line in (CHART / "values.yaml").read_text("utf-8").splitlines():
+        found = LINE.match(line)
+        if found is None:
+            continue
+        path = [*path[: len(found[1]) // 2], found[2]]
+        if found["value"]:
+            yield ".".join(path), found["value"], found["comment"] or ""
+
+
+def rows(permissions: tuple[Permission, ...]) -> str:
+    """A table's lines."""
+    return "\n".join(_row(one) for one in permissions)
+
+
+def _row(one: Permission) -> str:
+    only = ", only its own" if one.on else ""
+    verbs = ", ".join(one.verbs)
+    return f"| {one.resources[0].group} | {', '.join(one.names)}{only} | {verbs} | {one.why} |".replace("|  |", "| |")
+
+
+def values() -> str:
+    """The table of values."""
+    return "\n".join(f"| `{path}` | `{value}` | {comment} |" for path, value, comment in commented())
+
+
+def test_every_value_has_its_meaning_beside_it() -> None:
+    """In one line, and all that Helm reads."""
+    found = {path: json.dumps(YAML(typ="safe").load(value)) for path, value, _ in commented()}
+    shown = YAML(typ="safe").load(CHART / "values.yaml")
+    assert found == {".".join(path): json.dumps(value) for path, value in leaves(shown)}
+    assert [path for path, _, comment in commented() if not comment] == []
+
+
+def test_the_page_has_every_value() -> None:
+    """In the same order, with the same words."""
+    assert f"| Value | Default | Means |\n|---|---|---|\n{values()}\n" in PAGE
+
+
+@pytest.mark.parametrize(
+    "permissions", [LOOKED_AFTER, OF_ALL, LEAD, PROOF], ids=["looked after", "of all", "lead", "proof"]
+)
+def test_the_page_has_every_permission(permissions: tuple[Permission, ...]) -> None:
+    """With its reason."""
+    assert f"|---|---|---|---|\n{rows(permissions)}\n\n" in PAGE
