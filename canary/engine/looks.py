@@ -21,9 +21,8 @@ def due(rollout: Rollout, now: datetime) -> bool:
 
 
 def first(rollout: Rollout, now: datetime, jitter: timedelta) -> datetime:
-    """The first look, where its grid begins: a whole second, so that rollouts share their questions."""
-    at = now + rollout.policy.interval + jitter
-    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)
+    """The first look, where its grid begins."""
+    return whole(now + rollout.policy.interval + jitter)
 
 
 def grid(rollout: Rollout, now: datetime) -> datetime:
@@ -105,10 +104,15 @@ def remembered(rollout: Rollout, ruling: Ruling, now: datetime) -> Rollout:
 def forgotten(rollout: Rollout, now: datetime) -> Rollout:
     """The rollout with its evidence thrown away: what was seen no longer compares the two that serve."""
     since = None if rollout.in_place_since is None else now
-    next_look = now + rollout.policy.interval
+    next_look = whole(now + rollout.policy.interval)
     return rollout.but(look=None, evidence=None, looks=0, in_place_since=since, next_look=next_look)
 
 
 def until_next(rollout: Rollout, now: datetime) -> timedelta:
     """Time until the next look; zero when it is due."""
     return max(rollout.next_look - now, timedelta())
+
+
+def whole(at: datetime) -> datetime:
+    """This whole second or the next: where the grid of looks begins, so that rollouts share their questions."""
+    return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)

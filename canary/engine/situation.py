@@ -179,7 +179,8 @@ def in_our_time(rollout: Rollout, now: datetime) -> Rollout:
     latest, since = now + rollout.policy.interval, rollout.in_place_since
     if rollout.next_look <= latest + looks.SPREAD + timedelta(seconds=1) and (since is None or since <= now):
         return rollout
-    return rollout.but(next_look=min(rollout.next_look, latest), in_place_since=since and min(since, now))
+    next_look = min(rollout.next_look, looks.whole(latest))
+    return rollout.but(next_look=next_look, in_place_since=since and min(since, now))
 
 
 def read_back(rollout: Rollout, observed: Observed, now: datetime) -> Rollout:

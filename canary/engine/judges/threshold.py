@@ -27,6 +27,7 @@ REASONS = {
 BUILTINS = ("request-success-rate", "request-duration")
 LARGEST = 1e15
 """Stands for what is infinite, such as errors divided by no requests: JSON has no word for that."""
+SECOND = timedelta(seconds=1)
 REQUESTS = "requests"
 """The builtin that counts a subject's requests."""
 Lack = tuple[str, Missing]
@@ -74,10 +75,21 @@ def settled(policy: Policy, standing: Standing) -> bool:
 def cut(window: timedelta, policy: Policy, standing: Standing) -> timedelta:
     """The window, cut at the start of the step; at the rollout's while that would leave nothing of it."""
     if standing.since is not None and settled(policy, standing):
-        return min(window, standing.at - standing.since)
+        return _within(standing.at - standing.since, window, policy)
     if standing.began is None:
         return window
-    return min(window, max(standing.at - standing.began, policy.scrape_interval))
+    return _within(max(standing.at - standing.began, policy.scrape_interval), window, policy)
+
+
+def _within(age: timedelta, window: timedelta, policy: Policy) -> timedelta:
+    """The window, no longer than `age`; what is cut is in whole seconds, so that rollouts ask for the same windows.
+
+    Less than a scrape is never left: then it is `age` itself.
+    """
+    if window <= age:
+        return window
+    whole = age // SECOND * SECOND
+    return whole if whole >= policy.scrape_interval else age
 
 
 def _rule(
