@@ -112,6 +112,21 @@ def test_what_was_promoted_stays_when_its_canary_is_deleted_while_it_drains(site
 
 
 @pytest.mark.long
+def test_what_is_deleted_while_nobody_leads_is_put_back_by_the_next_leader(site: Site) -> None:
+    """The finalizer keeps the object until then, and with it what has to be undone."""
+    before = site.object()
+    site.controller()
+    at_a_gate(site)
+    site.stop()
+    site.delete()
+    assert not is_gone(site)
+    site.controller()
+    site.when(lambda: is_gone(site), "the Canary to be gone")
+    assert site.object() == before
+    site.when(lambda: holder(site) == "", "the Lease to be released")
+
+
+@pytest.mark.long
 def test_nothing_is_written_at_rest(site: Site) -> None:
     """A change near the routes wakes it, and there it ends."""
     site.controller()
