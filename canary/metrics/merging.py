@@ -1,22 +1,26 @@
 """What is asked together: queries → as few requests as possible, and halves of a request that was too much. Pure.
 
-Builtins of one server and one window make one request, whatever their subjects and parts; the regular expressions
-in it select more than was asked (namespaces × workloads), and `Batch.share` picks each subject's own rows.
-`prometheus.py` sends the requests.
+Builtins of one server make one request for up to ten windows, whatever their subjects and parts; rows bear the
+window that they are for. The regular expressions select more than was asked (namespaces × workloads), and `share`
+picks each subject's own rows. `prometheus.py` sends the requests.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import groupby
 
 from canary.engine.errors import Invalid
 from canary.engine.observed import Kind, Missing, Query, Shape, Subject
 
 from .answers import Row
-from .promql import Dialect, Part, Table, builtin, custom, duration, parts
+from .promql import MILLISECOND, WINDOW, Dialect, Part, Table, builtin, custom, duration, parts, together
 
 LARGEST = 500
-"""Subjects in one request: about 100 KB of PromQL for each part."""
+"""Subjects in one request, those of each window counted: about 100 KB of PromQL for each part."""
+
+WINDOWS = 10
+"""Windows in one request: each costs Prometheus another look at `up`, 30 of them with 200 targets several seconds."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,15 @@ class Cell:
 
     server: str
     window: timedelta
+    """In whole milliseconds, as it is asked."""
     subject: Subject
     part: Part
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Builtins that are asked in one request. Their subjects all have a namespace, or none has."""
+class Slice:
+    """What is asked over one window. The subjects all have a namespace, or none has."""
 
-    server: str
     window: timedelta
     parts: tuple[Part, ...]
     subjects: tuple[Subject, ...]
@@ -42,12 +46,12 @@ class Batch:
         """The PromQL."""
         return builtin(dialect, self.parts, self.subjects, self.window)
 
-    def cells(self) -> list[Cell]:
+    def cells(self, server: str) -> list[Cell]:
         """All that the answer covers."""
-        return [Cell(self.server, self.window, subject, part) for subject in self.subjects for part in self.parts]
+        return [Cell(server, self.window, subject, part) for subject in self.subjects for part in self.parts]
 
-    def halves(self) -> "tuple[Batch, Batch] | None":
-        """Two requests for the same; None where nothing is left to divide. Parts are divided first."""
+    def halves(self) -> "tuple[Slice, Slice] | None":
+        """Two of them for the same; None where nothing is left to divide. Parts are divided first."""
         if len(self.parts) > 1:
             return replace(self, parts=self.parts[:1]), replace(self, parts=self.parts[1:])
         if len(self.subjects) > 1:
@@ -56,9 +60,8 @@ class Batch:
             return replace(self, subjects=left), replace(self, subjects=right)
         return None
 
-    def share(self, table: Table, rows: Iterable[Row]) -> dict[Cell, tuple[Row, ...]]:
-        """Each cell's own rows."""
-        shares: dict[Cell, list[Row]] = {cell: [] for cell in self.cells()}
+    def share(self, table: Table, rows: Iterable[Row]) -> Iterator[tuple[Subject, Part, Row]]:
+        """Whose each of this window's rows is; nobody's are left out."""
         spaced = table.namespace is not None and bool(self.subjects[0].namespace)
         known: dict[tuple[str, ...], list[Subject]] = {}
         for subject in self.subjects:
@@ -69,8 +72,45 @@ class Batch:
             namespace = row.labels.get(table.namespace or "", "") if spaced else ""
             workload, host = (row.labels.get(label or "", "") for label in (table.workload, table.host))
             for subject in known.get((host,) if part is Part.STRANDED else (namespace, workload), ()):
-                shares[Cell(self.server, self.window, subject, part)].append(row)
-        return {cell: tuple(own) for cell, own in shares.items()}
+                yield subject, part, row
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Builtins that are asked in one request: one slice for each window."""
+
+    server: str
+    slices: tuple[Slice, ...]
+
+    def text(self, dialect: Dialect) -> str:
+        """The PromQL. Where there is one window only, rows don't say which."""
+        if len(self.slices) == 1:
+            return self.slices[0].text(dialect)
+        return together((one.window, one.text(dialect)) for one in self.slices)
+
+    def cells(self) -> list[Cell]:
+        """All that the answer covers."""
+        return [cell for one in self.slices for cell in one.cells(self.server)]
+
+    def halves(self) -> "tuple[Batch, Batch] | None":
+        """Two requests for the same; None where nothing is left to divide. Windows are divided first."""
+        if len(self.slices) > 1:
+            middle = len(self.slices) // 2
+            return replace(self, slices=self.slices[:middle]), replace(self, slices=self.slices[middle:])
+        halves = self.slices[0].halves()
+        return halves and (replace(self, slices=halves[:1]), replace(self, slices=halves[1:]))
+
+    def share(self, table: Table, rows: Iterable[Row]) -> dict[Cell, tuple[Row, ...]]:
+        """Each cell's own rows."""
+        shares: dict[Cell, list[Row]] = {cell: [] for cell in self.cells()}
+        by_window: dict[str, list[Row]] = {}
+        for row in rows:
+            by_window.setdefault(row.labels.get(WINDOW, ""), []).append(row)
+        for one in self.slices:
+            own = by_window.get(duration(one.window) if len(self.slices) > 1 else "", ())
+            for subject, part, row in one.share(table, own):
+                shares[Cell(self.server, one.window, subject, part)].append(row)
+        return {cell: tuple(its) for cell, its in shares.items()}
 
 
 @dataclass(frozen=True)
@@ -107,7 +147,8 @@ def plan(queries: Iterable[Query], home: str | None, table: Table, largest: int 
                 made.questions[query] = Question(server, custom(query))
             else:
                 asked = parts(query, table)
-                made.cells[query] = tuple(Cell(server, query.window, query.subject, part) for part in asked)
+                window = query.window // MILLISECOND * MILLISECOND
+                made.cells[query] = tuple(Cell(server, window, query.subject, part) for part in asked)
         except Invalid as error:
             made.refused[query] = Missing(Kind.INVALID, str(error))
     made.batches = _batches([cell for cells in made.cells.values() for cell in cells], largest)
@@ -115,16 +156,24 @@ def plan(queries: Iterable[Query], home: str | None, table: Table, largest: int 
 
 
 def _batches(cells: Sequence[Cell], largest: int) -> list[Batch]:
-    groups: dict[tuple[str, timedelta, bool], list[Cell]] = {}
+    groups: dict[tuple[str, bool], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.server, cell.window, bool(cell.subject.namespace)), []).append(cell)
-    batches = []
-    for (server, window, _), group in groups.items():
-        wanted = {cell.part for cell in group}
-        ordered = tuple(part for part in Part if part in wanted)
-        subjects = tuple(sorted({cell.subject for cell in group}, key=lambda one: (one.namespace, one.workload)))
-        batches += [
-            Batch(server, window, ordered, subjects[start : start + largest])
-            for start in range(0, len(subjects), largest)
-        ]
-    return batches
+        groups.setdefault((cell.server, bool(cell.subject.namespace)), []).append(cell)
+    return [Batch(server, slices) for (server, _), group in groups.items() for slices in _slices(group, largest)]
+
+
+def _slices(cells: Sequence[Cell], largest: int) -> Iterator[tuple[Slice, ...]]:
+    """All that is asked of one server, in as many requests as it takes."""
+    wanted: dict[timedelta, set[Part]] = {}
+    for cell in cells:
+        wanted.setdefault(cell.window, set()).add(cell.part)
+    asked = {(cell.window, cell.subject) for cell in cells}
+    ordered = sorted(asked, key=lambda one: (one[0], one[1].namespace, one[1].workload))
+    by_window = [tuple(own) for _, own in groupby(ordered, key=lambda one: one[0])]
+    for first in range(0, len(by_window), WINDOWS):
+        pairs = [pair for own in by_window[first : first + WINDOWS] for pair in own]
+        for start in range(0, len(pairs), largest):
+            yield tuple(
+                Slice(window, tuple(part for part in Part if part in wanted[window]), tuple(one for _, one in own))
+                for window, own in groupby(pairs[start : start + largest], key=lambda one: one[0])
+            )

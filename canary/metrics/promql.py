@@ -26,6 +26,10 @@ SENDERS = SIDES[1:]
 """Who reports requests that reached no pod, in the same order."""
 NOWHERE = "unknown"
 """What Istio calls the workload of a request that was sent to no pod."""
+WINDOW = "canary_window"
+"""The label that tells apart rows of several windows; rows have no others but those that they are grouped by."""
+MILLISECOND = timedelta(milliseconds=1)
+"""The least that PromQL tells apart."""
 STRANDED = ("DF", "FI", "NC", "NR", "UF", "UH", "UO")
 """Envoy's response flags of requests that reached no pod: no address, aborted by a fault, no cluster, no route,
 no connection, no healthy endpoint, circuit breaker open. `UF,URX` is one as well."""
@@ -158,6 +162,11 @@ def builtin(dialect: Dialect, wanted: Iterable[Part], subjects: Iterable[Subject
     )
 
 
+def together(windows: Iterable[tuple[timedelta, str]]) -> str:
+    """One expression for those of several windows, whose rows then bear the window that they are for."""
+    return " or ".join(f'label_replace({text}, "{WINDOW}", "{duration(one)}", "", "")' for one, text in windows)
+
+
 def growth(table: Table, part: Part, selected: str, window: timedelta, lookback: timedelta = LOOKBACK) -> str:
     """By how much the selected counters grew in the window, added up by the part's labels.
 
@@ -200,7 +209,7 @@ def duration(window: timedelta) -> str:
 
     Raises Invalid for less than a millisecond.
     """
-    rest = window // timedelta(milliseconds=1)
+    rest = window // MILLISECOND
     if rest <= 0:
         raise Invalid("the window is empty")
     written = ""

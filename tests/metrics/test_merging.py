@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from canary.engine.observed import Counts, Query, Sample, Shape, Subject, Value
+from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
 from canary.metrics.prometheus import Prometheus as Adapter
 from canary.metrics.sources import Sources
 from tests.metrics.conftest import Watched
@@ -14,6 +16,7 @@ from tests.metrics.server import Reply, serve, vector
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 
 
 def all_of(subject: Subject, window: timedelta = MINUTE) -> list[Query]:
@@ -41,12 +44,26 @@ def test_one_request_whatever_the_number_of_workloads(count: int) -> None:
     assert requests_for([query for subject in subjects for query in all_of(subject)]) == 1
 
 
+@pytest.mark.parametrize(("windows", "requests"), [(1, 1), (10, 1), (60, 6)])
+def test_requests_grow_with_windows_only(windows: int, requests: int) -> None:
+    """200 Canaries whose steps began at other times: ten windows a request, however many ask."""
+    subjects = [Subject(f"web-{number}", f"team-{number % 7}") for number in range(200)]
+    asked = [query for number, one in enumerate(subjects) for query in all_of(one, (1 + number % windows) * SECOND)]
+    assert requests_for(asked) == requests
+
+
+def test_too_many_workloads_for_one_request() -> None:
+    """Those of all windows count together."""
+    subjects = [Subject(f"web-{number}", "shop") for number in range(300)]
+    assert requests_for([query for one in subjects for w in (1, 2) for query in all_of(one, w * MINUTE)]) == 2
+
+
 def test_what_is_asked_apart() -> None:
-    """Each window, and each query of the user's that isn't equal to another when its words are filled in."""
+    """Each query of the user's that isn't equal to another when its words are filled in."""
     web, cart = Subject("web", "shop"), Subject("cart", "shop")
     same = [Query(name, MINUTE, web, text="up{job='{{ target }}'}") for name in ("a", "b")]
     other = Query("a", MINUTE, cart, text="up{job='{{ target }}'}")
-    assert requests_for([*all_of(web), *all_of(cart, 2 * MINUTE), *same, other]) == 4
+    assert requests_for([*all_of(web), *all_of(cart, 2 * MINUTE), *same, other]) == 3
 
 
 def test_each_workload_gets_its_own_rows(watched: Watched) -> None:
@@ -63,6 +80,63 @@ def test_each_workload_gets_its_own_rows(watched: Watched) -> None:
     assert [answers[queries[number]] for number in range(3)] == [Counts(1, 0), Counts(2, 0), Counts(3, 3)]
     assert not isinstance(answers[elsewhere], Counts)
     assert answers[anywhere] == Counts(2, 0)
+
+
+@pytest.fixture(scope="module")
+def storied(watched: Watched) -> tuple[datetime, list[Query]]:
+    """Equal names in two namespaces, a restart and a new pod, asked about over several windows of one end."""
+    old = watched.pods.start("storied")
+    other = watched.pods.start("storied")
+    other.labels["destination_workload_namespace"] = "elsewhere"
+    moments = [watched.seen()]
+    for turn in range(4):
+        old.serve(3 + turn)
+        other.serve(50 + turn, "503", ms=400)
+        if turn == 1:
+            old.restart()
+            old.serve(2, "503")
+        if turn == 2:
+            watched.pods.start("storied").serve(7, "500")
+        moments.append(watched.seen())
+    end = moments.pop()
+    subjects = [Subject("storied", name, f"storied.{name}") for name in ("shop", "elsewhere")]
+    return end, [query for start in moments for one in subjects for query in all_of(one, end - start)]
+
+
+def test_windows_together_answer_as_each_alone(watched: Watched, storied: tuple[datetime, list[Query]]) -> None:
+    """For any of them, in one request: no row of one window, or of one namespace, is another's."""
+    end, queries = storied
+    alone = {query: watched.one(query, end) for query in queries}
+    assert len({repr(answer) for answer in alone.values()}) > len(queries) / 2
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.sets(st.sampled_from(range(len(queries))), min_size=2))
+    def same(some: set[int]) -> None:
+        told: list[object] = []
+        source = Adapter(watched.prometheus.url, told=told.append)
+        asked = [queries[number] for number in some]
+        assert source.measure(asked, end) == {query: alone[query] for query in asked}
+        source.close()
+        assert told == [None]
+
+    same()
+
+
+def test_windows_are_divided_first() -> None:
+    """One window that is too much for the server leaves the others their answers."""
+
+    def reply(text: str) -> Reply:
+        return (422, "{}") if "[4m]" in text else (200, vector())
+
+    web = Subject("web", "shop")
+    queries = [Query("requests", number * MINUTE, web, Shape.COUNTS) for number in (1, 2, 3, 4)]
+    with serve(reply) as server:
+        source = Adapter(server.url)
+        answers = source.measure(queries, AT)
+        source.close()
+        assert len(server.asked) == 5  # 4; 2 and 2; 1 and 1
+    kinds = [answer.kind for answer in answers.values() if isinstance(answer, Missing)]
+    assert kinds == [Kind.EMPTY, Kind.EMPTY, Kind.EMPTY, Kind.INVALID]
 
 
 def test_template_words_are_filled_in(watched: Watched) -> None:
