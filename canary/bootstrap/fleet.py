@@ -100,9 +100,9 @@ class ClusterFleet:
         watching = replace(self.client, pace=Pace())  # few requests, and all else waits for them
         self.canaries = Reflector(watching, CANARIES, seen, self._canary, space, self.area.selector)
         self.actions = Reflector(watching, CANARY_ACTIONS, asked, self._action, space)
+        policies = (CANARY_POLICIES, METRIC_TEMPLATES, *(() if space else (CLUSTER_CANARY_POLICIES,)))
         self._shared: dict[Resource, Kept] = {
-            kind: Reflector(watching, kind, projections.routing, self._referred, scope)
-            for kind, scope in ((CANARY_POLICIES, space), (METRIC_TEMPLATES, space), (CLUSTER_CANARY_POLICIES, ""))
+            kind: Reflector(watching, kind, projections.routing, self._referred, space) for kind in policies
         }
         watched = {
             VIRTUAL_SERVICES: (projections.routing, self._virtual_service),
@@ -118,7 +118,7 @@ class ClusterFleet:
         self._mirror = Mirror(**vars(self._writer), kept=self._kept)
         self._wants = Shared(
             policies=self._shared[CANARY_POLICIES].get,
-            cluster_policies=self._shared[CLUSTER_CANARY_POLICIES].get,
+            cluster_policies=_nothing if space else self._shared[CLUSTER_CANARY_POLICIES].get,
             templates=self._shared[METRIC_TEMPLATES].get,
             metrics_server=self.area.metrics_server,
         )
@@ -149,16 +149,8 @@ class ClusterFleet:
 
     @property
     def first(self) -> tuple[Reflector[Any], ...]:
-        """Watches without which nothing can be decided. Who looks after one namespace may do without the policies of
-        the cluster, which it may not be allowed to read; a Canary that refers to one says that it isn't there."""
-        spare = self._shared[CLUSTER_CANARY_POLICIES] if self.area.namespace else None
-        first: tuple[Reflector[Any], ...] = (self.canaries, self.actions, *self._shared.values())
-        return tuple(each for each in first if each is not spare)
-
-    @property
-    def needed(self) -> tuple[Reflector[Any], ...]:
-        """All but what can be done without. Until they have listed, what they keep is asked of the server."""
-        return (*self.first, *self._kept.values())
+        """Watches without which nothing can be decided."""
+        return (self.canaries, self.actions, *self._shared.values())
 
     # ---- what the controller asks -----------------------------------------------------------------------------
 
@@ -296,6 +288,10 @@ class ClusterFleet:
                 rig.meets(found["metadata"]["uid"])
                 if rebuilt or rig.running:
                     self.wake(key)
+
+
+def _nothing(_namespace: str, _name: str) -> None:
+    """Who looks after one namespace doesn't know the cluster's policies; a Canary that refers to one says so."""
 
 
 def _build(found: bytes | None) -> tuple[object, ...]:

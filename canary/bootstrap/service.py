@@ -120,7 +120,7 @@ class Service:
             with self.fleet.led(term, controller.wake, controller.forget):
                 controller.start()
                 log.info("looking after %d Canaries", controller.count)
-                if self._synced(self.fleet.needed, over):
+                if self._synced(self.fleet.reflectors, over):
                     controller.press()
                     self._shows_all(over)
                 while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
@@ -161,7 +161,7 @@ class Service:
         return [f"nobody watches {each.resource.plural} any more" for each in dead]
 
     def _unready(self) -> Sequence[str]:
-        late = [each for each in self.fleet.needed if not each.synced]
+        late = [each for each in self.fleet.reflectors if not each.synced]
         return [f"{each.resource.plural} aren't listed yet: {each.trouble or 'listing'}" for each in late]
 
 
