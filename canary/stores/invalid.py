@@ -16,4 +16,6 @@ def wrong_fields(error: ValidationError) -> str:
 
 def _words(one: ErrorDetails) -> str:
     name = ".".join(str(part) for part in one["loc"]) or "status"
+    if one["type"] == "json_invalid":
+        return f"{name}, which isn't JSON"
     return f"{name}, {one['ctx']['error']}" if one["type"] == "value_error" else name
