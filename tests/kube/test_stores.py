@@ -148,8 +148,8 @@ def test_what_may_not_be_saved_keeps_nothing_from_being_lowered(connect: Connect
     [
         pytest.param({"format": "2", "canary": "shop", "status": "{}"}, "was written by a newer canary", id="newer"),
         pytest.param({"format": "1", "canary": "cart", "status": "{}"}, "the state of Canary cart", id="another's"),
-        pytest.param({"format": "1", "canary": "shop", "status": "{"}, "wrong: status, which isn't JSON", id="cut off"),
-        pytest.param({"format": "1", "canary": "shop"}, "wrong: status, which isn't JSON", id="no status"),
+        pytest.param({"format": "1", "canary": "shop", "status": "{"}, "status, which isn't JSON", id="cut off"),
+        pytest.param({"format": "1", "canary": "shop"}, "status, which isn't JSON", id="no status"),
         pytest.param({"some": "thing"}, "it isn't canary's", id="somebody's ConfigMap"),
         pytest.param(None, "it isn't canary's", id="empty"),
     ],
