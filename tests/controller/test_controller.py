@@ -61,6 +61,20 @@ def test_a_look_that_comes_between_waits_for_its_slot() -> None:
     assert many.box(key).world.traffic.weight == 0
 
 
+def test_a_look_that_was_put_off_is_taken_as_soon_as_its_slot_comes() -> None:
+    """Not an interval later."""
+    many = Virtual()
+    key = many.add("web", **HELD)
+    many.controller.start()
+    many.fleet.advance(30)
+    looks = len(many.looks(key))
+    many.fleet.at += timedelta(seconds=12)
+    many.controller.wake(key)
+    assert len(many.looks(key)) == looks
+    many.fleet.advance(1)
+    assert len(many.looks(key)) == looks + 1
+
+
 def test_a_woken_tick_keeps_the_time_of_the_next_look() -> None:
     """However often it is woken, looks stay on their grid."""
     many, still = Virtual(), Virtual()
