@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -113,17 +113,18 @@ def measure(plane: ControlPlane, size: int, active: int, selector: str, window: 
         before = replica.read()
         time.sleep(window)
         after = replica.read()
-        return _row(size, active, first, seen, before, after, replica.peak)
+        return _row(size, active, first, seen, (before, after), replica.peak)
     finally:
         replica.stop()
 
 
-def _until(replica: Replica, done: "partial[bool] | object", within: float = 120.0) -> float:
-    wait_for(lambda: done(replica.series()), "the controller", within=within)  # type: ignore[operator]
+def _until(replica: Replica, done: Callable[[Series], bool], within: float = 120.0) -> float:
+    wait_for(lambda: done(replica.series()), "the controller", within=within)
     return time.monotonic() - replica.began
 
 
-def _row(size: int, active: int, first: float, seen: float, before: Reading, after: Reading, peak: float) -> Row:
+def _row(size: int, active: int, first: float, seen: float, window: tuple[Reading, Reading], peak: float) -> Row:
+    before, after = window
     took = after.at - before.at
     rates = {name: (value - before.series.get(name, 0.0)) / took for name, value in after.series.items()}
     requests = {

@@ -10,7 +10,7 @@ import pytest
 
 from canary.api.status import Message
 from canary.engine.errors import Unreachable
-from canary.kube.client import Client
+from canary.kube.client import Client, Stream
 from canary.kube.connection import Connection, Place
 from canary.kube.errors import Answer
 from canary.kube.requests import Request
@@ -166,6 +166,10 @@ class Wire:
         if status == 201:
             self.created.append(request.body["reason"])
         return Answer(status, {}, json.dumps({"kind": "Status", "message": "words"}).encode())
+
+    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
+        """Nothing is watched."""
+        raise NotImplementedError
 
     def renew(self) -> None:
         """There are no credentials."""
