@@ -73,6 +73,7 @@ PERMISSIONS: tuple[Permission, ...] = (
 
 _FOLLOWED = (Verb.LIST, Verb.WATCH)
 
+# GET on a kind that is watched is for the time until it has been listed once.
 LOOKED_AFTER: tuple[Permission, ...] = (
     Permission((CANARIES,), (Verb.GET, *_FOLLOWED, Verb.PATCH), "what is wanted; a finalizer while a rollout runs"),
     Permission((CANARIES,), (Verb.PATCH,), "where it stands", subresource="status"),
@@ -80,9 +81,11 @@ LOOKED_AFTER: tuple[Permission, ...] = (
     Permission((CANARY_POLICIES, METRIC_TEMPLATES), _FOLLOWED, "what Canaries refer to"),
     Permission((VIRTUAL_SERVICES,), (Verb.GET, *_FOLLOWED, Verb.PATCH), "the weights that move"),
     Permission((DESTINATION_RULES,), _FOLLOWED, "which versions there are"),
-    Permission((SERVICES,), _FOLLOWED, "whose pods a host means"),
+    Permission((SERVICES,), (Verb.GET, *_FOLLOWED), "whose pods a host means"),
     Permission(
-        (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS), _FOLLOWED, "how many pods there should be, and a new build"
+        (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS),
+        (Verb.GET, *_FOLLOWED),
+        "how many pods there should be, and a new build",
     ),
     Permission((PODS,), (Verb.LIST,), "how many can answer while a build rolls out"),
     Permission((REPLICA_SETS, CONTROLLER_REVISIONS), (Verb.LIST,), "which revision is behind a version"),
