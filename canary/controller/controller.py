@@ -141,10 +141,10 @@ class Controller:
         if rig is None or record is None:
             return None
         try:
-            found = needs(rig.parts.target.desired(), record.status, now)
+            found, source = needs(rig.parts.target.desired(), record.status, now), rig.source
         except Exception:  # noqa: BLE001 # the tick meets it again, and has somebody to tell
             return None
-        return (Question(rig.source, found.at), found.queries) if found.at is not None and found.queries else None
+        return (Question(source, found.at), found.queries) if found.at is not None and found.queries else None
 
     def _measure(self, question: Question, by_query: Mapping[Query, list[Seat]]) -> None:
         seats = list({id(seat): seat for those in by_query.values() for seat in those}.values())

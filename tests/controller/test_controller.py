@@ -13,6 +13,8 @@ from canary.api.status import Phase
 from canary.controller.controller import ASKING, Controller
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
+from canary.engine.errors import Unreachable
+from canary.sandbox.fleet import SandboxRig
 from canary.sandbox.parts import SandboxMetrics, SandboxTarget
 from canary.sandbox.scenarios import Behaviour
 from tests.controller.virtual import HELD, Virtual, Watcher
@@ -134,6 +136,32 @@ def test_what_a_source_raises_is_a_look_without_answers() -> None:
     assert many.status(broken).rollout
     assert many.status(fine).phase is Phase.SUCCEEDED
     assert {key for key, _ in many.watcher.crashes} == {broken}
+
+
+class Leaving(SandboxRig):
+    """Goes away between two of the questions that a slot has for it."""
+
+    leaves = gone = False
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "source" and self.leaves:
+            self.gone = True
+        if name in ("source", "parts") and self.gone:
+            raise Unreachable("the Canary isn't there any more")
+        return super().__getattribute__(name)
+
+
+def test_who_goes_away_while_its_slot_begins_takes_no_other_out_of_it() -> None:
+    """Whom it would ask can't be told any more; the others look as they would have."""
+    many = Virtual()
+    gone, fine = many.add("gone", **HELD), many.add("fine", **HELD)
+    rig = many.fleet.rigs[gone] = Leaving(many.box(gone), "gone")
+    many.controller.start()
+    many.fleet.advance(30)
+    looks = len(many.looks(fine))
+    rig.leaves = True
+    many.fleet.advance(60)
+    assert len(many.looks(fine)) > looks
 
 
 def test_stopped_no_tick_begins() -> None:
