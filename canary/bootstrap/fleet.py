@@ -177,18 +177,19 @@ class ClusterFleet:
         if found is None:
             return None
         with self._lock:
-            if key not in self._rigs:
-                self._rigs[key] = self._rigged(key, found)
-            return self._rigs[key]
+            rig = self._rigs.get(key)
+            if rig is None or rig.uid != found.uid:
+                rig = self._rigs[key] = self._rigged(key, found)
+            return rig
 
     def _rigged(self, key: Key, found: CanarySeen) -> ClusterRig:
         namespace, name = key
         target = found.refs[0].name if found.refs else name
-        store = CanaryStore(self._writer, self.canaries, namespace, name)
+        store = CanaryStore(self._writer, self.canaries, namespace, name, found.uid)
         subject = EventSubject(CANARIES.api_version, CANARIES.kind, namespace, name, found.uid)
         outside = Outside(
             client=self._mirror,
-            seen=lambda: self.canaries.get(namespace, name),
+            seen=lambda: self._same(key, found.uid),
             older=lambda mine: older(key, mine, self._rivals(mine)),
             metrics=self._metrics,
             reads=lambda refs: self._movers.add(key, refs),
@@ -197,7 +198,12 @@ class ClusterFleet:
         )
         tenant = TenantStore(store, self._tenancy(key, target))
         inbox = ActionInbox(self._writer, self.actions, namespace, name, self.verified)
-        return ClusterRig(key, outside, Wishes(self._wants), tenant, inbox)
+        return ClusterRig(key, found.uid, outside, Wishes(self._wants), tenant, inbox)
+
+    def _same(self, key: Key, uid: str) -> CanarySeen | None:
+        """The Canary, unless another one has its name by now."""
+        found = self.canaries.get(*key)
+        return found if found is not None and found.uid == uid else None
 
     def _tenancy(self, key: Key, target: str) -> Joint:
         if self.term is None:

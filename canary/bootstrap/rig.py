@@ -48,6 +48,8 @@ class ClusterRig:
     """See `controller.fleet.Rig`. Its router and what it measures by follow the spec."""
 
     key: Key
+    uid: str
+    """Of the Canary object."""
     outside: Outside
     wishes: Wishes
     store: TenantStore
@@ -105,7 +107,7 @@ class ClusterRig:
 
     def concerned(self, labels: Labels) -> bool:
         """Whether pods with these labels stand behind one of its versions, as far as is known."""
-        wanted = self.selectors.values()
+        wanted = list(self.selectors.values())  # a tick may be adding to them
         return any(one.items() <= labels.items() for one in wanted)
 
     def meets(self, workload: str) -> None:

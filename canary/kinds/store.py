@@ -37,21 +37,23 @@ class Canaries(Protocol):
 class CanaryStore:
     """The port Store on one Canary object. Its client should be guarded by the leader's Lease."""
 
-    def __init__(self, client: Client, canaries: Canaries, namespace: str, name: str) -> None:
+    def __init__(self, client: Client, canaries: Canaries, namespace: str, name: str, uid: str | None = None) -> None:
+        """`uid`: of the one that is meant; another one that took its name since isn't it."""
         self._client = client
         self._canaries = canaries
         self._namespace = namespace
         self._name = name
+        self._uid = uid
 
     @property
     def guarded(self) -> bool:
         """Whether our finalizer is on the object, as it was seen last."""
-        seen = self._canaries.get(self._namespace, self._name)
+        seen = self._seen()
         return seen is not None and seen.guarded
 
     def load(self) -> Stored | None:
         """See the port: what was seen last. Raises Rejected for a status that can't be read."""
-        seen = self._canaries.get(self._namespace, self._name)
+        seen = self._seen()
         if seen is None or not seen.status:
             return None
         try:
@@ -63,7 +65,7 @@ class CanaryStore:
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict where spec or status have changed since, and Unreachable."""
-        seen = self._canaries.get(self._namespace, self._name)
+        seen = self._seen()
         if seen is None:
             raise Unreachable(f"{self} isn't there any more")
         try:
@@ -81,7 +83,7 @@ class CanaryStore:
 
     def release(self) -> None:
         """Takes the finalizer off again, if it is on. Raises Conflict, Unreachable or Rejected."""
-        seen = self._canaries.get(self._namespace, self._name)
+        seen = self._seen()
         if seen is None or not seen.guarded:
             return
         try:
@@ -101,6 +103,10 @@ class CanaryStore:
 
     def __str__(self) -> str:
         return f"Canary {self._namespace}/{self._name}"
+
+    def _seen(self) -> CanarySeen | None:
+        found = self._canaries.get(self._namespace, self._name)
+        return found if found is not None and self._uid in (None, found.uid) else None
 
     def _finalizers(self, version: str, wanted: tuple[str, ...]) -> str:
         change = {"metadata": {"finalizers": list(wanted)}}

@@ -72,7 +72,7 @@ class KubernetesWorkloads:
     @property
     def known(self) -> Mapping[str, str]:
         """By version, the uid of the workload that was found behind it."""
-        return {version: known.uid for version, known in self._known.items()}
+        return {version: known.uid for version, known in self._known.copy().items()}  # a tick may be adding
 
     def forget(self) -> None:
         """The next read looks for the workloads anew."""

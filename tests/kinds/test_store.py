@@ -141,6 +141,17 @@ def test_a_canary_that_is_gone_is_not_saved() -> None:
     assert (store.load(), wire.sent) == (None, [])
 
 
+def test_a_canary_of_the_same_name_is_another_one() -> None:
+    """What an unfinished tick of its forerunner knows is neither saved to it nor taken off it."""
+    wire, watched = Wire(), watching(canary(uid="u2", status={"phase": "Succeeded"}, finalizers=[FINALIZER]))
+    store = CanaryStore(client(wire), watched, "shop", "reviews", "u1")
+    assert (store.load(), store.guarded) == (None, False)
+    with pytest.raises(Unreachable, match="isn't there any more"):
+        store.save(running(), None)
+    store.release()
+    assert wire.sent == []
+
+
 def test_a_finalizer_of_an_object_that_is_gone_meanwhile_is_well() -> None:
     """404 says that there is nothing left to do."""
     wire = Wire([404])
