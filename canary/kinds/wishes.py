@@ -10,6 +10,8 @@ from datetime import timedelta
 from threading import Lock
 from typing import Any
 
+from pydantic import ValidationError
+
 from canary.api.canary import API_VERSION, Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
 from canary.engine.checks import Severity, check
 from canary.engine.desired import Desired, desired
@@ -23,6 +25,8 @@ from .seen import CanarySeen
 Find = Callable[[str, str], bytes | None]
 """Of a namespace and a name, the object that is kept, as JSON."""
 Data = dict[str, Any]
+_STANDS_ON = ("host", "routes", "virtualServices", "metricsServer")
+"""Fields of a spec that a running rollout reads anew; all else that it needs is pinned."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,19 @@ def _errors(canary: Canary, policy: CanaryPolicy | None, templates: dict[str, Me
 
 
 def _canary(data: Data) -> tuple[Canary, tuple[str, ...]]:
-    """The Canary, and why it can't be understood: then it is one that says no more than what it would move."""
+    """The Canary, and why it can't be understood: then it is one that says no more than what it moves."""
     found, problems = resource(data, extra="ignore")
     told = tuple(str(one) for one in problems if one.severity is Severity.ERROR)
     if isinstance(found, Canary):
         return found.but(metadata=Metadata.model_validate(data["metadata"])), told
-    ref = (data.get("spec") or {}).get("targetRef") or {}
-    target = TargetRef(kind="VirtualService", name=str(ref.get("name") or "unknown"))
-    return Canary(metadata=Metadata.model_validate(data["metadata"]), spec=CanarySpec(target_ref=target)), told
+    return Canary(metadata=Metadata.model_validate(data["metadata"]), spec=_bare(data.get("spec") or {})), told
+
+
+def _bare(spec: Data) -> CanarySpec:
+    """What a rollout that is running moves and asks: it must not reach further because something else is wrong."""
+    target = TargetRef(kind="VirtualService", name=str((spec.get("targetRef") or {}).get("name") or "unknown"))
+    kept = {name: spec[name] for name in _STANDS_ON if name in spec}
+    try:
+        return CanarySpec.model_validate({**kept, "targetRef": target})
+    except ValidationError:
+        return CanarySpec(target_ref=target)

@@ -156,6 +156,19 @@ def test_what_slipped_through_the_schema_is_told_and_raises_nothing(
     assert found.canary.metadata.name == "reviews"
 
 
+def test_what_is_wrong_elsewhere_reaches_no_further(cluster: Cluster) -> None:
+    """A rollout that is running still moves the routes that it moved, and asks whom it asked."""
+    moved = {"host": "reviews", "routes": ["default"], "virtualServices": ["gateway.front"]}
+    wrong = {"analysis": {**ANALYSIS, "stepWeights": "many"}, "metricsServer": "http://its-own:9090"}
+    found = Wishes(cluster.shared("http://everybodys:9090")).of(shown({**moved, **wrong}))
+    assert found.problems
+    spec = found.canary.spec
+    assert (spec.host, spec.routes, spec.virtual_services) == ("reviews", ("default",), ("gateway.front",))
+    assert spec.metrics_server == "http://its-own:9090"
+    worse = Wishes(cluster.shared()).of(shown({**moved, "routes": 7}))
+    assert (worse.canary.spec.target_ref.name, worse.canary.spec.routes) == ("reviews", ())
+
+
 def test_fields_of_a_newer_canary_are_ignored(cluster: Cluster) -> None:
     """They are kept in the object, and no reason to stand still."""
     assert Wishes(cluster.shared()).of(shown({"forecast": {"sunny": True}})).problems == ()
