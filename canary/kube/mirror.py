@@ -1,6 +1,6 @@
 """A client that asks the server only for what nobody watches: the rest is answered from what reflectors keep.
 
-    get, find    of a watched kind: from memory; where the watch is out of touch, Away
+    get, find    of a watched kind: from memory; where the watch is out of touch, Away, or from the server if urgent
     patch, merge our own write is seen at once; one that met another version looks at the server first
 
 So an idle rollout costs no request, and the adapters don't know the difference. Lists by label go to the server, and
@@ -55,9 +55,8 @@ class Mirror(Client):
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """One object; of a watched kind only what its projection keeps. Raises Absent, Away and others."""
         kept = self.kept.get(resource)
-        if kept is None or not kept.synced:
+        if kept is None or not self._knows(resource, kept):
             return super().get(resource, namespace, name)
-        _in_touch(resource, kept)
         found = kept.get(namespace, name)
         if found is None:
             raise Absent(Kind.ABSENT, f"there is no {resource.kind} {name} in namespace {namespace}")
@@ -66,9 +65,8 @@ class Mirror(Client):
     def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         """Those with all these labels; without labels, of a watched kind, from memory."""
         kept = self.kept.get(resource)
-        if kept is None or labels or not kept.synced:
+        if kept is None or labels or not self._knows(resource, kept):
             return super().find(resource, namespace, labels)
-        _in_touch(resource, kept)
         there = tuple(found for _, found in kept.items(namespace))
         known = self.parsed.get((resource, namespace))
         if known is None or known[0] != there:  # identical ones compare by identity, which is quick
@@ -94,17 +92,18 @@ class Mirror(Client):
         except Failure:
             return
 
+    def _knows(self, resource: Resource, kept: Kept) -> bool:
+        """Whether what is kept is what is; where it can't be relied on, raises Away, unless it is urgent."""
+        silent = time.monotonic() - kept.last_seen
+        in_touch = kept.trouble is None or silent <= STALE
+        if not kept.synced or in_touch or self.hurry:
+            return kept.synced and in_touch
+        raise Away(Kind.UNAVAILABLE, f"{resource.kind} objects weren't seen for {silent:.0f}s: {kept.trouble}")
+
     def _put(self, resource: Resource, found: Object) -> None:
         kept = self.kept.get(resource)
         if kept is not None:
             kept.put(found)
-
-
-def _in_touch(resource: Resource, kept: Kept) -> None:
-    """Raises Away where what is kept can't be relied on."""
-    silent = time.monotonic() - kept.last_seen
-    if kept.trouble is not None and silent > STALE:
-        raise Away(Kind.UNAVAILABLE, f"{resource.kind} objects weren't seen for {silent:.0f}s: {kept.trouble}")
 
 
 def _unpacked(found: bytes) -> Object:

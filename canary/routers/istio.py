@@ -7,10 +7,10 @@ that changes, and none where nothing does.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from canary.api.plan import Traffic
-from canary.engine.errors import Conflict
+from canary.engine.errors import Conflict, Rejected
 from canary.engine.observed import Kind, Missing, RouteSeen
 from canary.istio import reading, routes, writing
 from canary.istio.destinations import Pair, subsets, undefined
@@ -24,12 +24,26 @@ REMEMBERED = 30.0
 """Seconds for which the selector of a Service is believed."""
 
 
+REFUSED = 60.0
+"""Seconds until a raise that was refused is asked for again; what lowers exposure is asked for at each tick."""
+
+
 @dataclass(frozen=True)
 class Selector:
     """Which pods a Service sends to, and when it said so."""
 
     labels: Mapping[str, str]
     read_at: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A write that the cluster understood and refused."""
+
+    words: str
+    token: str
+    """Of the routes as they were."""
+    at: float
 
 
 @dataclass(frozen=True)
@@ -64,33 +78,47 @@ class IstioRouter:
         self._pair: tuple[str | None, str] | None = None
         """Stable and canary of the last read: only together do they tell whose subsets are meant."""
         self._services: dict[tuple[str, str], Selector] = {}
+        self._refusal: Refusal | None = None
 
     def read(self, stable: str | None, canary: str) -> RouteSeen | Missing:
         """What the objects say; proxies follow within a fraction of a second."""
         self._pair = stable, canary
         try:
-            self._last = self._fetch()
+            self._last = self._fetch(self._client)
         except Failure as error:
             return error.missing
         there = self._last
         if (stable, canary) not in there.seen:
             there.seen[stable, canary] = self._seen(there, stable, canary)
-        return there.seen[stable, canary]
+        return replace(there.seen[stable, canary], rejected=self._refused(there))
 
     def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
         """Patches each VirtualService that doesn't say so yet. See the port for what it raises."""
-        there = self._last if token is not None else self._fetch()
+        client = self._client.urgent() if traffic == Traffic() else self._client
+        there = self._last if token is not None else self._fetch(client)
         if there is None or (token is not None and token != there.token):
             raise Conflict("the VirtualServices were read again since this was decided")
         pair = Pair(stable, canary)
-        client = self._client.urgent() if traffic == Traffic() else self._client
-        for patch in writing.write(there.virtual_services, there.rules, self._scope, pair, traffic):
-            client.patch(VIRTUAL_SERVICES, patch.namespace, patch.name, patch.operations)
+        try:
+            for patch in writing.write(there.virtual_services, there.rules, self._scope, pair, traffic):
+                client.patch(VIRTUAL_SERVICES, patch.namespace, patch.name, patch.operations)
+        except Rejected as error:
+            self._refusal = Refusal(str(error), there.token, self._clock())
+            raise
+        self._refusal = None
+
+    def _refused(self, there: Fetched) -> str | None:
+        """Why the last write was refused: by an admission webhook, or for want of a permission. Tried again where
+        the routes have changed since, and after a while."""
+        refusal = self._refusal
+        if refusal is None or refusal.token != there.token or self._clock() - refusal.at >= REFUSED:
+            return None
+        return refusal.words
 
     def selector(self, version: str) -> Mapping[str, str] | Missing:
         """Labels of a version's pods: the selector of the Service, and the subset's labels. For the workloads."""
         try:
-            aim = self._aim(self._last or self._fetch(), version)
+            aim = self._aim(self._last or self._fetch(self._client), version)
             own = aim if isinstance(aim, Missing) else self._service(*aim.home)
             return own if isinstance(own, Missing) or isinstance(aim, Missing) else {**own, **aim.labels}
         except Failure as error:
@@ -102,14 +130,14 @@ class IstioRouter:
         there = self._last.virtual_services if self._last else ()
         return {ref_of(one): str(one["metadata"].get("resourceVersion", "")) for one in there}
 
-    def _fetch(self) -> Fetched:
+    def _fetch(self, client: Client) -> Fetched:
         found: list[Object] = []
         while wanted := missing(found, self._scope):
-            found += [self._client.get(VIRTUAL_SERVICES, ref.namespace, ref.name) for ref in wanted]
+            found += [client.get(VIRTUAL_SERVICES, ref.namespace, ref.name) for ref in wanted]
         namespaces = dict.fromkeys(
             (self._scope.namespace, *(part.ref.namespace for part in parts(found, self._scope)))
         )
-        rules = [rule for name in namespaces for rule in self._client.find(DESTINATION_RULES, name)]
+        rules = [rule for name in namespaces for rule in client.find(DESTINATION_RULES, name)]
         last = self._last
         if last is not None and last.virtual_services == found and last.rules == rules:
             return last

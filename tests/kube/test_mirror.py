@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from canary.api.plan import Traffic
 from canary.engine.errors import Conflict
+from canary.engine.observed import Missing
+from canary.istio.scope import Scope
 from canary.kube import projections
 from canary.kube.client import Object
 from canary.kube.errors import Absent, Away
 from canary.kube.mirror import STALE, Mirror
 from canary.kube.resources import DEPLOYMENTS, PODS, VIRTUAL_SERVICES
+from canary.routers.istio import IstioRouter
 from tests.kinds.objects import Wire
 
 Key = tuple[str, str]
@@ -99,6 +103,33 @@ def test_what_was_seen_last_holds_for_a_while(trouble: str | None, silent: float
             client.get(VIRTUAL_SERVICES, "shop", "reviews")
     else:
         assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 10
+
+
+def test_what_is_urgent_asks_the_server_where_a_watch_is_out_of_touch() -> None:
+    """A rollback needs the object, and the watch may be all that doesn't work; in touch, memory is enough."""
+    kept = Keeping(trouble="connection refused", last_seen=time.monotonic() - STALE - 5)
+    kept.put(routes())
+    client, wire = mirror(kept, routes(30, "7"), {"items": []})
+    assert weight(client.urgent().get(VIRTUAL_SERVICES, "shop", "reviews")) == 30
+    assert client.urgent().find(VIRTUAL_SERVICES, "shop") == []
+    assert wire.asked == ["get VirtualService", "list VirtualService"]
+    kept.trouble = None
+    assert weight(client.urgent().get(VIRTUAL_SERVICES, "shop", "reviews")) == 10
+
+
+def test_a_rollback_is_written_where_the_watch_is_out_of_touch() -> None:
+    """What the route says couldn't be read from memory, so the decision stands on no read at all."""
+    kept = Keeping(trouble="connection refused", last_seen=time.monotonic() - STALE - 5)
+    split = [{"destination": {"host": "reviews", "subset": name}, "weight": 50} for name in ("v1", "v2")]
+    there = {**routes(), "spec": {"hosts": ["reviews"], "http": [{"route": split}]}}
+    subsets = [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]
+    rule = {"metadata": {"name": "reviews", "namespace": "shop"}, "spec": {"host": "reviews", "subsets": subsets}}
+    client, wire = mirror(kept, there, {"items": [rule]}, there)
+    router = IstioRouter(client, Scope("shop", ("reviews",)))
+    assert isinstance(router.read("v1", "v2"), Missing)
+    assert wire.asked == []
+    router.write("v1", "v2", Traffic(), None)
+    assert wire.asked == ["get VirtualService", "list DestinationRule", "patch VirtualService"]
 
 
 def test_our_own_write_is_seen_at_once() -> None:
