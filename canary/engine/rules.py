@@ -288,7 +288,7 @@ def not_back_yet(s: Situation) -> Finding | None:
     if s.route is None:
         return _asking_again(f"the route can't be read, asking for {meant} again: {s.observed.route}")
     if s.route.rejected:
-        return _asking_again(f"the proxy refused the route, asking for {meant} again: {s.route.rejected}")
+        return _asking_again(f"the route was refused, asking for {meant} again: {s.route.rejected}")
     return _asking_again(f"waiting for the route to be at {meant}")
 
 
@@ -321,7 +321,7 @@ def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sen
     if s.route is None:
         return Finding(Hold(), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
     if s.route.rejected:
-        return Finding(Hold(stalled=True), "RouteRejected", f"the proxy refused the route: {s.route.rejected}")
+        return Finding(Hold(stalled=True), "RouteRejected", f"the route was refused: {s.route.rejected}")
     stage = target_of(s.canary.spec.target_ref.kind).prepare(s, step_at(s.rollout.plan, step).traffic)
     if not stage.done:
         return Finding(Hold(stage.actions), stage.reason, stage.sentence)

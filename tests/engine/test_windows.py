@@ -55,6 +55,8 @@ def test_what_was_seen_before_the_rollout_is_about_another_one(at: int, since: i
     [
         pytest.param(23.9, 1.0, 23.0, id="rounded down, never back over the cut"),
         pytest.param(23.0, 1.0, 23.0, id="whole already"),
+        pytest.param(44.9, 15.0, 30.0, id="whole scrapes"),
+        pytest.param(44.9, 7.5, 42.0, id="a scrape in whole seconds"),
         pytest.param(0.7, 0.2, 0.7, id="nothing would be left: as it is"),
         pytest.param(1.6, 1.5, 1.6, id="less than a scrape would be left: as it is"),
         pytest.param(59.999, 1.0, 59.0, id="just shorter than the metric's own window"),

@@ -82,13 +82,14 @@ def cut(window: timedelta, policy: Policy, standing: Standing) -> timedelta:
 
 
 def _within(age: timedelta, window: timedelta, policy: Policy) -> timedelta:
-    """The window, no longer than `age`; what is cut is in whole seconds, so that rollouts ask for the same windows.
+    """The window, no longer than `age`; what is cut is in whole scrapes, so that rollouts ask for the same windows.
 
-    Less than a scrape is never left: then it is `age` itself.
+    A scrape counts as whole seconds, one at least. Less than a scrape is never left: then it is `age` itself.
     """
     if window <= age:
         return window
-    whole = age // SECOND * SECOND
+    grain = max(policy.scrape_interval // SECOND, 1) * SECOND
+    whole = age // grain * grain
     return whole if whole >= policy.scrape_interval else age
 
 

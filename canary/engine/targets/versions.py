@@ -137,9 +137,10 @@ class Versions:
         return DONE
 
     def release(self, s: Situation) -> Stage:
-        """The version that lost its weight may still be answering; a superseded one is tried anew at once."""
+        """The version that lost its weight may still be answering; a superseded one is tried anew at once, and who
+        deletes a Canary isn't kept waiting: nothing of ours is taken from the old version."""
         since, end = s.rollout.in_place_since, s.rollout.end
-        if end is None or end.outcome is Outcome.SUPERSEDED or since is None:
+        if end is None or end.outcome in (Outcome.SUPERSEDED, Outcome.DELETED) or since is None:
             return DONE
         left = since + s.rollout.policy.drain - s.now
         if left.total_seconds() <= 0:
