@@ -1,0 +1,159 @@
+"""The controller's account may do what canary/kube/rbac.py says, verb by verb, and nothing else.
+
+test_rollout.py has a rollout with it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from canary.kube.resources import (
+    ADMISSION_POLICIES,
+    CANARIES,
+    CANARY_ACTIONS,
+    CANARY_POLICIES,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    LEASES,
+    VIRTUAL_SERVICES,
+    Resource,
+)
+from tests.chart.asking import NOBODY, Asking
+from tests.chart.release import Release, installed
+from tests.parts.cluster import ControlPlane
+from tests.parts.kube import SLOWLY
+from tests.parts.processes import wait_for
+
+SECRETS = Resource("", "v1", "Secret", "secrets")
+NODES = Resource("", "v1", "Node", "nodes")
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles")
+OTHERS = (
+    SECRETS,
+    NODES,
+    CONFIG_MAPS,
+    ROLES,
+    CLUSTER_ROLES,
+    Resource("", "v1", "Namespace", "namespaces"),
+    Resource("", "v1", "ServiceAccount", "serviceaccounts"),
+    Resource("", "v1", "Endpoints", "endpoints"),
+    Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),
+    Resource("security.istio.io", "v1", "AuthorizationPolicy", "authorizationpolicies"),
+    Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
+)
+"""None of these is in a rule."""
+EVERYTHING = (*dict.fromkeys(one for each in (*LOOKED_AFTER, *OF_ALL, *PROOF) for one in each.resources), *OTHERS)
+PARTS = [(one, "") for one in EVERYTHING]
+PARTS += [(CANARIES, "status"), (CANARY_ACTIONS, "status"), (VIRTUAL_SERVICES, "status"), (DEPLOYMENTS, "scale")]
+
+
+def allowed(permissions: Iterable[Permission], resource: Resource, subresource: str, own: bool = False) -> set[str]:
+    """By the tables; `own` objects by name as well."""
+    given = [one for one in permissions if resource in one.resources and one.subresource == subresource]
+    return {str(verb) for one in given if own or not one.on for verb in one.verbs}
+
+
+@dataclass(frozen=True)
+class Account:
+    """The controller's of one release; `watched` is a namespace that it looks after."""
+
+    release: Release
+    watched: str
+
+    def within(self, namespace: str) -> Asking:
+        return Asking(self.release.control_plane.kube, self.release.account, namespace)
+
+    def until_bound(self) -> "Account":
+        """Bindings come to the server's notice a moment after they were made."""
+        leads = self.within(self.release.namespace)
+        wait_for(lambda: self.within(self.watched).may("list", CANARIES), "the account to be bound", within=SLOWLY)
+        wait_for(lambda: leads.may("get", LEASES, name=self.release.name), "it to lead", within=SLOWLY)
+        return self
+
+
+@pytest.fixture(scope="module")
+def watched(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace with nothing in it."""
+    name = control_plane.kube.create_namespace()
+    yield name
+    control_plane.kube.delete_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def everywhere(release: Release, watched: str) -> Account:
+    """As the chart comes."""
+    return Account(release, watched).until_bound()
+
+
+@pytest.fixture(scope="module")
+def tenant(control_plane: ControlPlane, kinds: None, helm_binary: Path, watched: str) -> Iterator[Account]:
+    """With a Role instead of a ClusterRole."""
+    values = {"watch": {"namespace": watched}, "roles": {"create": False}}
+    with installed(control_plane, helm_binary, "canary-tenant", values) as made:
+        yield Account(made, watched).until_bound()
+
+
+@pytest.mark.parametrize(("resource", "part"), PARTS, ids=[f"{one.plural}/{part}".rstrip("/") for one, part in PARTS])
+def test_all_namespaces(everywhere: Account, resource: Resource, part: str) -> None:
+    """Each verb of the table is let through, and each other one refused."""
+    wanted = allowed((*LOOKED_AFTER, *OF_ALL), resource, part)
+    assert everywhere.within(everywhere.watched).verbs(resource, part) == wanted
+
+
+@pytest.mark.parametrize(("resource", "part"), PARTS, ids=[f"{one.plural}/{part}".rstrip("/") for one, part in PARTS])
+def test_one_namespace(tenant: Account, resource: Resource, part: str) -> None:
+    """The same there; in another one nothing, and in its own nothing but making Leases."""
+    assert tenant.within(tenant.watched).verbs(resource, part) == allowed(LOOKED_AFTER, resource, part)
+    assert tenant.within("default").verbs(resource, part) == set()
+    assert tenant.within(tenant.release.namespace).verbs(resource, part) == allowed(LEAD, resource, part)
+
+
+def test_the_lease_by_which_it_leads(tenant: Account) -> None:
+    """By name, where it runs; nobody but its owner deletes it."""
+    own = tenant.within(tenant.release.namespace)
+    assert own.verbs(LEASES, name=tenant.release.name) == allowed(LEAD, LEASES, "", own=True)
+
+
+@pytest.mark.parametrize("who", ["everywhere", "tenant"])
+def test_its_policy(request: pytest.FixtureRequest, who: str) -> None:
+    """Is read by name, with its binding; no other one is, and nobody who is proved by it changes it."""
+    account: Account = request.getfixturevalue(who)
+    container = account.release.deployment["spec"]["template"]["spec"]["containers"][0]
+    name = next(one["value"] for one in container["env"] if one["name"] == "CANARY_ACTION_POLICY")
+    asking = account.within(account.watched)
+    for resource in PROOF[0].resources:
+        assert asking.verbs(resource, name=name) == {"get"}
+        assert asking.verbs(resource) == set()
+
+
+REFUSED: dict[str, tuple[str, Resource]] = {
+    "it reads no Secret": ("get", SECRETS),
+    "it lists no Secrets": ("list", SECRETS),
+    "it reads no ConfigMap": ("get", CONFIG_MAPS),
+    "it deletes no Canary": ("delete", CANARIES),
+    "it edits no Deployment": ("patch", DEPLOYMENTS),
+    "it deletes no VirtualService": ("delete", VIRTUAL_SERVICES),
+    "it approves nothing": ("create", CANARY_ACTIONS),
+    "it changes no policy by which it is judged": ("patch", CANARY_POLICIES),
+    "it gives itself no rights": ("create", ROLES),
+    "it doesn't change who proves authors": ("patch", ADMISSION_POLICIES),
+}
+
+
+@pytest.mark.parametrize(("verb", "resource"), REFUSED.values(), ids=list(REFUSED))
+@pytest.mark.parametrize("who", ["everywhere", "tenant"])
+def test_what_is_forbidden(request: pytest.FixtureRequest, who: str, verb: str, resource: Resource) -> None:
+    """Whatever the tables say."""
+    account: Account = request.getfixturevalue(who)
+    for namespace in (account.watched, account.release.namespace):
+        for name in (NOBODY, account.release.name):
+            assert not account.within(namespace).may(verb, resource, name=name)
+
+
+def test_a_tenants_routes_are_its_own(tenant: Account) -> None:
+    """A VirtualService of another namespace isn't moved."""
+    assert tenant.within(tenant.watched).may("patch", VIRTUAL_SERVICES)
+    assert not tenant.within("default").may("patch", VIRTUAL_SERVICES)
