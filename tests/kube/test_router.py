@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from canary.engine.observed import Kind, Missing
+from canary.api.plan import Traffic
+from canary.engine.errors import Rejected
+from canary.engine.observed import Kind, Missing, RouteSeen
 from canary.istio.scope import Scope
 from canary.kube.client import Client
+from canary.kube.errors import Forbidden
 from canary.kube.resources import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
-from canary.routers.istio import IstioRouter
+from canary.routers.istio import REFUSED, IstioRouter
 from tests.mesh import bookinfo
 
 
@@ -62,3 +65,37 @@ def test_a_subset_that_no_rule_defines(router: IstioRouter, client: Client, name
             Kind.ABSENT,
             f"no DestinationRule defines the subset {version} of reviews{rest}",
         )
+
+
+def test_a_refused_write_shows_in_what_is_read(client: Client, namespace: str) -> None:
+    """In the cluster's words, until the routes change, or it is time to ask again."""
+    put(client, namespace, bookinfo.service("reviews"))
+    put(client, namespace, bookinfo.destination_rule("reviews", ("v1", "v2")))
+    put(client, namespace, bookinfo.virtual_service("reviews", {"route": bookinfo.to("reviews", v1=100, v2=0)}))
+    refusing, now = [True], [0.0]
+
+    def guard() -> None:
+        if refusing[0]:
+            raise Forbidden(Kind.DENIED, "ada may not patch virtualservices; a Role must allow it")
+
+    router = IstioRouter(client.guarded(guard), Scope(namespace, ("reviews",)), lambda: now[0])
+    seen = router.read("v1", "v2")
+    assert isinstance(seen, RouteSeen)
+    assert seen.rejected is None
+    with pytest.raises(Rejected):
+        router.write("v1", "v2", Traffic(weight=30), seen.token)
+    assert rejected(router) == "ada may not patch virtualservices; a Role must allow it"
+    now[0] = REFUSED
+    assert rejected(router) is None
+    with pytest.raises(Rejected):
+        router.write("v1", "v2", Traffic(weight=30), seen.token)
+    refusing[0] = False
+    router.write("v1", "v2", Traffic(weight=30), seen.token)
+    assert rejected(router) is None
+
+
+def rejected(router: IstioRouter) -> str | None:
+    """What the next read says of it."""
+    seen = router.read("v1", "v2")
+    assert isinstance(seen, RouteSeen)
+    return seen.rejected
