@@ -75,7 +75,7 @@ def wired(place: Place, manifest: ManifestTarget, client: Client, namespace: str
     """All parts of a run, around one client of the cluster. Raises as `opened` does."""
     canary = manifest.desired().canary
     with ExitStack() as stack:
-        objects = Objects(namespace, KIND, canary.spec.target_ref.name, canary.metadata.name)
+        objects = objects_of(canary.spec.target_ref.name, namespace, canary.metadata.name)
         held = Lease(client, objects, Identity.mine())
         guarded = client.guarded(held.check)
         router = IstioRouter(guarded, scope_of(canary, namespace))
@@ -100,13 +100,14 @@ def wired(place: Place, manifest: ManifestTarget, client: Client, namespace: str
             lock=lambda patience: _held(held, inbox, store, patience),
             post=inbox.post,
             author=ConfigMapInbox(client, objects).author(),
-            howto=f"{objects.target} -n {namespace}",
+            howto=f"{objects.target} -n {objects.namespace}",
         )
 
 
 def remembered(client: Client, namespace: str, target: str) -> Memory | None:
     """What runs of the VirtualService of this name remember; None where nothing has run."""
-    store = ConfigMapStore.at(client, namespace, KIND, target)
+    objects = objects_of(target, namespace, target)
+    store = ConfigMapStore.at(client, objects.namespace, KIND, objects.target)
     return None if store is None else _memory(client, store)
 
 
@@ -127,7 +128,7 @@ def role_of(place: Place) -> str:
     """The least Role for the manifest's target, in YAML."""
     canary = _canary(place)
     namespace = _namespace(place, canary, _usual(place))
-    objects = Objects(namespace, KIND, canary.spec.target_ref.name, canary.metadata.name)
+    objects = objects_of(canary.spec.target_ref.name, namespace, canary.metadata.name)
     targets = [ref.name for ref in scope_of(canary, namespace).refs]
     return rbac.role(f"canary-{canary.metadata.name}", namespace, targets, objects.name)
 
@@ -136,6 +137,15 @@ def scope_of(canary: Canary, namespace: str) -> Scope:
     """Which VirtualServices and routes a Canary may move."""
     spec = canary.spec
     return Scope(namespace, (spec.target_ref.name, *spec.virtual_services), spec.host, spec.routes)
+
+
+def objects_of(target: str, namespace: str, canary: str) -> Objects:
+    """State and lock of the VirtualService that a Canary of this namespace calls `target`: `name`, `name.namespace`.
+
+    They lie where it lies, so that all who move it meet there, from whichever namespace.
+    """
+    [ref] = Scope(namespace, (target,)).refs
+    return Objects(ref.namespace, KIND, ref.name, canary)
 
 
 @contextmanager

@@ -90,8 +90,8 @@ class ClusterFleet:
     listening: bool = False
     """Whether anybody is there to be woken."""
     _movers: Movers = field(default_factory=Movers)
-    _tenants: dict[Key, set[Key]] = field(default_factory=dict)
-    """By namespace and name of a VirtualService, the Canaries whose rollouts hold its Lease."""
+    _tenants: dict[Ref, set[Key]] = field(default_factory=dict)
+    """By VirtualService, the Canaries whose rollouts hold its Lease."""
     _prometheus: dict[str | None, Prometheus] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -184,7 +184,7 @@ class ClusterFleet:
 
     def _rigged(self, key: Key, found: CanarySeen) -> ClusterRig:
         namespace, name = key
-        target = found.refs[0].name if found.refs else name
+        target = found.refs[0] if found.refs else Ref(namespace, name)
         store = CanaryStore(self._writer, self.canaries, namespace, name, found.uid)
         subject = EventSubject(CANARIES.api_version, CANARIES.kind, namespace, name, found.uid)
         outside = Outside(
@@ -205,11 +205,11 @@ class ClusterFleet:
         found = self.canaries.get(*key)
         return found if found is not None and found.uid == uid else None
 
-    def _tenancy(self, key: Key, target: str) -> Joint:
+    def _tenancy(self, key: Key, target: Ref) -> Joint:
         if self.term is None:
             raise Conflict("this replica doesn't lead")
-        lease = TargetLease(self.client, Objects(key[0], KIND, target, key[1]), self.term)
-        return Joint(lease, self._tenants.setdefault((key[0], target), set()), key)
+        lease = TargetLease(self.client, Objects(target.namespace, KIND, target.name, key[1]), self.term)
+        return Joint(lease, self._tenants.setdefault(target, set()), key)
 
     def _rivals(self, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
         """Canaries that name one of the same VirtualServices."""

@@ -1,16 +1,18 @@
 """One Canary of a cluster, wired: whose it is where another Canary takes the name."""
 
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
+from canary.bootstrap.cluster import objects_of
 from canary.bootstrap.fleet import ClusterFleet
 from canary.bootstrap.settings import Area
 from canary.bootstrap.site import WallClock
 from canary.engine.errors import Unreachable
 from canary.kube.lease import Claim, Identity, Lease
 
-from .objects import Wire, canary, client
+from .objects import TARGET, Wire, canary, client
 
 KEY = ("shop", "reviews")
 
@@ -35,3 +37,19 @@ def test_a_canary_that_is_made_anew_is_wired_anew(fleet: ClusterFleet) -> None:
     assert after.target.desired().canary.metadata.name == "reviews"
     with pytest.raises(Unreachable, match="isn't there any more"):
         before.target.desired()
+
+
+def test_all_who_move_a_virtual_service_meet_in_its_lease(fleet: ClusterFleet) -> None:
+    """Whatever it is called from where they are; a run of the command among them."""
+    free: dict[str, Any] = {"metadata": {"resourceVersion": "3"}, "spec": {"holderIdentity": ""}}
+    for namespace, name in (("shop", "reviews"), ("shop", "reviews.shop"), ("front", "reviews.shop")):
+        fleet.canaries.put(canary({"targetRef": {**TARGET, "name": name}}, uid=name + namespace, namespace=namespace))
+        rig = fleet.rig((namespace, "reviews"))
+        assert rig is not None
+        wire = cast(Wire, fleet.client.wire)
+        wire.answers = [free]
+        rig.store.tenancy.release()
+        assert [(one.namespace, one.name) for one in wire.sent] == [("shop", "canary-virtualservice-reviews")]
+        wire.sent.clear()
+        found = objects_of(name, namespace, "reviews")
+        assert (found.namespace, found.name) == ("shop", "canary-virtualservice-reviews")
