@@ -30,7 +30,7 @@ from canary.kinds.movers import Movers
 from canary.kinds.seen import CanarySeen, seen
 from canary.kinds.sharing import older
 from canary.kinds.store import CanaryStore
-from canary.kinds.tenancy import Joint, TenantStore
+from canary.kinds.tenancy import Joint, Tenants, TenantStore
 from canary.kinds.wishes import Shared, Wishes
 from canary.kube import projections
 from canary.kube.client import Client
@@ -90,7 +90,7 @@ class ClusterFleet:
     listening: bool = False
     """Whether anybody is there to be woken."""
     _movers: Movers = field(default_factory=Movers)
-    _tenants: dict[Ref, set[Key]] = field(default_factory=dict)
+    _tenants: dict[Ref, Tenants] = field(default_factory=dict)
     """By VirtualService, the Canaries whose rollouts hold its Lease."""
     _prometheus: dict[str | None, Prometheus] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -209,7 +209,7 @@ class ClusterFleet:
         if self.term is None:
             raise Conflict("this replica doesn't lead")
         lease = TargetLease(self.client, Objects(target.namespace, KIND, target.name, key[1]), self.term)
-        return Joint(lease, self._tenants.setdefault(target, set()), key)
+        return Joint(lease, self._tenants.setdefault(target, Tenants()), key)
 
     def _rivals(self, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
         """Canaries that name one of the same VirtualServices."""

@@ -6,6 +6,7 @@ A run of the command that holds the Lease is left alone: the Canary says so, and
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Protocol
 
 from canary.api.status import Status
@@ -29,25 +30,36 @@ class Tenancy(Protocol):
         """To hold nothing is well. Raises Unreachable, Rejected."""
 
 
+@dataclass(frozen=True)
+class Tenants:
+    """Who runs on one target now."""
+
+    keys: set[Key] = field(default_factory=set)
+    lock: Lock = field(default_factory=Lock)
+    """Nobody comes while the last one gives the Lease back: he would rely on one that is free a moment later."""
+
+
 @dataclass
 class Joint:
     """The Lease of a target that several Canaries of one controller move, each its own host or routes."""
 
     lease: Tenancy
-    tenants: set[Key]
-    """Who runs now; the same set for all of them."""
+    tenants: Tenants
+    """The same for all of them."""
     key: Key
 
     def acquire(self) -> None:
         """See Tenancy."""
-        self.lease.acquire()
-        self.tenants.add(self.key)
+        with self.tenants.lock:
+            self.lease.acquire()
+            self.tenants.keys.add(self.key)
 
     def release(self) -> None:
         """See Tenancy."""
-        if self.tenants <= {self.key}:
-            self.lease.release()
-        self.tenants.discard(self.key)
+        with self.tenants.lock:
+            if self.tenants.keys <= {self.key}:
+                self.lease.release()
+            self.tenants.keys.discard(self.key)
 
 
 @dataclass

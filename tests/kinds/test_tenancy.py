@@ -7,7 +7,7 @@ import pytest
 from canary.engine.errors import Conflict, Unreachable
 from canary.kinds.seen import FINALIZER
 from canary.kinds.store import CanaryStore
-from canary.kinds.tenancy import BELIEVED, Joint, TenantStore
+from canary.kinds.tenancy import BELIEVED, Joint, Tenants, TenantStore
 
 from .objects import Wire, at_rest, canary, client, running, watching
 
@@ -112,7 +112,7 @@ def test_a_canary_at_rest_costs_nothing() -> None:
 
 def test_two_on_one_target_share_its_lease() -> None:
     """The last of them lets go of it."""
-    lease, tenants = Tenancy(), set[tuple[str, str]]()
+    lease, tenants = Tenancy(), Tenants()
     one, other = Joint(lease, tenants, ("shop", "a")), Joint(lease, tenants, ("shop", "b"))
     one.acquire()
     other.acquire()
@@ -124,13 +124,31 @@ def test_two_on_one_target_share_its_lease() -> None:
 
 def test_a_lease_that_could_not_be_released_is_released_the_next_time() -> None:
     """Its tenant is still known."""
-    lease, tenants = Tenancy(), set[tuple[str, str]]()
+    lease, tenants = Tenancy(), Tenants()
     one = Joint(lease, tenants, ("shop", "a"))
     one.acquire()
     lease.answer = Unreachable("connection refused")
     with pytest.raises(Unreachable):
         one.release()
-    assert tenants == {("shop", "a")}
+    assert tenants.keys == {("shop", "a")}
     lease.answer = None
     one.release()
-    assert tenants == set()
+    assert tenants.keys == set()
+
+
+def test_nobody_comes_while_the_last_one_gives_the_lease_back() -> None:
+    """He would find it held, and rely on it, a moment before it is free for anybody."""
+    tenants, seen = Tenants(), list[bool]()
+
+    class Watching(Tenancy):
+        def acquire(self) -> None:
+            seen.append(tenants.lock.locked())
+
+        def release(self) -> None:
+            seen.append(tenants.lock.locked())
+
+    one = Joint(Watching(), tenants, ("shop", "a"))
+    one.acquire()
+    one.release()
+    assert seen == [True, True]
+    assert not tenants.lock.locked()
