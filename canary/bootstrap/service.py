@@ -44,8 +44,10 @@ ARENA_MAX = -8
 """M_ARENA_MAX of malloc.h."""
 POLL = 0.5
 """Seconds."""
-PARTING = 8.0
+PARTING = 5.0
 """Seconds that writes in hand may take once the process is asked to end."""
+LAST = 1.0
+"""Seconds that watches may take to end, together."""
 ASKERS = 32
 """Questions to sources of evidence that may be under way."""
 
@@ -97,9 +99,9 @@ class Service:
             self.serving.start()
             stack.callback(self.serving.stop)
             self.metrics.watches(lambda: self.fleet.reflectors)
+            stack.callback(ended, self.fleet.reflectors)
             for each in self.fleet.reflectors:
                 each.start()
-                stack.callback(each.stop, 1.0)
             self.election.lead(self._lead)
 
     def stop(self) -> None:
@@ -126,7 +128,8 @@ class Service:
                 while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
                     pass
                 controller.stop()
-                _drained((workers, askers))
+                askers.shutdown(wait=False, cancel_futures=True)  # they write nothing
+                _drained(workers)
         self.metrics.leading(False)
 
     def _shows_all(self, over: threading.Event) -> None:
@@ -197,12 +200,17 @@ def _add(scheduler: BackgroundScheduler, at: datetime, call: Callable[[], None])
         scheduler.add_job(call, "date", run_date=at)
 
 
-def _drained(pools: Sequence[ThreadPoolExecutor]) -> None:
+def _drained(pool: ThreadPoolExecutor) -> None:
     """Waits for what has begun, not for what stands in line, and not for ever."""
-    threads = [threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True}) for pool in pools]
-    until = time.monotonic() + PARTING
-    for thread in threads:
-        thread.daemon = True
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+    thread = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+    thread.start()
+    thread.join(PARTING)
+
+
+def ended(reflectors: Sequence[Reflector[Any]]) -> None:
+    """All at once: where the server hangs, each may take as long as it is waited for."""
+    for each in reflectors:
+        each.stop(0.0)
+    until = time.monotonic() + LAST
+    for each in reflectors:
+        each.stop(max(0.0, until - time.monotonic()))

@@ -1,0 +1,33 @@
+"""How a replica ends: within ten seconds, also where the API server hangs."""
+
+import threading
+import time
+from typing import Any, cast
+
+from canary.bootstrap.service import LAST, PARTING, POLL, ended
+from canary.kube import lease
+
+
+class Hanging:
+    """A watch that doesn't end as long as anybody waits for it."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+
+    def stop(self, timeout: float) -> None:
+        self.told.set()
+        threading.Event().wait(timeout)
+
+
+def test_watches_that_hang_are_waited_for_together() -> None:
+    """Each is told before the first of them is waited for; one after the other they would take as many seconds."""
+    watches, began = [Hanging() for _ in range(11)], time.monotonic()
+    ended(cast(Any, watches))
+    assert all(each.told.is_set() for each in watches)
+    assert time.monotonic() - began < len(watches) * LAST / 2
+
+
+def test_all_that_an_end_may_wait_for_is_less_than_ten_seconds() -> None:
+    """To notice, for writes in hand, for the thread that renews, to give the Lease back, and for the watches."""
+    renewing = 1.0
+    assert POLL + PARTING + renewing + lease.PARTING + LAST < 10
