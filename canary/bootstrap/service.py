@@ -65,6 +65,11 @@ class All:
         for each in self.watchers:
             each.ticked(key, turn, seconds, late)
 
+    def hindered(self, key: Key, why: str, at: datetime) -> None:
+        """See `controller.fleet.Watcher`."""
+        for each in self.watchers:
+            each.hindered(key, why, at)
+
     def crashed(self, key: Key, error: Exception) -> None:
         """See `controller.fleet.Watcher`."""
         for each in self.watchers:

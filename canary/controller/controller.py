@@ -266,8 +266,9 @@ class Controller:
             if status.rollout is None and record.saved != status:
                 record = save(rig.parts.store, replace(record, saved=None), status, turn.at)
             rig.tidy(status, turn.at)
-        except CanaryError:
+        except CanaryError as error:
             trouble = True
+            self.watcher.hindered(seat.key, str(error), turn.at)
         at_rest = status.rollout is None and record.saved == status
         seat.record = None if at_rest else record
         if at_rest:

@@ -53,6 +53,9 @@ class Watcher(Protocol):
         """After each turn of a tick. `late` is how long after its slot the tick began, in seconds; None for a tick
         that was woken, and for the further turns of one."""
 
+    def hindered(self, key: Key, why: str, at: datetime) -> None:
+        """After a tick something could not be put away, which is tried again."""
+
     def crashed(self, key: Key, error: Exception) -> None:
         """A tick raised what no port foresees."""
 

@@ -20,6 +20,8 @@ from .fleet import Key
 
 REPEAT = timedelta(minutes=1)
 """How often the same trouble of the same Canary is logged."""
+TROUBLE = "Trouble"
+"""The reason with which a line says what went wrong."""
 ABOUT = "canary"
 """The `extra` under which a record says which Canary it is about: namespace, name, phase, weight, reason."""
 QUIET = ("apscheduler", "urllib3", "kubernetes", "requests")
@@ -117,10 +119,16 @@ class Decisions:
             if message.id not in before.messages:
                 _write(_level(message), message.message, {**where, "reason": message.reason})
         before.messages = frozenset(one.id for one in (*turn.messages, *turn.record.status.outbox))
-        for sentence in _news(before.trouble, turn):
-            _write(logging.WARNING, sentence, {**where, "reason": "Trouble"})
+        for sentence in _news(before.trouble, turn.trouble, turn.at):
+            _write(logging.WARNING, sentence, {**where, "reason": TROUBLE})
         if not turn.messages:
             _write(logging.DEBUG, turn.decision.sentence, {**where, "reason": turn.decision.reason})
+
+    def hindered(self, key: Key, why: str, at: datetime) -> None:
+        """What can't be put away keeps a deleted Canary, or others from its target: somebody has to know why."""
+        before = self.said.setdefault(key, Logged())
+        for sentence in _news(before.trouble, (f"can't be put away yet: {why}",), at):
+            _write(logging.WARNING, sentence, {**_named(key), "reason": TROUBLE})
 
     def crashed(self, key: Key, error: Exception) -> None:
         """With the traceback: a tick raised what nobody foresaw."""
@@ -135,14 +143,14 @@ def _write(level: int, sentence: str, fields: Mapping[str, Any]) -> None:
     log.log(level, "%s", sentence, extra={ABOUT: fields})
 
 
-def _news(logged: dict[str, datetime], turn: Turn) -> Iterable[str]:
+def _news(logged: dict[str, datetime], trouble: Iterable[str], now: datetime) -> Iterable[str]:
     """Sentences that weren't logged within the last minute; forgets those from before."""
     for sentence, at in list(logged.items()):
-        if turn.at - at >= REPEAT:
+        if now - at >= REPEAT:
             del logged[sentence]
-    for sentence in turn.trouble:
+    for sentence in trouble:
         if sentence not in logged:
-            logged[sentence] = turn.at
+            logged[sentence] = now
             yield sentence
 
 

@@ -6,6 +6,7 @@ Counted and timed is for all Canaries together: no label here grows with them. `
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import (
     CollectorRegistry,
@@ -118,6 +119,9 @@ class Metrics:
         last = decision.status.history[0]
         self._ended.labels(last.outcome.value).inc()
         self._lasted.labels(last.outcome.value).observe((last.ended - last.started).total_seconds())
+
+    def hindered(self, key: Key, why: str, at: datetime) -> None:
+        """The tick was counted already, and the log says why."""
 
     def crashed(self, key: Key, error: Exception) -> None:
         """A tick raised; the log has its traceback, and the Canary stays where it stood."""

@@ -3,17 +3,17 @@
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from canary.api.action import Verb
-from canary.api.status import Phase
+from canary.api.status import Phase, Status
 from canary.controller.controller import ASKING, Controller
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
-from canary.engine.errors import Unreachable
+from canary.engine.errors import Rejected, Unreachable
 from canary.sandbox.fleet import SandboxRig
 from canary.sandbox.parts import SandboxMetrics, SandboxTarget
 from canary.sandbox.scenarios import Behaviour
@@ -189,6 +189,29 @@ def test_a_deleted_canary_is_forgotten() -> None:
     assert (many.controller.count, many.watcher.forgotten) == (0, [key])
     many.controller.wake(key)
     assert many.controller.count == 0
+
+
+class Kept(SandboxRig):
+    """May not put anything away."""
+
+    def tidy(self, status: Status, now: datetime) -> None:
+        raise Rejected("we may not patch canaries; a Role must allow it")
+
+
+def test_what_can_not_be_put_away_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A Canary that is kept by our finalizer would be kept without a word; the same is logged once a minute."""
+    many = Virtual()
+    key = many.add("web")
+    many.fleet.rigs[key] = Kept(many.box(key))
+    many.controller = many.another(Both(many.watcher, Decisions(), Metrics()))
+    with caplog.at_level(logging.WARNING):
+        many.controller.start()
+        many.fleet.advance(600)
+    tried = [why for _, why in many.watcher.hindrances]
+    assert len(tried) > 10
+    assert set(tried) == {"we may not patch canaries; a Role must allow it"}
+    lines = [one for one in caplog.messages if one == f"can't be put away yet: {tried[0]}"]
+    assert 5 <= len(lines) <= 10
 
 
 def test_another_controller_goes_on_where_one_stopped() -> None:

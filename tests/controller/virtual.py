@@ -1,6 +1,7 @@
 """A controller over sandboxes on virtual time, and what its watcher was told."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from canary.api.status import Phase, Status
@@ -21,11 +22,15 @@ class Watcher:
     turns: dict[Key, list[Turn]] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)
     crashes: list[tuple[Key, Exception]] = field(default_factory=list)
+    hindrances: list[tuple[Key, str]] = field(default_factory=list)
     forgotten: list[Key] = field(default_factory=list)
 
     def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
         self.turns.setdefault(key, []).append(turn)
         self.late += [] if late is None else [late]
+
+    def hindered(self, key: Key, why: str, at: datetime) -> None:
+        self.hindrances.append((key, why))
 
     def crashed(self, key: Key, error: Exception) -> None:
         self.crashes.append((key, error))
