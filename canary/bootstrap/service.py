@@ -24,6 +24,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from canary.controller.controller import Controller
 from canary.controller.fleet import Key, Watcher
+from canary.controller.leaps import Leaps
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
 from canary.engine.observed import Missing
@@ -130,8 +131,10 @@ class Service:
                 if self._synced(self.fleet.reflectors, over):
                     controller.press()
                     self._shows_all(over)
+                leaps = Leaps()
                 while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
-                    pass
+                    if leaps.back():
+                        controller.press()  # slots are times of day, and those that were given are far ahead now
                 controller.stop()
                 askers.shutdown(wait=False, cancel_futures=True)  # they write nothing
                 _drained(workers)

@@ -191,6 +191,22 @@ def test_a_deleted_canary_is_forgotten() -> None:
     assert many.controller.count == 0
 
 
+def test_pressed_rollouts_look_though_their_clock_was_set_back() -> None:
+    """The slot that was given is an hour away then; what is running is due anew by the clock as it is."""
+    many = Virtual()
+    key = many.add("web", **HELD)
+    many.controller.start()
+    many.fleet.advance(30)
+    many.fleet.at -= timedelta(hours=1)
+    many.box(key).world.start -= timedelta(hours=1)
+    many.box(key).world.now -= timedelta(hours=1)
+    turns = len(many.watcher.turns[key])
+    many.controller.press()
+    many.fleet.advance(60)
+    assert len(many.watcher.turns[key]) > turns + 1
+    assert many.looks(key)[-1] < many.looks(key)[0]
+
+
 class Kept(SandboxRig):
     """May not put anything away."""
 
