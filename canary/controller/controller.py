@@ -215,6 +215,8 @@ class Controller:
             self.watcher.crashed(seat.key, error)
         if after is not None:
             self._due(seat, after)
+        if seat.key not in self._seats:
+            self.watcher.forgot(seat.key)  # once more: it went away during its tick, which told of it afterwards
 
     def _tick(self, seat: Seat, samples: Samples | None) -> timedelta | None:
         """One tick with all its turns; how soon the next one is due, None where the Canary is gone."""

@@ -207,6 +207,24 @@ def test_pressed_rollouts_look_though_their_clock_was_set_back() -> None:
     assert many.looks(key)[-1] < many.looks(key)[0]
 
 
+def test_who_goes_away_during_its_tick_is_forgotten_for_good() -> None:
+    """What the tick tells of it afterwards would be kept, and shown, for ever."""
+    many, metrics = Virtual(), Metrics()
+    key = many.add("web")
+    many.controller = many.another(Both(many.watcher, metrics))
+    read = many.box(key).router.read
+
+    def going(stable: str | None, canary: str) -> object:
+        many.fleet.rigs.pop(key, None)
+        many.controller.forget(key)
+        return read(stable, canary)
+
+    setattr(many.box(key).router, "read", going)  # noqa: B010 # a method, replaced
+    many.controller.start()
+    assert many.watcher.turns[key]
+    assert not metrics.shows(key)
+
+
 class Kept(SandboxRig):
     """May not put anything away."""
 
