@@ -125,7 +125,7 @@ class Rehearsal:
         look = Status.model_validate(found["status"]).rollout
         assert look is not None
         assert look.look is not None
-        return (look.look.at + look.policy.lag).timestamp()
+        return look.look.at.timestamp()
 
     def _canary(self, since: float, true: Callable[[Status], bool], what: str) -> float:
         def told(found: Data) -> bool:
