@@ -55,9 +55,9 @@ def installed(
     kube.merge(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": RESTRICTED}})
     helm = Helm(binary, control_plane.folder, control_plane.kubeconfig())
     options = ("-n", namespace, *helm.given(values), "--wait", "--timeout", "2m")
-    helm.run("install", name, str(CHART), *options)
     release = Release(control_plane, helm, name, namespace)
     try:
+        helm.run("install", name, str(CHART), *options)
         yield release
     finally:
         if name in helm.run("list", "-n", namespace, "--short"):

@@ -12,6 +12,7 @@ from canary.api.canary import API_VERSION
 from canary.api.kinds import KINDS
 from tests.chart.helm import CHART, Data, Helm
 from tests.chart.release import Release, installed
+from tests.chart.team import SHOP
 from tests.chart.test_render import SETS
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import Kube
@@ -19,15 +20,6 @@ from tests.parts.kube import Kube
 SERVED = {sentence: values for sentence, values in SETS.items() if "monitor" not in values}
 """Without those that need the kinds of Prometheus' operator."""
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-SHOP: Data = {
-    "apiVersion": API_VERSION,
-    "kind": "Canary",
-    "metadata": {"name": "shop"},
-    "spec": {
-        "targetRef": {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "name": "shop"},
-        "version": "v2",
-    },
-}
 
 
 def path(kube: Kube, one: Data) -> str:
@@ -90,14 +82,15 @@ def test_helm_test_runs_its_job_to_the_end(release: Release) -> None:
     assert jobs["items"] == []
 
 
-def test_an_upgrade_changes_what_is_there(release: Release) -> None:
+def test_an_upgrade_changes_what_is_there(control_plane: ControlPlane, kinds: None, helm_binary: Path) -> None:
     """By the command of docs/install.md: what was given at the installation stays."""
-    before = settings(release)
-    told = ("-n", release.namespace, "--reset-then-reuse-values", "--wait", "--timeout", "2m")
-    release.helm.run("upgrade", release.name, str(CHART), *told, "--set", "replicas=3,workers=4")
-    assert release.deployment["status"]["availableReplicas"] == 3
-    assert settings(release) == {**before, "CANARY_WORKERS": "4"}
-    assert before["CANARY_LEASE_DURATION"] == "6s"
+    with installed(control_plane, helm_binary, "canary-up", {"lease": {"duration": "6s"}}) as release:
+        before = settings(release)
+        told = ("-n", release.namespace, "--reset-then-reuse-values", "--wait", "--timeout", "2m")
+        release.helm.run("upgrade", release.name, str(CHART), *told, "--set", "replicas=3,workers=4")
+        assert release.deployment["status"]["availableReplicas"] == 3
+        assert settings(release) == {**before, "CANARY_WORKERS": "4"}
+        assert before["CANARY_LEASE_DURATION"] == "6s"
 
 
 def settings(release: Release) -> dict[str, Any]:

@@ -1,94 +1,13 @@
 """What the chart's roles let people do, and whose name an action may bear: real accounts ask a real API server."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-
 import pytest
-import requests
 
-from canary.api.canary import API_VERSION
-from tests.chart.helm import Data
-from tests.chart.release import RBAC, Release, person, username
-from tests.chart.test_install import SHOP
-from tests.parts.cluster import ControlPlane
+from tests.chart.release import RBAC
+from tests.chart.team import AGGREGATED, PATCH, ROLES, Team
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
-KINDS = f"/apis/{API_VERSION}"
-ROLES = {"viewer": "canary-viewer", "approver": "canary-approver", "operator": "canary-operator"}
-AGGREGATED = {"view": "view", "edit": "edit"}
-PATCH = "application/merge-patch+json"
 MUST = "spec.author: must be your own name, "
-
-
-@dataclass(frozen=True)
-class Team:
-    """One account for each role, in a namespace with a Canary and what belongs to it."""
-
-    plane: ControlPlane
-    namespace: str
-
-    def path(self, plural: str, name: str = "") -> str:
-        space = "" if plural.startswith("cluster") else f"/namespaces/{self.namespace}"
-        group = "/apis/networking.istio.io/v1" if plural == "virtualservices" else KINDS
-        return f"{group}{space}/{plural}/{name}".rstrip("/")
-
-    def may(self, who: str, verb: str, plural: str) -> bool:
-        """Whether the server lets it through; nothing is kept."""
-        return self.ask(who, verb, plural).status_code != 403
-
-    def ask(self, who: str, verb: str, plural: str) -> requests.Response:
-        """A request of somebody's to an object that may be there or not."""
-        plural, _, sub = plural.partition("/")
-        one = f"{self.path(plural, 'shop')}/{sub}".rstrip("/")
-        method, path = {
-            "list": ("GET", self.path(plural)),
-            "create": ("POST", self.path(plural)),
-            "update": ("PUT", one),
-            "patch": ("PATCH", one),
-            "delete": ("DELETE", one),
-        }.get(verb, ("GET", one))
-        body: Data | None = None if method == "GET" else self.action(who) if verb == "create" else {}
-        kind = PATCH if verb == "patch" else "application/json"
-        query = {} if method == "GET" else {"dryRun": "All"}
-        return self.plane.kube.request(method, path, body, user=self.user(who), content_type=kind, **query)
-
-    def act(self, who: str, author: str, name: str = "") -> requests.Response:
-        """An action of theirs, in a name."""
-        body = self.action(who, author, name)
-        return self.plane.kube.request("POST", self.path("canaryactions"), body, user=self.user(who))
-
-    def action(self, who: str, author: str = "", name: str = "") -> Data:
-        """By default their own."""
-        metadata = {"name": name} if name else {"generateName": "shop-pause-"}
-        spec = {"canary": "shop", "verb": "pause", "author": author or self.name(who)}
-        return {"apiVersion": API_VERSION, "kind": "CanaryAction", "metadata": metadata, "spec": spec}
-
-    def user(self, who: str) -> str:
-        """As the control plane has their token."""
-        return who if who == "admin" else f"{self.namespace}-{who}"
-
-    def name(self, who: str) -> str:
-        """As the API server knows them."""
-        return who if who == "admin" else username(self.namespace, who)
-
-
-@pytest.fixture(scope="module")
-def team(release: Release) -> Iterator[Team]:
-    """Bound and known; the policy is in force."""
-    plane = release.control_plane
-    made = Team(plane, plane.kube.create_namespace())
-    plane.kube.create(made.path("canaries"), SHOP)
-    for who, role in {**ROLES, **AGGREGATED}.items():
-        person(plane, made.namespace, who, role)
-        wait_for(partial(made.may, who, "list", "canaries"), f"{who} to be bound", within=SLOWLY)
-    wait_for(lambda: made.may("edit", "patch", "canaries"), "the roles to be part of edit", within=SLOWLY)
-    wait_for(lambda: made.act("admin", "ada").status_code == 403, "the policy to be in force", within=SLOWLY)
-    yield made
-    plane.kube.delete_namespace(made.namespace)
-
-
 EVERYBODY = (*ROLES, *AGGREGATED)
 OURS = ("canaries", "canarypolicies", "metrictemplates")
 WRITES = ("create", "update", "patch", "delete")
