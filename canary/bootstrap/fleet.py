@@ -195,6 +195,7 @@ class ClusterFleet:
             reads=lambda refs: self._movers.add(key, refs),
             notifier=Events(self._writer, lambda: subject, self.instance, self._refused),
             clock=self.clock,
+            confined=not self.area.cross_namespace,
         )
         tenant = TenantStore(store, self._tenancy(key, target))
         inbox = ActionInbox(self._writer, self.actions, namespace, name, self.verified)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.controller.fleet import Key
 from canary.controller.slots import jitter
-from canary.engine.errors import CanaryError, Unreachable
-from canary.engine.observed import Missing
+from canary.engine.errors import CanaryError, Conflict, Unreachable
+from canary.engine.observed import Missing, RouteSeen
 from canary.istio.scope import Ref, Scope
 from canary.kinds.inbox import ActionInbox
 from canary.kinds.seen import CanarySeen
@@ -41,6 +42,27 @@ class Outside:
     """Told which VirtualServices this Canary turned out to stand on."""
     notifier: Notifier
     clock: Clock
+    confined: bool = True
+    """Whether VirtualServices of other namespaces are out of bounds: whoever may create a Canary here must not move
+    them with the controller's rights."""
+
+
+@dataclass(frozen=True)
+class SureRouter:
+    """The port Router: raises only where the server itself still says of the build what was read of a watch."""
+
+    router: IstioRouter
+    workloads: KubernetesWorkloads
+
+    def read(self, stable: str | None, canary: str) -> RouteSeen | Missing:
+        """See the port."""
+        return self.router.read(stable, canary)
+
+    def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
+        """See the port. Raises Conflict as well where the canary's workload was changed since it was read."""
+        if traffic != Traffic() and not self.workloads.still(canary):
+            raise Conflict(f"the workload behind {canary} has changed since it was read")
+        self.router.write(stable, canary, traffic, token)
 
 
 @dataclass
@@ -72,7 +94,7 @@ class ClusterRig:
         self.wishes.jitter = jitter(self.key, desired.policy.interval)
         return Parts(
             target=self.target,
-            router=self._routes(),
+            router=SureRouter(self._routes(), self.workloads),
             workloads=self.workloads,
             metrics=self.outside.metrics(desired.canary.spec.metrics_server),
             store=self.store,
@@ -132,7 +154,7 @@ class ClusterRig:
         return self.store.rival
 
     def _routes(self) -> IstioRouter:
-        scope = scope_of(self.target.desired().canary, self.key[0])
+        scope = replace(scope_of(self.target.desired().canary, self.key[0]), confined=self.outside.confined)
         if self._router is None or scope != self._scope:
             self._router, self._scope = IstioRouter(self._guarded(), scope), scope
         return self._router

@@ -26,6 +26,8 @@ class Area:
     """Labels of Canaries, in kubectl's words: a shard."""
     metrics_server: str | None = None
     """Who is asked where a Canary names no Prometheus."""
+    cross_namespace: bool = False
+    """Whether a Canary may move VirtualServices of other namespaces, with the controller's rights."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ def command(
     selector: Annotated[
         str, _option("SELECTOR", "Only Canaries with these labels: a shard.", "--selector", "-l")
     ] = "",
+    cross_namespace: Annotated[
+        bool, _option("CROSS_NAMESPACE", "Let Canaries move VirtualServices of other namespaces.")
+    ] = False,
     metrics_server: Annotated[
         str | None, _option("METRICS_SERVER", "URL of the Prometheus to ask where a Canary names none.")
     ] = None,
@@ -64,7 +67,7 @@ def command(
     try:
         settings = bootstrap.Settings(
             place=bootstrap.Place(kubeconfig=kubeconfig, context=context, namespace=namespace or None),
-            area=bootstrap.Area(namespace, selector, metrics_server),
+            area=bootstrap.Area(namespace, selector, metrics_server, cross_namespace),
             listen=listen,
             lease=lease,
             lease_namespace=lease_namespace or _own_namespace(),

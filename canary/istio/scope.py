@@ -38,6 +38,12 @@ class Scope:
     routes: tuple[str, ...] = ()
     """Only routes with these names, where given."""
     domain: str = CLUSTER_DOMAIN
+    confined: bool = False
+    """Whether VirtualServices of other namespaces are out of bounds, those that routes are delegated to included."""
+
+    def beyond(self, refs: Iterable["Ref"]) -> "Ref | None":
+        """The first of these that is out of bounds."""
+        return next((ref for ref in refs if self.confined and ref.namespace != self.namespace), None)
 
     @property
     def refs(self) -> tuple[Ref, ...]:

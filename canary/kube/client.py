@@ -107,6 +107,10 @@ class Client:
         """One object. Raises Absent and others."""
         return self.send(requests.get(resource, namespace, name))
 
+    def fresh(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object as the server has it now, whatever is kept of it. Raises Absent and others."""
+        return self.get(resource, namespace, name)
+
     def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         """Those with all these labels."""
         found = self.send(requests.listing(resource, namespace, requests.matching(labels))).get("items")

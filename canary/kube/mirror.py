@@ -10,6 +10,7 @@ so does everything until a kind has been listed once.
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -83,14 +84,18 @@ class Mirror(Client):
         self._put(resource, found)
         return found
 
+    def fresh(self, resource: Resource, namespace: str, name: str) -> Object:
+        """As the client's; the answer is what is kept from now on."""
+        found = super().get(resource, namespace, name)
+        self._put(resource, found)
+        return found
+
     def look(self, resource: Resource, namespace: str, name: str) -> None:
         """Asks the server, because what is kept may be old. Leaves it as it is where the server can't be asked."""
         if resource not in self.kept:
             return
-        try:
-            self._put(resource, super().get(resource, namespace, name))
-        except Failure:
-            return
+        with suppress(Failure):
+            self.fresh(resource, namespace, name)
 
     def _knows(self, resource: Resource, kept: Kept) -> bool:
         """Whether what is kept is what is; where it can't be relied on, raises Away, unless it is urgent."""

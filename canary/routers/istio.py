@@ -17,7 +17,7 @@ from canary.istio.destinations import Pair, subsets, undefined
 from canary.istio.hosts import service, short
 from canary.istio.scope import Ref, Scope, missing, parts, ref_of
 from canary.kube.client import Client, Object
-from canary.kube.errors import Failure
+from canary.kube.errors import Failure, Refused
 from canary.kube.resources import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
 
 REMEMBERED = 30.0
@@ -133,6 +133,9 @@ class IstioRouter:
     def _fetch(self, client: Client) -> Fetched:
         found: list[Object] = []
         while wanted := missing(found, self._scope):
+            beyond = self._scope.beyond(wanted)
+            if beyond is not None:
+                raise Refused(Kind.DENIED, f"the VirtualService {beyond} lies in another namespace than the Canary")
             found += [client.get(VIRTUAL_SERVICES, ref.namespace, ref.name) for ref in wanted]
         namespaces = dict.fromkeys(
             (self._scope.namespace, *(part.ref.namespace for part in parts(found, self._scope)))

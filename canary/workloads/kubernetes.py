@@ -120,6 +120,17 @@ class KubernetesWorkloads:
             return Missing(Kind.NOT_YET, f"{known} was changed, and is not yet looked after")
         return known.revision
 
+    def still(self, version: str) -> bool:
+        """Whether the workload that was found behind a version looks as it did, asked of the server itself.
+
+        For what mustn't stand on a watch that may be late. Raises Absent and others.
+        """
+        known = self._known.get(version)
+        if known is None:
+            return True
+        found = self._client.fresh(known.resource, self._namespace, known.name)
+        return known.mark == _mark(found)
+
     def _labels(self, version: str) -> Labels:
         labels = self._selector_of(version)
         if isinstance(labels, Missing):

@@ -93,3 +93,11 @@ def test_two_hosts_of_one_service_move_side_by_side() -> None:
     assert ratings.read("v1", "v2").traffic == Traffic(weight=50)
     ratings.send(0)
     assert plain(reviews.services) == plain(before)
+
+
+def test_out_of_bounds_is_what_lies_in_another_namespace() -> None:
+    """Named or delegated to, for who is confined to the Canary's own."""
+    refs = (Ref("shop", "reviews"), Ref("other", "reviews"))
+    assert Scope("shop", ("reviews",), confined=True).beyond(refs) == Ref("other", "reviews")
+    assert Scope("shop", ("reviews",), confined=True).beyond(refs[:1]) is None
+    assert Scope("shop", ("reviews",)).beyond(refs) is None

@@ -205,3 +205,13 @@ def test_a_workload_keeps_how_many_there_are_and_of_which_build() -> None:
         "conditions": [{"type": "Progressing", "status": "False", "reason": "Late"}],
     }
     assert "replicas" not in json.loads(projections.workload({"metadata": {"name": "web"}}))["spec"]
+
+
+def test_what_mustnt_be_late_is_asked_of_the_server() -> None:
+    """And kept from then on."""
+    kept = Keeping()
+    kept.put(routes(10))
+    client, wire = mirror(kept, routes(30, version="9"))
+    assert weight(client.fresh(VIRTUAL_SERVICES, "shop", "reviews")) == 30
+    assert wire.asked == ["get VirtualService"]
+    assert weight(client.get(VIRTUAL_SERVICES, "shop", "reviews")) == 30

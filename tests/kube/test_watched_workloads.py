@@ -33,6 +33,10 @@ class Server:
             self.asked.append(resource.kind)
         return [one for (kind, _), one in self.objects.items() if kind == resource.kind]
 
+    def fresh(self, resource: Resource, namespace: str, name: str) -> Data:
+        self.asked.append(resource.kind)
+        return self.get(resource, namespace, name)
+
     def taken(self) -> list[str]:
         asked, self.asked = self.asked, []
         return asked
@@ -156,3 +160,15 @@ def test_without_a_watch_pods_are_counted_each_time(server: Server) -> None:
     assert "Pod" in server.taken()
     found.read("v2")
     assert server.taken() == ["Pod"]
+
+
+def test_a_raise_asks_the_server_whether_it_still_is_the_same_build(server: Server) -> None:
+    """A watch may be late; replicas that come and go are no other build."""
+    found = workloads(server)
+    found.read("v2")
+    server.taken()
+    server.deployment(availableReplicas=1)
+    assert found.still("v2")
+    assert server.taken() == ["Deployment"]
+    server.deployment(build=2, observedGeneration=1)
+    assert not found.still("v2")

@@ -19,8 +19,8 @@ from .target import DONE, IdleRule, Stage
 def unread(s: Idle) -> Finding | None:
     """What can't be read is never guessed."""
     if isinstance(s.observed.route, Missing):
-        absent = s.observed.route.kind is Kind.ABSENT
-        return Finding(Hold(stalled=absent), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
+        stalled = s.observed.route.kind in (Kind.ABSENT, Kind.DENIED)
+        return Finding(Hold(stalled=stalled), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
     if isinstance(s.observed.wanted, Missing):
         return Finding(Hold(), "RevisionUnknown", f"the wanted version can't be read: {s.observed.wanted}")
     return None
