@@ -66,6 +66,11 @@ def settings() -> dict[str, Any]:
     return {hints[name].__metadata__[0].envvar: one.default for name, one in parameters.items()}
 
 
+def written(value: Any) -> str:
+    """As a variable has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value or "")
+
+
 def environment(objects: list[Data], name: str = "canary") -> dict[str, str]:
     """What the Deployment tells the controller."""
     container = only(objects, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]
@@ -121,8 +126,9 @@ def test_every_setting_of_the_command_comes_from_the_values(helm: Helm) -> None:
 
 def test_the_defaults_are_those_of_the_command(helm: Helm) -> None:
     """But for what a pod needs: it listens for others, logs for machines, knows its namespace and policy."""
-    ours = {name: str(value or "") for name, value in settings().items() if name not in OUTSIDE}
+    ours = {name: written(value) for name, value in settings().items() if name not in OUTSIDE}
     ours |= {"CANARY_QPS": "200", "CANARY_LISTEN": "0.0.0.0:8080", "CANARY_LOG_FORMAT": "json"}
+    ours |= {"CANARY_CROSS_NAMESPACE": "false"}
     ours |= {"CANARY_LEASE_NAMESPACE": "canary-system", "CANARY_ACTION_POLICY": "canary-actions"}
     assert environment(helm.render()) == ours
 
