@@ -75,7 +75,7 @@ class Controller:
             if self.fleet.pressing(key):
                 self.wake(key)
             else:
-                self._due(self._seat(key), share(key) * self.resync)
+                self._due(self._seat(key), self.clock.now() + share(key) * self.resync)
 
     def press(self) -> None:
         """Looks again at once at what is running or new."""
@@ -106,8 +106,8 @@ class Controller:
 
     # ---- slots ----------------------------------------------------------------------------------------------
 
-    def _due(self, seat: Seat, after: timedelta) -> None:
-        slot = slot_of(self.clock.now() + after)
+    def _due(self, seat: Seat, at: datetime) -> None:
+        slot = slot_of(at)
         with self._lock:
             if self._seats.get(seat.key) is not seat:
                 return
@@ -206,20 +206,20 @@ class Controller:
 
     def _guarded(self, seat: Seat, samples: Samples | None) -> None:
         try:
-            after = self._tick(seat, samples)
+            due = self._tick(seat, samples)
             seat.failures = 0
         except Exception as error:  # noqa: BLE001 # whatever it is, it stops this one only
             seat.failures += 1
             seat.record = seat.rig = None
-            after = seat.pause * (1 + share(seat.key))
+            due = self.clock.now() + seat.pause * (1 + share(seat.key))
             self.watcher.crashed(seat.key, error)
-        if after is not None:
-            self._due(seat, after)
+        if due is not None:
+            self._due(seat, due)
         if seat.key not in self._seats:
             self.watcher.forgot(seat.key)  # once more: it went away during its tick, which told of it afterwards
 
-    def _tick(self, seat: Seat, samples: Samples | None) -> timedelta | None:
-        """One tick with all its turns; how soon the next one is due, None where the Canary is gone."""
+    def _tick(self, seat: Seat, samples: Samples | None) -> datetime | None:
+        """One tick with all its turns; when the next one is due, None where the Canary is gone."""
         seat.rig = rig = seat.rig or self.fleet.rig(seat.key)
         if rig is None:
             self.forget(seat.key)
@@ -231,7 +231,7 @@ class Controller:
         if turn is not None and turn.decision.actions and not turn.trouble:
             again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
             turn = again or turn
-        return UNSURE if turn is None else self._settled(seat, rig, record, turn)
+        return self.clock.now() + UNSURE if turn is None else self._settled(seat, rig, record, turn)
 
     def _between(
         self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
@@ -260,7 +260,7 @@ class Controller:
                 record = reread(rig, record)
         return None, record
 
-    def _settled(self, seat: Seat, rig: Rig, record: Record, turn: Turn) -> timedelta:
+    def _settled(self, seat: Seat, rig: Rig, record: Record, turn: Turn) -> datetime:
         """Keeps what is needed for the next tick, puts away the rest, and says when that is due."""
         seat.fresh = record.fresh
         status, trouble = record.status, bool(turn.trouble)
@@ -275,9 +275,10 @@ class Controller:
         seat.record = None if at_rest else record
         if at_rest:
             rig.rest()
-        return self._after(seat, status, turn, trouble)
+        return turn.at + self._after(seat, status, turn, trouble)
 
     def _after(self, seat: Seat, status: Status, turn: Turn, trouble: bool) -> timedelta:
+        """From the time at which the turn decided: a look is due on its second, however long the tick took."""
         decision = turn.decision
         if status.rollout is not None:
             look = max(status.rollout.next_look - turn.at, timedelta())

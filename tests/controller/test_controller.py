@@ -11,9 +11,11 @@ import pytest
 from canary.api.action import Verb
 from canary.api.status import Phase, Status
 from canary.controller.controller import ASKING, Controller
+from canary.controller.fleet import Key
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
 from canary.engine.errors import Rejected, Unreachable
+from canary.rollout.tick import Turn
 from canary.sandbox.fleet import SandboxRig
 from canary.sandbox.parts import SandboxMetrics, SandboxTarget
 from canary.sandbox.scenarios import Behaviour
@@ -386,3 +388,24 @@ def test_an_upgraded_controller_starts_nothing_and_keeps_what_is_pinned(monkeypa
     assert now is not None
     assert was is not None
     assert (now.number, now.plan, now.policy, now.step) == (was.number, was.plan, was.policy, was.step)
+
+
+def test_a_look_is_taken_in_its_second_however_long_ticks_take() -> None:
+    """What is due on a whole second isn't put off to the next one, because the tick before it took a moment."""
+
+    class Slow(Watcher):
+        """Telling takes 10 ms."""
+
+        def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
+            super().ticked(key, turn, seconds, late)
+            many.fleet.at += timedelta(milliseconds=10)
+
+    many = Virtual(watcher=Slow())
+    key = many.add("web", **HELD)
+    many.controller.start()
+    many.fleet.advance(600)
+    taken = [turn for turn in many.watcher.turns[key] if turn.decision.looked]
+    looks = [turn.decision.status.rollout.look for turn in taken if turn.decision.status.rollout is not None]
+    late = [turn.at - look.at for turn, look in zip(taken, looks, strict=True) if look is not None]
+    assert len(late) >= 8
+    assert max(late) < timedelta(seconds=1)
