@@ -109,7 +109,7 @@ def measure(plane: ControlPlane, size: int, active: int, selector: str, window: 
         _until(replica, lambda series: _sum(series, "canary_weight_percent") >= 10 * active, 900)
         _until(replica, lambda series: _count(series, "canary_phase") >= size, 900)
         seen = time.monotonic() - replica.began
-        time.sleep(20)  # what the starts have left to do
+        time.sleep(90)  # until no window is cut any more
         before = replica.read()
         time.sleep(window)
         after = replica.read()
