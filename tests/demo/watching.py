@@ -78,6 +78,6 @@ def weights_of(proxy: Proxy) -> Iterator[Weights]:
 
 
 def _weights(proxy: Proxy) -> dict[str, int]:
-    dump = json.loads(get(f"{proxy.admin}/config_dump?resource=dynamic_route_configs")[1])
+    dump = json.loads(get(f"{proxy.admin}/config_dump?resource=dynamic_route_configs", timeout=10.0)[1])
     route = dump["configs"][0]["route_config"]["virtual_hosts"][0]["routes"][0]["route"]
     return {one["name"]: one.get("weight", 0) for one in route["weighted_clusters"]["clusters"]}
