@@ -21,11 +21,11 @@ demo: $(demo) ## watch a rollout on a real Envoy
 
 .PHONY: test
 test: $(dev) ## run all tests but the long ones
-	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest
+	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest $(TESTS)
 
 .PHONY: test-long
 test-long: $(dev) ## run the long tests, rollouts in a cluster (needs the cluster tools)
-	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest -m long
+	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest -m long $(TESTS)
 
 .PHONY: check
 check: $(dev) ## lint, format, types, imports
