@@ -96,7 +96,8 @@ def test_what_is_missing_is_named_and_heals_when_it_is_there(site: Site, kind: s
             "metrictemplates",
             {"query": 'sum(rate(nothing_at_all{a="{{ target }}"}[{{ interval }}])) or vector(0)'},
         )
-    site.controller("--resync", "1h")
+    everywhere = ("--namespace", "") if kind == "ClusterCanaryPolicy" else ()  # for one, those of all are unknown
+    site.controller("--resync", "1h", *everywhere)
     site.apply(spec=refers)
     site.until("InvalidSpec")
     assert truth(site, "Stalled") == ("True", "InvalidSpec")
