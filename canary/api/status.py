@@ -3,16 +3,16 @@
 `engine/decide.py` makes each next status; `stores/` keep it. At most 16 KiB.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import computed_field, model_validator
 
-from .analysis import Capacity, OnDrift, Range, Reporter
-from .duration import Duration
+from .evidence import Evidence, LookResult
 from .model import Model
-from .plan import Answer, Plan, Traffic
+from .pinned import Policy
+from .plan import Plan, Traffic
 
 
 class Phase(StrEnum):
@@ -57,101 +57,6 @@ class Version(Model):
         return f"{self.name} ({self.revision})" if self.revision else self.name
 
 
-class MetricPolicy(Model):
-    """One resolved check."""
-
-    name: str
-    """Name of the metric."""
-    window: Duration
-    """How far back a look reads."""
-    range: Range = Range()
-    """What passes."""
-    query: str | None = None
-    """PromQL template; absent for a builtin."""
-    server: str | None = None
-    """URL of the server that answers, where it isn't the usual one."""
-    variables: dict[str, str] = Field(default_factory=dict)
-    """What `{{ variables.x }}` stands for."""
-
-
-class Limit(Model):
-    """How long to bear something, resolved."""
-
-    after: Duration
-    """How long."""
-    then: Answer = Answer.HOLD
-    """What follows."""
-
-
-class Policy(Model):
-    """The rules of one rollout, resolved at its start and pinned: later edits are for the next rollout."""
-
-    judge: str = "threshold"
-    """Who judges."""
-    interval: Duration = timedelta(minutes=1)
-    """Time between looks."""
-    threshold: int = 1
-    """Failed checks that roll back."""
-    metrics: tuple[MetricPolicy, ...] = ()
-    """The checks of each look."""
-    reporter: Reporter = Reporter.AUTO
-    """Which proxy's counters the builtins read."""
-    min_requests: int = 0
-    """Requests in a window below which it isn't judged."""
-    on_no_data: Limit = Limit(after=timedelta(minutes=5))
-    """When metrics have no value."""
-    on_unreachable: Limit = Limit(after=timedelta(minutes=5))
-    """When metrics can't be read."""
-    deadline: Duration = timedelta(hours=24)
-    """The longest a rollout may take."""
-    ready_deadline: Duration = timedelta(minutes=10)
-    """The longest that step 0 may wait for the canary to become available."""
-    settle: Duration = timedelta(seconds=30)
-    """How long new traffic settles."""
-    scrape_interval: Duration = timedelta(seconds=15)
-    """How often counters are read."""
-    lag: Duration = timedelta()
-    """How far behind the clock evidence is complete."""
-    unready_grace: Duration = timedelta(seconds=15)
-    """How long the canary may be short of replicas."""
-    capacity: Capacity = Capacity.REQUIRE
-    """Whether raises wait for replicas."""
-    drain: Duration = timedelta(seconds=30)
-    """How long a version without weight is left running."""
-    on_drift: OnDrift = OnDrift.HOLD
-    """What to do about foreign edits."""
-
-
-class Evidence(Model):
-    """What a judge remembers between looks: opaque to all others, versioned by the judge."""
-
-    judge: str
-    """Who wrote it."""
-    version: int
-    """The judge's own format number."""
-    data: dict[str, Any] = Field(default_factory=dict)
-    """The judge's."""
-    up_to: datetime | None = None
-    """Time of the last look that is in it."""
-
-
-class CheckResult(Model):
-    """What one metric said in the last look, for people to see."""
-
-    metric: str
-    """Name of the metric."""
-    result: Literal["passed", "failed", "missing"]
-    """`missing` is neither a pass nor a failure."""
-    canary: float | None = None
-    """Value of the canary."""
-    stable: float | None = None
-    """Value of the stable version, where it was read."""
-    range: Range = Range()
-    """What passes."""
-    detail: str = ""
-    """Why the value is missing, or what is not in it."""
-
-
 class Approval(Model):
     """One person's yes to a gate."""
 
@@ -178,21 +83,6 @@ class GateWait(Model):
     """Approvals that open it."""
     open: bool = False
     """Its time is over, and that has opened it."""
-
-
-class LookResult(Model):
-    """The last look, for people to see and for the ticks until the next one."""
-
-    at: datetime
-    """Its nominal time."""
-    verdict: Literal["pass", "hold", "roll back"]
-    """The judge's."""
-    reason: str
-    """PascalCase, stable."""
-    message: str
-    """The judge's sentence."""
-    checks: tuple[CheckResult, ...] = ()
-    """One for each metric."""
 
 
 class Pause(Model):

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from canary.api.canary import CanarySpec
-from canary.api.status import Policy, Status
+from canary.api.pinned import Policy
+from canary.api.status import Status
 from canary.engine.errors import Invalid
 from canary.engine.policy import source_of
 from canary.envoy.admin import Admin

@@ -78,16 +78,21 @@ def command(
             burst=burst,
             action_policy=action_policy,
         )
-        with bootstrap.controller(settings) as service:
-            # In a thread, because the handler may have interrupted who holds the lock that `stop` takes.
-            for number in SIGNALS:
-                signal.signal(number, lambda *_: threading.Thread(target=service.stop).start())
-            service.run()
+        _serve(settings)
     except Invalid as error:
         raise Problem(str(error), 2) from error
     except CanaryError as error:
         raise Problem(str(error)) from error
     return 0
+
+
+def _serve(settings: bootstrap.Settings) -> None:
+    """Until a signal ends it."""
+    with bootstrap.controller(settings) as service:
+        # In a thread, because the handler may have interrupted who holds the lock that `stop` takes.
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: threading.Thread(target=service.stop).start())
+        service.run()
 
 
 def _own_namespace() -> str:

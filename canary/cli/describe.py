@@ -12,21 +12,11 @@ from canary.show.records import described
 from canary.show.screen import screen_of
 from canary.show.summary import status_lines
 
-from .places import Context, Files, Form, Kubeconfig, Namespace, Printed, State, Target, remembered
+from .places import Form, reading
 
 
-def command(
-    target: Target = None,
-    file: Files = None,
-    state: State = None,
-    output: Printed = Form.TEXT,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+def _show(memory: Memory, output: Form, place: Place) -> None:
     """Tell what is wanted and where analysis comes from, conditions, checks, gates, Events and earlier rollouts."""
-    place = Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
-    memory = remembered(target, place)
     canary, events = memory.object.canary if memory.object else None, _events(memory)
     match output:
         case Form.JSON:
@@ -53,3 +43,6 @@ def _events(memory: Memory) -> Sequence[Message]:
     except CanaryError as error:
         print(f"warning: {error}", file=sys.stderr)
         return ()
+
+
+command = reading(_show)

@@ -1,6 +1,6 @@
 """Options that say where a rollout is: a manifest, a state file, a name in a cluster; and what is printed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -45,6 +45,25 @@ def remembered(target: str | None, place: Place) -> Memory:
         )
     with told():
         return memory(place, target)
+
+
+def reading(show: Callable[[Memory, Form, Place], None]) -> Callable[..., None]:
+    """The command that looks at one rollout, wherever it is; its help is what `show` says of itself."""
+
+    def command(
+        target: Target = None,
+        file: Files = None,
+        state: State = None,
+        output: Printed = Form.TEXT,
+        namespace: Namespace = None,
+        context: Context = None,
+        kubeconfig: Kubeconfig = None,
+    ) -> None:
+        place = Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
+        show(remembered(target, place), output, place)
+
+    command.__doc__ = show.__doc__
+    return command
 
 
 def object_of(found: Memory, verb: str) -> Followed:

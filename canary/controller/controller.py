@@ -72,13 +72,12 @@ class Controller:
         """Looks at once at what is running or new, and at the rest within `resync`, evenly."""
         self._running = True
         for key in self.fleet.all():
-            if self.fleet.pressing(key):
-                self.wake(key)
-            else:
+            if not self.fleet.pressing(key):
                 self._due(self._seat(key), self.clock.now() + share(key) * self.resync)
+        self.press()
 
     def press(self) -> None:
-        """Looks again at once at what is running or new."""
+        """Looks at once at what is running or new."""
         for key in self.fleet.all():
             if self.fleet.pressing(key):
                 self.wake(key)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
 from canary.api.guard import Guard
+from canary.api.pinned import Policy
 from canary.api.plan import Plan
-from canary.api.status import Policy
 
 from .policy import effective, resolve
 from .strategies import plan_of

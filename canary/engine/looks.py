@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from canary.api.canary import Canary
-from canary.api.status import LookResult, Rollout
+from canary.api.evidence import LookResult
+from canary.api.status import Rollout
 
 from .judges import JUDGES
 from .judges.judge import Ruling, Standing, Verdict

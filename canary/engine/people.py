@@ -38,13 +38,18 @@ class Heard:
 
 def new_actions(name: str, status: Status, actions: tuple[CanaryAction, ...]) -> tuple[CanaryAction, ...]:
     """Those for this Canary that were not taken before, oldest first."""
-    before = status.actions_before
     fresh = [
         one.but(author=clipped(one.author), comment=clipped(one.comment))
         for one in actions
-        if one.target == name and one.id not in status.actions_taken and (before is None or one.at > before)
+        if one.target == name and not was_taken(one, status)
     ]
     return tuple(sorted(fresh, key=lambda one: (one.at, one.id)))
+
+
+def was_taken(action: CanaryAction, status: Status) -> bool:
+    """Whether it has acted, or was refused: ids are forgotten in time, and then a time stands for them."""
+    before = status.actions_before
+    return action.id in status.actions_taken or (before is not None and action.at <= before)
 
 
 def remembered(

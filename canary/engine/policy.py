@@ -9,7 +9,7 @@ from typing import Any
 
 from canary.api.analysis import Analysis, Capacity, Metric, OnDrift, Patience, Range, Reporter
 from canary.api.canary import CanaryPolicy, CanarySpec, MetricTemplate
-from canary.api.status import Limit, MetricPolicy, Policy
+from canary.api.pinned import Limit, MetricPolicy, Policy
 
 from .errors import Invalid
 from .strategies import STRATEGY_FIELDS

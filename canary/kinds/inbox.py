@@ -13,6 +13,7 @@ from canary.api.action import CanaryAction
 from canary.api.action_resource import ActionResource
 from canary.api.status import Status
 from canary.engine.errors import CanaryError
+from canary.engine.people import was_taken
 from canary.kube.client import Client
 from canary.kube.errors import Absent
 from canary.kube.resources import CANARY_ACTIONS
@@ -65,7 +66,7 @@ class ActionInbox:
         """Removes what was taken and is older than KEPT. Returns how many; never raises."""
         removed = 0
         for name, action in self._mine():
-            if now - action.at < KEPT or not _taken(action, status):
+            if now - action.at < KEPT or not was_taken(action, status):
                 continue
             with suppress(CanaryError):
                 self._remove(name)
@@ -79,8 +80,3 @@ class ActionInbox:
     def _remove(self, name: str) -> None:
         with suppress(Absent):
             self._client.delete(CANARY_ACTIONS, self._namespace, name)
-
-
-def _taken(action: CanaryAction, status: Status) -> bool:
-    before = status.actions_before
-    return action.id in status.actions_taken or (before is not None and action.at <= before)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from canary.api.plan import Traffic
 from canary.api.status import Status
+from canary.engine import room
 from canary.engine.errors import Rejected, Unreachable
 from canary.engine.observed import Stored
 from canary.kube.client import Client, Object
@@ -20,8 +21,6 @@ from canary.kube.resources import CANARIES
 
 from .seen import FINALIZER, CanarySeen
 
-LIMIT = 16 * 1024
-"""Bytes of a status; the oldest summaries make way for what is going on."""
 _FREE = frozenset({"evidence"})
 """Parts of a status whose inner fields are no model's: what isn't in them any more goes."""
 
@@ -72,7 +71,9 @@ class CanaryStore:
             version = version or seen.version
             if status.rollout is not None and not seen.guarded:
                 version = self._finalizers(version, (*seen.finalizers, FINALIZER))
-            change = difference(json.loads(seen.status or b"{}"), _fitting(status))
+            change = difference(
+                json.loads(seen.status or b"{}"), room.fitting(status).model_dump(mode="json", by_alias=True)
+            )
             client = self._client.urgent() if _lowers(status) else self._client
             return self._kept(client.merge_status(CANARIES, self._namespace, self._name, version, change))
         except Changed:
@@ -144,10 +145,3 @@ def _bare(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _bare(inner) for key, inner in value.items() if inner is not None}
     return [_bare(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _fitting(status: Status) -> dict[str, Any]:
-    """At most LIMIT, as far as history can make way; with nulls for what isn't set."""
-    while status.history and len(json.dumps(status.wire(), separators=(",", ":")).encode()) > LIMIT:
-        status = status.but(history=status.history[:-1])
-    return status.model_dump(mode="json", by_alias=True)

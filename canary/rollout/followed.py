@@ -6,8 +6,9 @@ Pure. What only the controller sees (the counts behind a check, trouble with a w
 from datetime import datetime
 
 from canary.api.canary import Canary
+from canary.api.pinned import Policy
 from canary.api.plan import Plan
-from canary.api.status import Message, Policy, Status
+from canary.api.status import Message, Status
 from canary.engine.decide import Decision
 from canary.engine.desired import Desired
 from canary.engine.observed import Observed

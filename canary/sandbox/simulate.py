@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from canary.api.action import CanaryAction, Verb
-from canary.api.status import MetricPolicy
+from canary.api.pinned import MetricPolicy
 from canary.engine.desired import Desired
 from canary.engine.guards import REASONS
 from canary.rollout.drive import Drive, Options

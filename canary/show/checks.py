@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import floor
 
 from canary.api.analysis import Range
-from canary.api.status import CheckResult
+from canary.api.evidence import CheckResult
 from canary.engine.judges.threshold import UNITS
 
 from .screen import Line, Screen, Signs, Span, Tone

@@ -6,8 +6,9 @@
 from datetime import timedelta
 from typing import TextIO
 
+from canary.api.evidence import LookResult
 from canary.api.plan import Traffic
-from canary.api.status import LookResult, Outcome, Phase
+from canary.api.status import Outcome, Phase
 from canary.engine.guards import REASONS
 from canary.rollout.ending import Ending, Exit
 from canary.rollout.tick import Turn

@@ -5,13 +5,13 @@ text that we know may stand there. So a label that somebody adds is no conflict,
 answer got lost. `configmap_inbox.py` has people's actions beside it, `lease.py` the lock.
 """
 
-import json
 from hashlib import sha256
 from typing import Any, Self
 
 from pydantic import ValidationError
 
 from canary.api.status import Status
+from canary.engine import room
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.observed import Stored
 from canary.kube.client import Client, Object
@@ -23,8 +23,6 @@ from .objects import Objects
 
 FORMAT = 1
 """Of the state; a newer one is not touched."""
-LIMIT = 16 * 1024
-"""Bytes of a status; the oldest summaries make way for what is going on."""
 ATTEMPTS = 5
 """How often a save goes on after others changed what is none of our business."""
 
@@ -67,7 +65,7 @@ class ConfigMapStore:
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict, and Unreachable also for what the cluster refuses: what lowers goes on."""
-        text = _fitting(status)
+        text = room.text(room.fitting(status))
         try:
             for _ in range(ATTEMPTS):
                 try:
@@ -123,17 +121,6 @@ class ConfigMapStore:
 
     def _unreadable(self, why: str) -> str:
         return f"{self} is not a state that can be read ({why}); delete it to begin anew"
-
-
-def _fitting(status: Status) -> str:
-    """At most LIMIT, as far as history can make way; what is left is saved in any case."""
-    while len(text := _text(status)) > LIMIT and status.history:
-        status = status.but(history=status.history[:-1])
-    return text.decode()
-
-
-def _text(status: Status) -> bytes:
-    return json.dumps(status.wire(), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _digest(text: str) -> str:

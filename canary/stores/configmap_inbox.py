@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from canary.api.action import CanaryAction
 from canary.api.status import Status
 from canary.engine.errors import CanaryError
+from canary.engine.people import was_taken
 from canary.kube.client import Client, Object
 from canary.kube.errors import Absent, Changed, Failure
 from canary.kube.resources import CONFIG_MAPS
@@ -86,10 +87,7 @@ class ConfigMapInbox:
 
     def _taken(self, found: Object, status: Status) -> bool:
         action = self._action(found)
-        if action is None:
-            return False
-        before = status.actions_before
-        return action.id in status.actions_taken or (before is not None and action.at <= before)
+        return action is not None and was_taken(action, status)
 
     def _action(self, found: Object) -> CanaryAction | None:
         """The action, if it can be read and lies under the name that its id gives it: an id has one place."""

@@ -17,7 +17,8 @@ from canary.stores.objects import MANAGED, Objects
 from tests.mesh import bookinfo
 from tests.mesh.mesh import Mesh
 from tests.parts.kube import SLOWLY
-from tests.parts.processes import bound, wait_for
+from tests.parts.processes import Command as Run
+from tests.parts.processes import wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 NAME = "reviews"
@@ -27,29 +28,6 @@ SLOW = [{"name": "request-duration", "interval": WINDOW, "thresholdRange": {"max
 QUICK: dict[str, Any] = {"interval": "2s", "threshold": 2, "settle": "1s", "drain": "0s", "scrapeInterval": "1s"}
 STEPS = [{"weight": weight} for weight in (10, 30, 50, 80, 100)]
 GATED = [{"weight": 30, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}]
-
-
-class Run:
-    """One `canary run` as a process, which dies with the test run."""
-
-    def __init__(self, argv: tuple[str, ...], log: Path, environment: dict[str, str]) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
-            )
-
-    @property
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def ends(self, within: float = 90.0) -> int:
-        """Its exit code."""
-        try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"the run didn't end within {within:g} s:\n{self.text}") from None
 
 
 class Site:

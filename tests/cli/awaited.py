@@ -7,8 +7,9 @@ from typing import Any
 
 from canary.api.action import CanaryAction
 from canary.api.canary import Canary, CanarySpec, Metadata, TargetRef
+from canary.api.pinned import Policy
 from canary.api.plan import Plan, Step, Traffic
-from canary.api.status import End, Outcome, Phase, Policy, Rollout, RolloutSummary, Status, Version
+from canary.api.status import End, Outcome, Phase, Rollout, RolloutSummary, Status, Version
 from canary.engine.errors import Unreachable
 from canary.engine.observed import Kind, Missing
 from canary.engine.phases import ENDS

@@ -1,6 +1,7 @@
 """A rollout that somebody else drives, as turns that the outputs of `canary run` can show."""
 
-from canary.api.status import LookResult, Message, Outcome, Status
+from canary.api.evidence import LookResult
+from canary.api.status import Message, Outcome, Status
 from canary.rollout.followed import turn_of
 from canary.rollout.tick import Turn
 from canary.show.lines import told

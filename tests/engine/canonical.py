@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from canary.api.evidence import Evidence, LookResult
 from canary.api.plan import Traffic
-from canary.api.status import Approval, End, Evidence, GateWait, LookResult, Pause, Rollout, Status, Version
+from canary.api.status import Approval, End, GateWait, Pause, Rollout, Status, Version
 from canary.engine.plan import step_at
 
 from .situations import NOW

@@ -11,8 +11,9 @@ from typing import Any
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
+from canary.api.evidence import Evidence
 from canary.api.plan import Match, StringMatch, Traffic
-from canary.api.status import Approval, End, Evidence, Outcome, Pause, Phase, Rollout, Status, Version
+from canary.api.status import Approval, End, Outcome, Pause, Phase, Rollout, Status, Version
 from canary.engine.decide import Decision, decide, needs
 from canary.engine.desired import Desired, desired
 from canary.engine.observed import (

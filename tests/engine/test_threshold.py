@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from canary.api.status import Evidence
+from canary.api.evidence import Evidence
 from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Value
 from tests.engine.situations import (
     MINUTE,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canary.api.status import Policy, Rollout
+from canary.api.pinned import Policy
+from canary.api.status import Rollout
 from canary.engine import looks
 from canary.engine.judges.judge import Standing
 from canary.engine.judges.threshold import cut

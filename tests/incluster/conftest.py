@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.incluster.site import Site
-from tests.mesh import bookinfo
-from tests.mesh.conftest import shared
+from tests.mesh.conftest import bookinfo_in_use, shared
 from tests.mesh.mesh import Mesh
 from tests.parts.cluster import ControlPlane
 
@@ -19,9 +18,6 @@ def site(shared: Mesh, kinds: None, control_plane: ControlPlane, tmp_path: Path)
     """Everything to v1, three versions with two pods each, 60 requests a second; no controller yet."""
     made = Site(shared, control_plane.kubeconfig("admin"), tmp_path)
     made.forget()
-    shared.apply(*bookinfo.objects())
-    shared.ready("reviews-v1", "reviews-v2", "reviews-v3")
-    load = shared.load("reviews", 60)
-    yield made
-    load.stop()
+    with bookinfo_in_use(shared):
+        yield made
     made.stop()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,37 +15,26 @@ from tests.bookinfo.site import NAME, QUICK, RATES
 from tests.mesh import bookinfo
 from tests.mesh.mesh import Mesh
 from tests.parts.kube import SLOWLY
-from tests.parts.processes import bound, free_port, wait_for
+from tests.parts.processes import Command, free_port, wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 API = "canary-controller.dev/v1beta1"
 PLURALS = {"Canary": "canaries", "CanaryAction": "canaryactions", "CanaryPolicy": "canarypolicies"}
 
 
-class Replica:
-    """One `canary controller`, which dies with the test run."""
+class Replica(Command):
+    """One `canary controller`."""
 
     def __init__(self, argv: tuple[str, ...], log: Path, environment: Mapping[str, str], port: int) -> None:
-        self.log, self.port = log, port
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
-            )
-
-    @property
-    def text(self) -> str:
-        return self.log.read_text()
+        super().__init__(argv, log, environment)
+        self.port = port
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def ends(self, within: float = 30.0) -> int:
         """Its exit code."""
-        try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"the controller didn't end within {within:g} s:\n{self.text}") from None
+        return super().ends(within)
 
 
 class Site:

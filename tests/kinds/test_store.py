@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from canary.api.evidence import Evidence
 from canary.api.plan import Traffic
-from canary.api.status import End, Evidence, Outcome, RolloutSummary, Status
+from canary.api.status import End, Outcome, RolloutSummary, Status
 from canary.engine.errors import CanaryError, Conflict, Rejected, Unreachable
+from canary.engine.room import LIMIT
 from canary.kinds.seen import FINALIZER
-from canary.kinds.store import LIMIT, CanaryStore, difference
+from canary.kinds.store import CanaryStore, difference
 from canary.kube.pace import Pace
 
 from .objects import NOW, Watched, Wire, at_rest, canary, client, rollout, running, watching

@@ -9,11 +9,12 @@ from canary.api.action import CanaryAction, Verb
 from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
 from canary.bootstrap import Place, cluster
 from canary.engine.errors import Conflict, Rejected, Unreachable
+from canary.engine.room import LIMIT
 from canary.kube.client import Client, Stream, Wire
 from canary.kube.errors import Answer, Forbidden
 from canary.kube.requests import Request
 from canary.kube.resources import CONFIG_MAPS
-from canary.stores.configmap import LIMIT, ConfigMapStore
+from canary.stores.configmap import ConfigMapStore
 from canary.stores.configmap_inbox import FRESH, ConfigMapInbox
 from canary.stores.objects import Objects
 from tests.kube.conftest import Connect

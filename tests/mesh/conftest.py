@@ -1,13 +1,25 @@
 """A mesh for each test module."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.parts.cluster import ControlPlane
 
+from . import bookinfo
 from .mesh import Mesh, mesh
+
+
+@contextmanager
+def bookinfo_in_use(mesh: Mesh) -> Iterator[None]:
+    """Bookinfo anew: everything to v1, three versions of reviews with two pods each, 60 requests a second."""
+    mesh.apply(*bookinfo.objects())
+    mesh.ready("reviews-v1", "reviews-v2", "reviews-v3")
+    load = mesh.load("reviews", 60)
+    yield
+    load.stop()
 
 
 @pytest.fixture(scope="module")

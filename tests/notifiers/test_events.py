@@ -1,6 +1,5 @@
 """Events on a real API server: as kubectl shows them, told once, and given up where the cluster says no."""
 
-import json
 import logging
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -10,11 +9,10 @@ import pytest
 
 from canary.api.status import Message
 from canary.engine.errors import Unreachable
-from canary.kube.client import Client, Stream
+from canary.kube.client import Client
 from canary.kube.connection import Connection, Place
-from canary.kube.errors import Answer
-from canary.kube.requests import Request
 from canary.notifiers.events import CONTROLLER, LONGEST_NAME, Events, EventSubject, clipped, event
+from tests.kinds.objects import Wire
 from tests.parts.cluster import ControlPlane
 from tests.parts.processes import wait_for
 
@@ -154,42 +152,21 @@ def _metadata(control_plane: ControlPlane, path: str) -> dict[str, Any]:
     return {"deletionTimestamp": "gone"} if answer.status_code == 404 else dict(answer.json()["metadata"])
 
 
-class Wire:
-    """Answers each request with the next status."""
-
-    def __init__(self, *statuses: int) -> None:
-        self.statuses = list(statuses)
-        self.created: list[str] = []
-
-    def exchange(self, request: Request, timeout: float) -> Answer:
-        status = self.statuses.pop(0)
-        if status == 201:
-            self.created.append(request.body["reason"])
-        return Answer(status, {}, json.dumps({"kind": "Status", "message": "words"}).encode())
-
-    def stream(self, request: Request, timeout: float, silence: float) -> Stream:
-        """Nothing is watched."""
-        raise NotImplementedError
-
-    def renew(self) -> None:
-        """There are no credentials."""
-
-
 @pytest.mark.parametrize("status", [500, 503, 504])
 def test_what_may_pass_later_is_told_again(status: int) -> None:
     """Those before it are told; it and those after it wait for the next tick."""
-    wire = Wire(201, status)
+    wire = Wire([{}, status])
     with pytest.raises(Unreachable):
         Events(Client(wire), lambda: subject("shop")).tell([said("1", "Started"), said("2"), said("3")])
-    assert wire.created == ["Started"]
+    assert [body["reason"] for body in wire.bodies] == ["Started", "StepPassed"]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 def test_what_was_refused_keeps_nothing_else_back(status: int) -> None:
     """Or was told before."""
-    wire = Wire(status, 201)
+    wire = Wire([status, {}])
     Events(Client(wire), lambda: subject("shop")).tell([said("1"), said("2", "Promoted")])
-    assert wire.created == ["Promoted"]
+    assert [body["reason"] for body in wire.bodies] == ["StepPassed", "Promoted"]
 
 
 def test_a_cut_never_splits_a_character() -> None:

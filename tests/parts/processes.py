@@ -65,6 +65,29 @@ def bound(argv: Sequence[str | Path]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
 
 
+class Command:
+    """A `canary` command as a process, which dies with the test run; what it prints is added to `log`."""
+
+    def __init__(self, argv: Sequence[str | Path], log: Path, environment: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def ends(self, within: float = 90.0) -> int:
+        """Its exit code."""
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"it didn't end within {within:g} s:\n{self.text}") from None
+
+
 class Child:
     """A program that runs until it is stopped, or until the thread that started it ends.
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from canary.api.status import CheckResult, Evidence, Policy
+from canary.api.evidence import CheckResult, Evidence
+from canary.api.pinned import Policy
 from canary.engine.observed import Query, Sample, Subject
 
 

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from math import isnan
 
 from canary.api.duration import brief
+from canary.api.evidence import CheckResult, Evidence
+from canary.api.pinned import Limit, MetricPolicy, Policy
 from canary.api.plan import Answer
-from canary.api.status import CheckResult, Evidence, Limit, MetricPolicy, Policy
 from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
 
 from .judge import Ruling, Standing, Verdict
