@@ -26,6 +26,7 @@ from canary.engine.errors import Conflict
 from canary.engine.observed import Missing
 from canary.istio.scope import Ref
 from canary.kinds.inbox import ActionInbox, asked
+from canary.kinds.leftovers import Leftovers
 from canary.kinds.movers import Movers
 from canary.kinds.seen import CanarySeen, seen
 from canary.kinds.sharing import older
@@ -115,6 +116,7 @@ class ClusterFleet:
             for kind, (project, changed) in watched.items()
         }
         self._writer = self.client.guarded(self._leads)
+        self.leftovers = Leftovers(self._writer, self.canaries, self.actions)
         self._mirror = Mirror(**vars(self._writer), kept=self._kept)
         self._wants = Shared(
             policies=self._shared[CANARY_POLICIES].get,
@@ -198,7 +200,7 @@ class ClusterFleet:
             confined=not self.area.cross_namespace,
         )
         tenant = TenantStore(store, self._tenancy(key, target))
-        inbox = ActionInbox(self._writer, self.actions, namespace, name, self.verified)
+        inbox = ActionInbox(self._writer, self.actions, key, found.born, self.verified)
         return ClusterRig(key, found.uid, outside, Wishes(self._wants), tenant, inbox)
 
     def _same(self, key: Key, uid: str) -> CanarySeen | None:

@@ -109,12 +109,12 @@ class ClusterRig:
         return self.target.desired().canary.spec.metrics_server
 
     def tidy(self, status: Status, now: datetime) -> None:
-        """Without a rollout lets go of the target; removes actions that were taken long ago."""
+        """Without a rollout lets go of the target; removes old actions."""
         if self._router is not None:
             self.outside.reads(tuple(self._router.versions))
         if status.rollout is None:
             self.store.release()
-        self.inbox.remove_taken(status, now)
+        self.inbox.remove_old(status, now)
 
     def gone(self) -> None:
         """The Canary isn't there any more, though its rollout may have been running: somebody took the finalizer."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor as SlotPool
@@ -23,7 +23,7 @@ from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from canary.controller.controller import Controller
-from canary.controller.fleet import Key, Watcher
+from canary.controller.fleet import Key, Timetable, Watcher
 from canary.controller.leaps import Leaps
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
@@ -131,6 +131,7 @@ class Service:
                 if self._synced(self.fleet.reflectors, over):
                     controller.press()
                     self._shows_all(over)
+                    repeated(timetable, self.clock.now, self.settings.resync, self.fleet.leftovers.remove)
                 leaps = Leaps()
                 while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
                     if leaps.back():
@@ -201,6 +202,20 @@ def scheduled() -> Iterator[Callable[[datetime, Callable[[], None]], None]]:
         yield lambda at, call: _add(scheduler, at, call)
     finally:
         scheduler.shutdown(wait=False)
+
+
+def repeated(
+    timetable: Timetable, now: Callable[[], datetime], every: timedelta, call: Callable[[datetime], object]
+) -> None:
+    """Calls now and again and again, in the timetable's threads, with the time; what it raises ends nothing."""
+
+    def once() -> None:
+        try:
+            call(now())
+        finally:
+            timetable(now() + every, once)
+
+    timetable(now(), once)
 
 
 def _add(scheduler: BackgroundScheduler, at: datetime, call: Callable[[], None]) -> None:

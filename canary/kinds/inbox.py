@@ -1,4 +1,7 @@
-"""People's actions: CanaryActions, created once and never changed. Once taken, they lie there for an hour.
+"""People's actions: CanaryActions, created once and never changed. An hour after that they are removed, once taken.
+
+Those from before a Canary was created were for another one of its name: they aren't read, and removed as well. Those
+for a Canary that isn't there are removed by `leftovers.py`.
 
 The author is proved where an admission policy lets nobody create an action in another's name; `verified` asks for
 that as of the time at which the action was made.
@@ -18,8 +21,10 @@ from canary.kube.client import Client
 from canary.kube.errors import Absent
 from canary.kube.resources import CANARY_ACTIONS
 
+from .sharing import Key
+
 KEPT = timedelta(hours=1)
-"""How long an action that was taken still lies there."""
+"""How long an action lies there at least, whether it was taken or nobody will ever take it."""
 
 Asked = tuple[str, CanaryAction]
 """The name of the object, and what it asks."""
@@ -46,34 +51,39 @@ class ActionInbox:
         self,
         client: Client,
         actions: Actions,
-        namespace: str,
-        name: str,
+        canary: Key,
+        created: datetime,
         verified: Callable[[datetime], bool],
     ) -> None:
-        """`verified` tells whether authors of actions that were made at a time are proved."""
+        """`created`: when the Canary was. `verified` tells whether authors of actions of a time are proved."""
         self._client = client
         self._actions = actions
-        self._namespace = namespace
-        self._name = name
+        self._namespace, self._name = canary
+        self._created = created
         self._verified = verified
 
     def read(self) -> Sequence[CanaryAction]:
         """See the port."""
-        mine = sorted((action for _, action in self._mine()), key=lambda action: (action.at, action.id))
+        found = (action for _, action in self._named() if not self._foreign(action))
+        mine = sorted(found, key=lambda action: (action.at, action.id))
         return tuple(one.but(verified=bool(one.author) and self._verified(one.at)) for one in mine)
 
-    def remove_taken(self, status: Status, now: datetime) -> int:
-        """Removes what was taken and is older than KEPT. Returns how many; never raises."""
+    def remove_old(self, status: Status, now: datetime) -> int:
+        """Removes what is older than KEPT and was taken, or never will be. Returns how many; never raises."""
         removed = 0
-        for name, action in self._mine():
-            if now - action.at < KEPT or not was_taken(action, status):
+        for name, action in self._named():
+            if now - action.at < KEPT or not (self._foreign(action) or was_taken(action, status)):
                 continue
             with suppress(CanaryError):
                 self._remove(name)
                 removed += 1
         return removed
 
-    def _mine(self) -> list[Asked]:
+    def _foreign(self, action: CanaryAction) -> bool:
+        """Whether it was for an earlier Canary of the name. The server's times are whole seconds."""
+        return action.at < self._created
+
+    def _named(self) -> list[Asked]:
         found = self._actions.items(self._namespace)
         return [(name, action) for (_, name), action in found if action.target == self._name]
 

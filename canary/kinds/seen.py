@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from canary.istio.scope import Ref, Scope
@@ -36,6 +37,11 @@ class CanarySeen:
     active: bool
     """Whether a rollout is running, or it was never looked at in its present form."""
     deleted: bool
+
+    @property
+    def born(self) -> datetime:
+        """When it was created; no object of a server is without that."""
+        return datetime.fromisoformat(self.created) if self.created else datetime.min.replace(tzinfo=UTC)
 
     @property
     def guarded(self) -> bool:

@@ -77,7 +77,7 @@ _FOLLOWED = (Verb.LIST, Verb.WATCH)
 LOOKED_AFTER: tuple[Permission, ...] = (
     Permission((CANARIES,), (Verb.GET, *_FOLLOWED, Verb.PATCH), "what is wanted; a finalizer while a rollout runs"),
     Permission((CANARIES,), (Verb.PATCH,), "where it stands", subresource="status"),
-    Permission((CANARY_ACTIONS,), (*_FOLLOWED, Verb.DELETE), "what people ask; removed an hour after it was taken"),
+    Permission((CANARY_ACTIONS,), (*_FOLLOWED, Verb.DELETE), "what people ask; removed after an hour"),
     Permission((CANARY_POLICIES, METRIC_TEMPLATES), _FOLLOWED, "what Canaries refer to"),
     Permission((VIRTUAL_SERVICES,), (Verb.GET, *_FOLLOWED, Verb.PATCH), "the weights that move"),
     Permission((DESTINATION_RULES,), _FOLLOWED, "which versions there are"),

@@ -3,6 +3,7 @@
 KILLED=FILE  dies once at each kind of write that the API server accepted; FILE has those that were
 FROZEN=KIND  stops itself (SIGSTOP) right before its first write to this kind is sent, the guard already asked
 WRITES=FILE  appends each write with the status of its answer
+KEPT=SECONDS removes actions that are older
 """
 
 import json
@@ -10,11 +11,13 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from canary.bootstrap import service
 from canary.bootstrap.cluster import connected
 from canary.cli import main
+from canary.kinds import inbox, leftovers
 from canary.kube.client import Stream
 from canary.kube.connection import Connection
 from canary.kube.errors import Answer
@@ -83,5 +86,8 @@ def _die_once(file: Path, request: Request, answer: Answer) -> None:
 
 
 if __name__ == "__main__":
+    if "KEPT" in os.environ:
+        for module in (inbox, leftovers):
+            setattr(module, "KEPT", timedelta(seconds=float(os.environ["KEPT"])))  # noqa: B010 # as below
     setattr(service, "connected", lambda place: Faulty(connected(place)))  # noqa: B010 # mypy sees no attribute there
     main()

@@ -1,10 +1,14 @@
 """What people ask of a rollout with CanaryActions, `spec.suspend` and guards; each request counts once."""
 
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from canary.api.plan import Traffic
 from canary.api.status import Outcome
-from tests.bookinfo.site import GATED
+from tests.bookinfo.site import GATED, NAME
 from tests.incluster.objects import generation, make, mark, told, truth, until_told
 from tests.incluster.site import Site
 
@@ -13,6 +17,7 @@ FREEZE = {
     "expression": '!("freeze" in canary.annotations)',
     "message": "changes are frozen",
 }
+REPLICA = (sys.executable, "-m", "tests.incluster.replica")
 LONG = [{"weight": 30, "hold": "1h"}, {"weight": 50, "hold": "1h"}]
 FOUR_EYES = [{"weight": 30, "gates": [{"approval": {"count": 2}, "timeout": "1h"}]}]
 
@@ -124,3 +129,24 @@ def test_no_goes_back_at_once_and_retry_begins_anew(site: Site, verb: str) -> No
     until_told(site, "ActionRefused", "that was for rollout 1, this is rollout 2")
     site.act("approve", rollout=2)
     site.until_phase("Succeeded")
+
+
+def test_requests_that_nobody_takes_are_removed(site: Site) -> None:
+    """For a Canary that isn't there, or was created later; what another shard's may still take is left to that."""
+    site.act("pause")
+    [early] = lying(site)
+    site.when(lambda: datetime.now(UTC).isoformat(timespec="seconds")[:19] > early["creationTimestamp"][:19], "later")
+    site.apply("v1", steps=GATED)
+    site.act("retry", name="misspelt")
+    payments = ("--selector", "team=payments", "--resync", "10s")
+    site.controller(*payments, program=REPLICA, environment={"KEPT": "2"})
+    site.when(lambda: lying(site) == [early], "only what is for a Canary")
+    site.mesh.kube.merge(site.path("Canary", NAME), {"metadata": {"labels": {"team": "payments"}}})
+    site.until("AlreadyServing")
+    site.when(lambda: lying(site) == [], "none left")
+    assert (site.status.actions_taken, told(site, "ActionRefused")) == ((), [])
+
+
+def lying(site: Site) -> list[dict[str, Any]]:
+    """Metadata of the CanaryActions that there are."""
+    return [one["metadata"] for one in site.mesh.kube.read(site.path("CanaryAction"))["items"]]

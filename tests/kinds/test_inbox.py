@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,9 @@ from canary.api.status import Status
 from canary.kinds.inbox import KEPT, ActionInbox, asked
 
 from .objects import NOW, Wire, client, later
+
+CREATED = NOW - timedelta(days=1)
+"""When the Canary was."""
 
 
 def created(name: str = "yes", at: str = "2026-03-02T10:00:00Z", **spec: Any) -> dict[str, Any]:
@@ -34,7 +37,7 @@ class Lying:
 def inbox(*objects: dict[str, Any], wire: Wire | None = None, since: datetime | None = None) -> ActionInbox:
     """Authors are proved since then; by nobody unless given."""
     proved = (lambda at: False) if since is None else (lambda at: at >= since)
-    return ActionInbox(client(wire or Wire()), Lying(objects), "shop", "reviews", proved)
+    return ActionInbox(client(wire or Wire()), Lying(objects), ("shop", "reviews"), CREATED, proved)
 
 
 def test_actions_are_read_in_the_order_in_which_they_were_made() -> None:
@@ -90,14 +93,30 @@ def test_fields_of_a_newer_canary_are_no_reason_not_to_hear() -> None:
     assert found.verb is Verb.APPROVE
 
 
+def test_what_was_made_for_an_earlier_canary_of_the_name_is_not_read() -> None:
+    """It may say `promote`. Of the second in which this one was created, it is for this one."""
+    before, same = created("before", "2026-03-01T09:59:59Z"), created("same", "2026-03-01T10:00:00Z")
+    assert [one.id for one in inbox(before, same).read()] == ["uid-same"]
+
+
+def test_what_was_made_for_an_earlier_canary_of_the_name_is_removed() -> None:
+    """After the same while, and whatever its status says; another Canary's stays."""
+    wire = Wire([{}])
+    before, other = "2026-03-01T09:59:59Z", created("other", "2026-03-01T09:00:00Z", canary="ratings")
+    lying = inbox(created("before", before), other, created("new", "2026-03-01T10:00:00Z"), wire=wire)
+    assert lying.remove_old(Status(), CREATED + KEPT - timedelta(seconds=2)) == 0
+    assert lying.remove_old(Status(), CREATED + KEPT) == 1
+    assert [one.name for one in wire.sent] == ["before"]
+
+
 def test_what_was_taken_lies_there_for_a_while_and_is_removed_then() -> None:
-    """What nobody has taken stays, however old it is."""
+    """What is for this Canary and not taken yet stays, however old it is."""
     wire = Wire([{}])
     old = created("old", "2026-03-02T09:00:00Z")
     lying = inbox(old, created("young", "2026-03-02T09:30:00Z"), created("new", "2026-03-02T08:00:00Z"), wire=wire)
     taken = Status(actions_taken=("uid-old", "uid-young"))
-    assert lying.remove_taken(taken, later(seconds=-1)) == 0
-    assert lying.remove_taken(taken, later()) == 1
+    assert lying.remove_old(taken, later(seconds=-1)) == 0
+    assert lying.remove_old(taken, later()) == 1
     assert [(one.name, one.method) for one in wire.sent] == [("old", "DELETE")]
     assert later() - later(hours=-1) == KEPT
 
@@ -106,7 +125,7 @@ def test_those_whose_ids_are_forgotten_were_taken_as_well() -> None:
     """Status keeps a time in their place."""
     wire = Wire([{}])
     lying = inbox(created("old", "2026-03-02T08:00:00Z"), created("new", "2026-03-02T08:30:00Z"), wire=wire)
-    assert lying.remove_taken(Status(actions_before=later(hours=-2)), later()) == 1
+    assert lying.remove_old(Status(actions_before=later(hours=-2)), later()) == 1
     assert [one.name for one in wire.sent] == ["old"]
 
 
@@ -115,5 +134,5 @@ def test_one_that_can_not_be_removed_stops_nothing(answer: int) -> None:
     """Somebody else removed it, or we may not: the next one is removed all the same."""
     wire = Wire([answer, {}])
     lying = inbox(created("a", "2026-03-02T08:00:00Z"), created("b", "2026-03-02T08:00:00Z"), wire=wire)
-    lying.remove_taken(Status(actions_taken=("uid-a", "uid-b")), later())
+    lying.remove_old(Status(actions_taken=("uid-a", "uid-b")), later())
     assert [one.name for one in wire.sent] == ["a", "b"]
