@@ -116,6 +116,10 @@ class ClusterRig:
             self.store.release()
         self.inbox.remove_old(status, now)
 
+    def unread(self, why: str, now: datetime) -> None:
+        """See the port."""
+        self.store.complain(why, now)
+
     def gone(self) -> None:
         """The Canary isn't there any more, though its rollout may have been running: somebody took the finalizer."""
         if self.store.holds:

@@ -71,6 +71,11 @@ class All:
         for each in self.watchers:
             each.hindered(key, why, at)
 
+    def unread(self, key: Key, why: str, at: datetime) -> None:
+        """See `controller.fleet.Watcher`."""
+        for each in self.watchers:
+            each.unread(key, why, at)
+
     def crashed(self, key: Key, error: Exception) -> None:
         """See `controller.fleet.Watcher`."""
         for each in self.watchers:

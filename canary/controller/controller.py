@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from canary.api.status import Status
 from canary.engine.decide import needs
-from canary.engine.errors import CanaryError, Conflict
+from canary.engine.errors import CanaryError, Conflict, Unreadable
 from canary.engine.observed import Kind, Missing, Query
 from canary.rollout.ports import Clock
 from canary.rollout.record import Record, load, save
@@ -229,6 +229,12 @@ class Controller:
         turn, record = self._between(seat, rig, record, samples, late)
         if turn is not None and turn.decision.actions and not turn.trouble:
             again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
+        try:
+            return self._ticked(seat, rig, samples, late)
+        except Unreadable as error:
+            return self._unread(seat, rig, str(error))
+
+    def _ticked(self, seat: Seat, rig: Rig, samples: Samples | None, late: float | None) -> datetime:
             turn = again or turn
         return self.clock.now() + UNSURE if turn is None else self._settled(seat, rig, record, turn)
 
@@ -236,6 +242,17 @@ class Controller:
         self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
     ) -> tuple[Turn | None, Record]:
         """The turns of a tick, which takes a look only where its slot has measured for it."""
+    def _unread(self, seat: Seat, rig: Rig, why: str) -> datetime:
+        """Nothing moves until somebody has mended it, and that wakes nobody."""
+        now = self.clock.now()
+        seat.record = None
+        self.watcher.unread(seat.key, why, now)
+        try:
+            rig.unread(why, now)
+        except CanaryError as error:
+            self.watcher.hindered(seat.key, f"can't say so in its status: {error}", now)
+        return now + UNSURE
+
         if samples is not None:
             return self._turns(seat, rig, record, samples, late)
         off = put_off(record, self.clock.now())
@@ -269,7 +286,7 @@ class Controller:
             rig.tidy(status, turn.at)
         except CanaryError as error:
             trouble = True
-            self.watcher.hindered(seat.key, str(error), turn.at)
+            self.watcher.hindered(seat.key, f"can't be put away yet: {error}", turn.at)
         at_rest = status.rollout is None and record.saved == status
         seat.record = None if at_rest else record
         if at_rest:

@@ -32,6 +32,9 @@ class Rig(Protocol):
     def rest(self) -> None:
         """No rollout is running: what can be read again needn't be kept in memory."""
 
+    def unread(self, why: str, now: datetime) -> None:
+        """Its state can't be read, and a person has to mend it: says so where people look. Raises as ports do."""
+
 
 class Fleet(Protocol):
     """All Canaries that this controller looks after."""
@@ -54,7 +57,10 @@ class Watcher(Protocol):
         that was woken, and for the further turns of one."""
 
     def hindered(self, key: Key, why: str, at: datetime) -> None:
-        """After a tick something could not be put away, which is tried again."""
+        """Beside its decisions something could not be put away or said, which is tried again; `why` is a sentence."""
+
+    def unread(self, key: Key, why: str, at: datetime) -> None:
+        """The state of a Canary can't be read, so that it wasn't ticked; `why` says what mends it."""
 
     def crashed(self, key: Key, error: Exception) -> None:
         """A tick raised what no port foresees."""

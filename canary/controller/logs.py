@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from canary.api.status import Message
+from canary.engine.errors import Unreadable
 from canary.rollout.tick import Turn
 
 from .fleet import Key
@@ -125,10 +126,16 @@ class Decisions:
             _write(logging.DEBUG, turn.decision.sentence, {**where, "reason": turn.decision.reason})
 
     def hindered(self, key: Key, why: str, at: datetime) -> None:
-        """What can't be put away keeps a deleted Canary, or others from its target: somebody has to know why."""
+        """What isn't put away keeps a deleted Canary, or others from its target: somebody has to know why."""
         before = self.said.setdefault(key, Logged())
-        for sentence in _news(before.trouble, (f"can't be put away yet: {why}",), at):
+        for sentence in _news(before.trouble, (why,), at):
             _write(logging.WARNING, sentence, {**_named(key), "reason": TROUBLE})
+
+    def unread(self, key: Key, why: str, at: datetime) -> None:
+        """As trouble is: once a minute."""
+        before = self.said.setdefault(key, Logged())
+        for sentence in _news(before.trouble, (why,), at):
+            _write(logging.WARNING, sentence, {**_named(key), "reason": Unreadable.reason})
 
     def crashed(self, key: Key, error: Exception) -> None:
         """With the traceback: a tick raised what nobody foresaw."""

@@ -20,8 +20,9 @@ from prometheus_client import (
 )
 
 from canary import __version__
-from canary.api.status import Outcome, Status
+from canary.api.status import Outcome, Phase, Status
 from canary.engine.decide import Decision
+from canary.engine.errors import Unreadable
 from canary.rollout.tick import Turn
 
 from .fleet import Key
@@ -122,6 +123,12 @@ class Metrics:
 
     def hindered(self, key: Key, why: str, at: datetime) -> None:
         """The tick was counted already, and the log says why."""
+
+    def unread(self, key: Key, why: str, at: datetime) -> None:
+        """It stays where it is known to have stood."""
+        self._ticks["trouble"].inc()
+        known = self._canaries.seen.get(key, Standing(Phase.INITIALIZING, "", 0, 0))
+        self._canaries.seen[key] = known._replace(reason=Unreadable.reason)
 
     def crashed(self, key: Key, error: Exception) -> None:
         """A tick raised; the log has its traceback, and the Canary stays where it stood."""

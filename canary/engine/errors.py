@@ -4,6 +4,7 @@ CanaryError
 ├── Invalid       what the user wrote is wrong; no retry helps
 ├── Conflict      somebody else wrote in between: gather and decide again
 ├── Rejected      the other side understood and refused, with its words
+│   └── Unreadable  what was kept isn't what we can read: a person has to mend it
 └── Unreachable   no answer in time: try again later
 """
 
@@ -22,6 +23,13 @@ class Conflict(CanaryError):
 
 class Rejected(CanaryError):
     """The other side understood and refused; the message holds its words."""
+
+
+class Unreadable(Rejected):
+    """What was kept can't be read; the message names the field, and how it is mended."""
+
+    reason = "StatusUnreadable"
+    """PascalCase, stable."""
 
 
 class Unreachable(CanaryError):

@@ -19,6 +19,8 @@ from canary.kube.errors import Changed
 from canary.kube.requests import Request, Verb
 from canary.kube.resources import CANARIES, CANARY_ACTIONS, EVENTS
 
+from .unreadable import wrong_field
+
 ATTEMPTS = 5
 """How often a change meets an object that was written in between: a controller writes its status often."""
 _ASKED = {"verb", "rollout", "version", "revision", "step", "author", "comment"}
@@ -95,10 +97,8 @@ def status_of(found: Object) -> Status:
     try:
         return Status.model_validate(found.get("status") or {})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in ("status", *first["loc"]))
         name = "{namespace}/{name}".format(**found["metadata"])
-        raise Rejected(f"Canary {name}: {field}: {first['msg']}; was it written by a newer canary?") from error
+        raise Rejected(f"Canary {name}: {wrong_field(error)}; was it written by a newer canary?") from error
 
 
 def _version(found: Object) -> str | None:

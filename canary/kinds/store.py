@@ -6,6 +6,7 @@ finalizer keeps the object.
 """
 
 import json
+from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -13,13 +14,14 @@ from pydantic import ValidationError
 from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.engine import room
-from canary.engine.errors import Rejected, Unreachable
+from canary.engine.errors import Rejected, Unreachable, Unreadable
 from canary.engine.observed import Stored
 from canary.kube.client import Client, Object
 from canary.kube.errors import Absent, Changed, Failure
 from canary.kube.resources import CANARIES
 
 from .seen import FINALIZER, CanarySeen
+from .unreadable import complaint, wrong_field
 
 _FREE = frozenset({"evidence"})
 """Parts of a status whose inner fields are no model's: what isn't in them any more goes."""
@@ -51,16 +53,15 @@ class CanaryStore:
         return seen is not None and seen.guarded
 
     def load(self) -> Stored | None:
-        """See the port: what was seen last. Raises Rejected for a status that can't be read."""
+        """See the port: what was seen last. Raises Unreadable."""
         seen = self._seen()
         if seen is None or not seen.status:
             return None
         try:
             return Stored(Status.model_validate_json(seen.status), seen.version)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in ("status", *first["loc"]))
-            raise Rejected(f"{self}: {field}: {first['msg']}; kubectl edit --subresource=status mends it") from error
+            mends = f"kubectl edit cny {self._name} -n {self._namespace} --subresource=status"
+            raise Unreadable(f"{wrong_field(error)}; nothing moves until that is mended: {mends}") from error
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict where spec or status have changed since, and Unreachable."""
@@ -81,6 +82,21 @@ class CanaryStore:
             raise
         except Rejected as error:
             raise Unreachable(str(error)) from error
+
+    def complain(self, why: str, now: datetime) -> None:
+        """Says in the object that its status can't be read, once; what was kept in it stays. Raises as the port."""
+        seen = self._seen()
+        if seen is None:
+            return
+        told, before = complaint(seen, why, now), json.loads(seen.status or b"{}")
+        change = difference({name: before.get(name) for name in told}, told)
+        if not change:
+            return
+        try:
+            self._kept(self._client.merge_status(CANARIES, self._namespace, self._name, seen.version, change))
+        except Changed:
+            self.look()
+            raise
 
     def release(self) -> None:
         """Takes the finalizer off again, if it is on. Raises Conflict, Unreachable or Rejected."""

@@ -6,6 +6,7 @@ A run of the command that holds the Lease is left alone: the Canary says so, and
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 from typing import Protocol
 
@@ -87,6 +88,10 @@ class TenantStore:
         if status.rollout is not None and not self.holds and not self.rival:
             self._take()
         return self.store.save(status, version)
+
+    def complain(self, why: str, now: datetime) -> None:
+        """See CanaryStore."""
+        self.store.complain(why, now)
 
     def release(self) -> None:
         """No rollout is running: others may have the target, and the object may be deleted. Raises as the port.

@@ -42,6 +42,9 @@ class SandboxRig:
     def rest(self) -> None:
         """Keeps nothing."""
 
+    def unread(self, why: str, now: datetime) -> None:
+        """Has no other place to say it."""
+
 
 @dataclass
 class SandboxFleet:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,7 +15,7 @@ from canary.controller.controller import ASKING, Controller
 from canary.controller.fleet import Key
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
-from canary.engine.errors import Rejected, Unreachable
+from canary.engine.errors import Rejected, Unreachable, Unreadable
 from canary.rollout.tick import Turn
 from canary.sandbox.fleet import SandboxRig
 from canary.sandbox.parts import SandboxMetrics, SandboxTarget
@@ -227,6 +228,54 @@ def test_who_goes_away_during_its_tick_is_forgotten_for_good() -> None:
     assert not metrics.shows(key)
 
 
+class Scribbled(SandboxRig):
+    """Somebody wrote rubbish into its state."""
+
+    said: tuple[str, ...] = ()
+
+    def unread(self, why: str, now: datetime) -> None:
+        self.said += (why,)
+        if len(self.said) > 1:
+            raise Unreachable("the API server is away")
+
+
+def test_a_state_that_can_not_be_read_is_told_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
+    """In a sentence, without a traceback; nothing moves meanwhile, and it goes on where it stood. Others go on."""
+    many, metrics = Virtual(), Metrics()
+    key, fine = many.add("web", **HELD), many.add("fine")
+    many.fleet.rigs[key] = rig = Scribbled(many.box(key))
+    many.controller = many.another(Both(many.watcher, Decisions(), metrics))
+    many.controller.start()
+    many.fleet.advance(30)
+    why = "status.rollout: there is no step 9 in its plan of 3; nothing moves until that is mended"
+    many.controller.stop()
+    load = rig.sandbox.store.load
+    setattr(rig.sandbox.store, "load", raising(why))  # noqa: B010 # a method, replaced
+    many.controller = many.another(Both(many.watcher, Decisions(), metrics))
+    with caplog.at_level(logging.WARNING):
+        many.controller.start()
+        many.fleet.advance(100)
+    assert many.watcher.crashes == []
+    assert set(many.watcher.unreadable) == {(key, why)}
+    assert [record.getMessage() for record in caplog.records if why in record.getMessage()] == [why] * 2
+    assert rig.said[0] == why
+    assert set(many.watcher.hindrances) == {(key, "can't say so in its status: the API server is away")}
+    assert b'canary_canaries{phase="Progressing",reason="StatusUnreadable"} 1.0' in metrics.exposition()
+    assert many.box(key).world.traffic.weight == 50
+    setattr(rig.sandbox.store, "load", load)  # noqa: B010
+    many.fleet.advance(7200)
+    assert {many.status(one).phase for one in (key, fine)} == {Phase.SUCCEEDED}
+
+
+def raising(why: str) -> Callable[[], None]:
+    """In place of what reads the state."""
+
+    def load() -> None:
+        raise Unreadable(why)
+
+    return load
+
+
 class Kept(SandboxRig):
     """May not put anything away."""
 
@@ -245,8 +294,8 @@ def test_what_can_not_be_put_away_is_told_and_tried_again(caplog: pytest.LogCapt
         many.fleet.advance(600)
     tried = [why for _, why in many.watcher.hindrances]
     assert len(tried) > 10
-    assert set(tried) == {"we may not patch canaries; a Role must allow it"}
-    lines = [one for one in caplog.messages if one == f"can't be put away yet: {tried[0]}"]
+    assert set(tried) == {"can't be put away yet: we may not patch canaries; a Role must allow it"}
+    lines = [one for one in caplog.messages if one == tried[0]]
     assert 5 <= len(lines) <= 10
 
 

@@ -21,6 +21,7 @@ class Watcher:
 
     turns: dict[Key, list[Turn]] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)
+    unreadable: list[tuple[Key, str]] = field(default_factory=list)
     crashes: list[tuple[Key, Exception]] = field(default_factory=list)
     hindrances: list[tuple[Key, str]] = field(default_factory=list)
     forgotten: list[Key] = field(default_factory=list)
@@ -31,6 +32,9 @@ class Watcher:
 
     def hindered(self, key: Key, why: str, at: datetime) -> None:
         self.hindrances.append((key, why))
+
+    def unread(self, key: Key, why: str, at: datetime) -> None:
+        self.unreadable.append((key, why))
 
     def crashed(self, key: Key, error: Exception) -> None:
         self.crashes.append((key, error))

@@ -1,6 +1,7 @@
 """Canary objects as others see them: what they refer to, what is wrong with them, kubectl, and what isn't ours."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -140,6 +141,33 @@ def test_a_rollout_whose_spec_becomes_invalid_holds_and_still_goes_back(site: Si
 
 
 @pytest.mark.long
+def test_a_status_that_can_not_be_read_says_so_and_goes_on_once_it_is_mended(site: Site) -> None:
+    """Somebody has edited it in mid-rollout: also for a controller that starts then. What it says mends it."""
+    controller = site.controller()
+    site.apply(steps=[*GATED, {"weight": 60}])
+    site.until("WaitingForApproval")
+    path = site.path("Canary", NAME) + "/status"
+    site.mesh.kube.merge(path, {"status": {"rollout": {"step": 9}}})
+    site.act("promote")
+    why = "status.rollout: there is no step 9 in its plan of 4; nothing moves until that is mended"
+    site.when(lambda: site.found()["status"]["reason"] == "StatusUnreadable", "a complaint")
+    status = site.found()["status"]
+    assert status["message"].startswith(f"{why}: kubectl edit cny {NAME} -n ")
+    assert {one["type"]: one["status"] for one in status["conditions"]}["Stalled"] == "True"
+    assert (site.traffic, "Traceback" in controller.text, why in controller.text) == (Traffic(weight=30), False, True)
+    controller.send(signal.SIGTERM)
+    controller.ends()
+    again = site.controller()
+    site.when(lambda: why in again.text, "a line in the log")
+    site.mesh.kube.merge(path, {"status": {"rollout": {"step": status["rollout"]["step"] - 8}}})
+    site.until_phase("Succeeded")
+    assert ("Traceback" in again.text, truth(site, "Stalled"), site.status.rollouts) == (
+        False,
+        ("False", "Promoted"),
+        1,
+    )
+
+
 def test_what_is_not_ours_survives_a_rollout(site: Site) -> None:
     """Labels, annotations and finalizers of others, and what a newer canary wrote into status."""
     site.controller()

@@ -9,13 +9,13 @@ import pytest
 from canary.api.evidence import Evidence
 from canary.api.plan import Traffic
 from canary.api.status import End, Outcome, RolloutSummary, Status
-from canary.engine.errors import CanaryError, Conflict, Rejected, Unreachable
+from canary.engine.errors import CanaryError, Conflict, Unreachable, Unreadable
 from canary.engine.room import LIMIT
 from canary.kinds.seen import FINALIZER
 from canary.kinds.store import CanaryStore, difference
 from canary.kube.pace import Pace
 
-from .objects import NOW, Watched, Wire, at_rest, canary, client, rollout, running, watching
+from .objects import NOW, Watched, Wire, at_rest, canary, client, later, rollout, running, watching
 
 FOREIGN = "somebody.example/else"
 
@@ -163,9 +163,70 @@ def test_a_finalizer_of_an_object_that_is_gone_meanwhile_is_well() -> None:
 
 def test_a_status_that_can_not_be_read_names_its_field() -> None:
     """Somebody edited it by hand; the sentence says how to mend it."""
-    store = stored(Wire(), watching(canary(status={"phase": "Dozing"})))
-    with pytest.raises(Rejected, match=r"Canary shop/reviews: status\.phase: .*kubectl edit --subresource=status"):
+    mends = r"; nothing moves until that is mended: kubectl edit cny reviews -n shop --subresource=status$"
+    with pytest.raises(Unreadable, match=r"^status\.phase: Input should be 'Initializing', .*" + mends):
+        stored(Wire(), watching(canary(status={"phase": "Dozing"}))).load()
+    with pytest.raises(Unreadable, match=r"^status\.rollout: there is no step 9 in its plan of \d+" + mends):
+        stored(Wire(), watching(canary(status=scribbled()))).load()
+
+
+def scribbled() -> dict[str, Any]:
+    """A status whose rollout stands nowhere, and something of a newer canary."""
+    there = running().wire()
+    return {**there, "rollout": {**there["rollout"], "step": 9}, "newer": 1}
+
+
+def test_a_status_that_can_not_be_read_says_so_itself() -> None:
+    """In the conditions, once, and nothing else of it is touched."""
+    found = canary(status=scribbled(), generation=3)
+    after = {
+        **found,
+        "status": merged(found["status"], COMPLAINT),
+        "metadata": {**found["metadata"], "generation": 3},
+    }
+    wire = Wire([after])
+    store = stored(wire, watching(found))
+    store.complain("it is wrong", NOW)
+    store.complain("it is wrong", later(minutes=1))
+    [body] = wire.bodies
+    assert body == {"metadata": {"resourceVersion": "7"}, "status": COMPLAINT}
+    told = {one["type"]: one["status"] for one in COMPLAINT["conditions"]}
+    assert told == {"Ready": "False", "Reconciling": "False", "Stalled": "True", "Promoted": "Unknown"}
+    with pytest.raises(Unreadable):
         store.load()
+
+
+def _condition(kind: str, status: str) -> dict[str, Any]:
+    told = {"type": kind, "status": status, "reason": "StatusUnreadable", "message": "it is wrong"}
+    return {**told, "observedGeneration": 3, "lastTransitionTime": "2026-03-02T10:00:00Z"}
+
+
+COMPLAINT: dict[str, Any] = {
+    "reason": "StatusUnreadable",
+    "message": "it is wrong",
+    "conditions": [
+        _condition(*each)
+        for each in (("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True"), ("Promoted", "Unknown"))
+    ],
+}
+
+
+def test_conditions_that_can_not_be_read_are_written_anew() -> None:
+    """They follow from the rest, so that nothing is lost with them."""
+    found = canary(status={"conditions": [{"type": "Ready", "status": "Perhaps"}]}, generation=3)
+    wire = Wire([{**found, "status": COMPLAINT}])
+    stored(wire, watching(found)).complain("it is wrong", NOW)
+    assert wire.bodies[0]["status"] == COMPLAINT
+
+
+def test_a_complaint_that_meets_another_version_looks_at_the_object() -> None:
+    """It may have been mended."""
+    mended = canary(status=at_rest().wire(), resourceVersion="8")
+    wire = Wire([409, mended])
+    store = stored(wire, watching(canary(status=scribbled())))
+    with pytest.raises(Conflict):
+        store.complain("it is wrong", NOW)
+    assert store.load() is not None
 
 
 def test_what_lowers_goes_first() -> None:
