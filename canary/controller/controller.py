@@ -225,23 +225,19 @@ class Controller:
             return None
         late = None if seat.slot is None else self.clock.now().timestamp() - seat.slot
         seat.slot = None
-        record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
-        turn, record = self._between(seat, rig, record, samples, late)
-        if turn is not None and turn.decision.actions and not turn.trouble:
-            again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
         try:
             return self._ticked(seat, rig, samples, late)
         except Unreadable as error:
             return self._unread(seat, rig, str(error))
 
     def _ticked(self, seat: Seat, rig: Rig, samples: Samples | None, late: float | None) -> datetime:
+        record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
+        turn, record = self._between(seat, rig, record, samples, late)
+        if turn is not None and turn.decision.actions and not turn.trouble:
+            again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
             turn = again or turn
         return self.clock.now() + UNSURE if turn is None else self._settled(seat, rig, record, turn)
 
-    def _between(
-        self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
-    ) -> tuple[Turn | None, Record]:
-        """The turns of a tick, which takes a look only where its slot has measured for it."""
     def _unread(self, seat: Seat, rig: Rig, why: str) -> datetime:
         """Nothing moves until somebody has mended it, and that wakes nobody."""
         now = self.clock.now()
@@ -253,6 +249,10 @@ class Controller:
             self.watcher.hindered(seat.key, f"can't say so in its status: {error}", now)
         return now + UNSURE
 
+    def _between(
+        self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
+    ) -> tuple[Turn | None, Record]:
+        """The turns of a tick, which takes a look only where its slot has measured for it."""
         if samples is not None:
             return self._turns(seat, rig, record, samples, late)
         off = put_off(record, self.clock.now())
