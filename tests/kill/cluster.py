@@ -6,10 +6,8 @@ a death, the undisturbed end first.
 """
 
 import json
-import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from canary.istio.scope import Scope
 from canary.kube.client import Client
 from canary.kube.connection import Connection, Place
 from canary.kube.errors import Absent
-from canary.kube.lease import Identity, boottime
+from canary.kube.lease import Identity
 from canary.kube.resources import VIRTUAL_SERVICES
 from canary.rollout.drive import Drive, Options
 from canary.rollout.ports import Parts
@@ -32,12 +30,11 @@ from canary.stores.configmap_inbox import ConfigMapInbox
 from canary.stores.lease import Lease, held
 from canary.stores.objects import Objects
 from tests.kill import world
+from tests.kill.lives import Hurried, Left, lives, resumed
 from tests.kill.moments import Moments, Watched, Wire, deadly
 from tests.kill.world import BASE, GATE, METRICS, START, Durable, Rates, Replicas, Told
 from tests.mesh import bookinfo
 
-KILLED = -9
-AT_ONCE = 6
 CASES = {
     "failing": world.CASES["failing"],
     "gate, then promotion in steps": {
@@ -68,19 +65,6 @@ class Site:
         return Objects(self.namespace, "VirtualService", self.name, self.name)
 
 
-@dataclass
-class Hurried:
-    """A lease's clock that goes ahead for whoever waits: the holder before is dead, or has let go."""
-
-    ahead: float = 0.0
-
-    def __call__(self) -> float:
-        return boottime() + self.ahead
-
-    def wait(self, seconds: float) -> None:
-        self.ahead += seconds
-
-
 def main(name: str, kubeconfig: str, namespace: str) -> None:
     """The undisturbed end first, then the end after a death at each moment."""
     moments: dict[Site, str] = {}
@@ -91,47 +75,15 @@ def main(name: str, kubeconfig: str, namespace: str) -> None:
             folder.mkdir()
             return Site(kubeconfig, namespace, f"reviews-{number}", folder, name)
 
-        [whole] = _lives({site(0): ""})
+        [whole] = lives({site(0): ""}, live)
         print(json.dumps(whole), flush=True)
         for number, fatal in enumerate(deadly(whole["passed"])):
             moments[site(number + 1)] = fatal
-        for some in batched(moments):
-            died = _lives({one: moments[one] for one in some})
-            resumed = _lives(dict.fromkeys(some, ""))
-            for one, first, second in zip(some, died, resumed, strict=True):
-                print(json.dumps({**second, "fatal": moments[one], "died": first["code"]}), flush=True)
+        for left in resumed(moments, live):
+            print(json.dumps(left), flush=True)
 
 
-def batched(sites: Iterable[Site]) -> Iterator[list[Site]]:
-    """Few enough to live at once: most of a life is waiting for the API server."""
-    left = list(sites)
-    while left:
-        yield left[:AT_ONCE]
-        del left[:AT_ONCE]
-
-
-def _lives(fatal: Mapping[Site, str]) -> list[dict[str, Any]]:
-    """What each has left, lived side by side."""
-    born = {site: _born(site, moment) for site, moment in fatal.items()}
-    return [_left_by(site, pid) for site, pid in born.items()]
-
-
-def _born(site: Site, fatal: str) -> int:
-    pid = os.fork()
-    if pid == 0:
-        left = live(site, fatal)
-        (site.folder / "left").write_text(json.dumps(left))
-        os._exit(left["code"])
-    return pid
-
-
-def _left_by(site: Site, pid: int) -> dict[str, Any]:
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    found: dict[str, Any] = json.loads((site.folder / "left").read_text()) if code != KILLED else {}
-    return {**found, "code": code}
-
-
-def live(site: Site, fatal: str) -> dict[str, Any]:
+def live(site: Site, fatal: str) -> Left:
     """One run in this process, and what it left behind."""
     connection = Connection(Place(site.kubeconfig))
     world = Durable(site.folder / "world.json", CASES[site.case], lambda: _approve(Client(connection), site))

@@ -148,7 +148,9 @@ class Rates:
 
     def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
         failing = self.world.state["highest"] >= self.world.case.get("fails_from", 101)
-        return {query: Value(80.0 if failing and query.subject.workload == "v2" else 100.0) for query in queries}
+        return {
+            query: Value(80.0 if failing and query.subject.workload.endswith("v2") else 100.0) for query in queries
+        }
 
 
 @dataclass
