@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
@@ -91,8 +92,8 @@ class ClusterFleet:
     listening: bool = False
     """Whether anybody is there to be woken."""
     _movers: Movers = field(default_factory=Movers)
-    _tenants: dict[Ref, Tenants] = field(default_factory=dict)
-    """By VirtualService, the Canaries whose rollouts hold its Lease."""
+    _tenants: WeakValueDictionary[Ref, Tenants] = field(default_factory=WeakValueDictionary)
+    """By VirtualService, the Canaries whose rollouts hold its Lease; as long as one of them is wired."""
     _prometheus: dict[str | None, Prometheus] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -225,6 +226,13 @@ class ClusterFleet:
                 known = from_environment(os.environ) if server == self.area.metrics_server else NONE
                 self._prometheus[server] = Prometheus(server, known, Dialect("istio"), told=self.asked)
             return self._prometheus[server]
+
+    def forget_unused(self) -> None:
+        """Lets go of what is in memory only so that it is at hand, and perhaps for nobody that is still there."""
+        self._mirror.parsed.clear()
+        with self._lock:
+            for server in [one for one, each in self._prometheus.items() if not each.forget()]:
+                del self._prometheus[server]
 
     def close(self) -> None:
         """Lets go of connections; the watches are stopped by whoever started them."""

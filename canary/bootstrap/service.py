@@ -136,7 +136,7 @@ class Service:
                 if self._synced(self.fleet.reflectors, over):
                     controller.press()
                     self._shows_all(over)
-                    repeated(timetable, self.clock.now, self.settings.resync, self.fleet.leftovers.remove)
+                    repeated(timetable, self.clock.now, self.settings.resync, self._clear)
                 leaps = Leaps()
                 while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
                     if leaps.back():
@@ -145,6 +145,10 @@ class Service:
                 askers.shutdown(wait=False, cancel_futures=True)  # they write nothing
                 _drained(workers)
         self.metrics.leading(False)
+
+    def _clear(self, now: datetime) -> None:
+        self.fleet.forget_unused()
+        self.fleet.leftovers.remove(now)
 
     def _shows_all(self, over: threading.Event) -> None:
         """In metrics, also those that nothing wakes for long."""

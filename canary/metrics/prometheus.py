@@ -77,6 +77,8 @@ class Prometheus:
             self._home, own = address(url, credentials)
             self._known[self._home] = own
         self._clients: dict[str, tuple[object, Client]] = {}
+        self._recent: set[str] = set()
+        """Servers that were asked lately."""
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -100,6 +102,14 @@ class Prometheus:
             for _, client in self._clients.values():
                 client.close()
             self._clients.clear()
+
+    def forget(self) -> bool:
+        """Lets go of servers that weren't asked since the last call of this; whether any is left."""
+        with self._lock:
+            for url in self._clients.keys() - self._recent:
+                self._clients.pop(url)[1].close()
+            self._recent.clear()
+            return bool(self._clients)
 
     def _sample(self, query: Query, plan: Plan, found: Found) -> Sample:
         if query in plan.refused:
@@ -148,6 +158,7 @@ class Prometheus:
             credentials = own if own != NONE else self._known.get(url, NONE)
             with self._lock:
                 stamp = (credentials, credentials.stamp())
+                self._recent.add(url)
                 known = self._clients.get(url)
                 if known is None or known[0] != stamp:
                     if known is not None:

@@ -1,16 +1,23 @@
 """One Canary of a cluster, wired: whose it is where another Canary takes the name."""
 
-from datetime import UTC, datetime
+import gc
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from canary.bootstrap.cluster import objects_of
 from canary.bootstrap.fleet import ClusterFleet
+from canary.bootstrap.rig import ClusterRig
 from canary.bootstrap.settings import Area
 from canary.bootstrap.site import WallClock
 from canary.engine.errors import Unreachable
+from canary.engine.observed import Kind, Missing, Query, Subject
+from canary.kinds.tenancy import Tenants
 from canary.kube.lease import Claim, Identity, Lease
+from canary.kube.resources import DEPLOYMENTS
+from canary.metrics.prometheus import Prometheus
+from canary.metrics.session import Client
 
 from .objects import TARGET, Wire, canary, client
 
@@ -20,7 +27,7 @@ KEY = ("shop", "reviews")
 @pytest.fixture
 def fleet() -> ClusterFleet:
     """It leads."""
-    made = ClusterFleet(client(Wire()), Area("shop"), WallClock(), lambda at: at > datetime.now(UTC))
+    made = ClusterFleet(client(Wire()), Area(), WallClock(), lambda at: at > datetime.now(UTC))
     made.term = Lease(made.client, Claim("canary-system", "canary", "the lead", {}), Identity.mine())
     return made
 
@@ -53,3 +60,56 @@ def test_all_who_move_a_virtual_service_meet_in_its_lease(fleet: ClusterFleet) -
         wire.sent.clear()
         found = objects_of(name, namespace, "reviews")
         assert (found.namespace, found.name) == ("shop", "canary-virtualservice-reviews")
+
+
+def lived(fleet: ClusterFleet, number: int) -> None:
+    """A Canary with a namespace, a target and a Prometheus of its own comes, is looked at, and goes."""
+    namespace, server = f"team-{number}", f"http://127.0.0.1:{number + 1}"
+    spec = {"targetRef": {**TARGET, "name": f"shop-{number}"}, "metricsServer": server}
+    fleet.canaries._saw(canary(spec, namespace=namespace, uid=namespace, resourceVersion=str(2 * number + 1)))
+    rig = fleet.rig((namespace, "reviews"))
+    assert rig is not None
+    assert asked(rig) is Kind.REFUSED
+    assert rig.outside.client.find(DEPLOYMENTS, namespace) == []
+    fleet.canaries._saw(canary(namespace=namespace, resourceVersion=str(2 * number + 2)), deleted=True)
+
+
+def asked(rig: ClusterRig) -> Kind | None:
+    """Why its Prometheus gave no answer."""
+    query = Query("request-success-rate", timedelta(minutes=1), Subject("v2"))
+    [answer] = rig.parts.metrics.measure((query,), datetime.now(UTC)).values()
+    return answer.kind if isinstance(answer, Missing) else None
+
+
+def held() -> dict[str, int]:
+    """How many there are of what is kept for the Canaries of a term."""
+    gc.collect()
+    kinds = (Prometheus, Client, Tenants, ClusterRig)
+    return {kind.__name__: sum(type(one) is kind for one in gc.get_objects()) for kind in kinds}
+
+
+def test_what_nobody_refers_to_any_more_is_forgotten(fleet: ClusterFleet) -> None:
+    """Within a term, at the second time: what was asked since the first may still be asked."""
+    for each in fleet.reflectors:
+        each._synced.set()
+    before = held()
+    for number in range(20):
+        lived(fleet, number)
+    assert (held()["Prometheus"] - before["Prometheus"], len(fleet._mirror.parsed)) == (20, 20)
+    fleet.forget_unused()
+    fleet.forget_unused()
+    assert (held(), fleet._mirror.parsed) == (before, {})
+
+
+def test_a_prometheus_that_is_asked_is_kept(fleet: ClusterFleet) -> None:
+    """Its connections are."""
+    fleet.canaries.put(canary({"metricsServer": "http://127.0.0.1:1"}))
+    rig = fleet.rig(KEY)
+    assert rig is not None
+    first = rig.parts.metrics
+    for _ in range(3):
+        asked(rig)
+        fleet.forget_unused()
+        assert rig.parts.metrics is first
+    fleet.forget_unused()
+    assert rig.parts.metrics is not first
