@@ -112,7 +112,7 @@ class Service:
             self.metrics.watches(lambda: self.fleet.reflectors)
             stack.callback(ended, self.fleet.reflectors)
             for each in self.fleet.reflectors:
-                each.start()
+                each.start(after=() if each in self.fleet.first else self.fleet.first)
             self.election.lead(self._lead)
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from canary.engine.errors import CanaryError, Rejected
 from canary.engine.observed import Kind
@@ -100,6 +100,7 @@ class Reflector(Generic[T]):
         self._kept: Cache[T] = Cache()
         self._synced, self._over = threading.Event(), threading.Event()
         self._watch: Watch | None = None
+        self._after: Sequence[Reflector[Any]] = ()
         self._failures, self._relists = Backoff(longest=timing.longest), Backoff(longest=timing.longest)
         self._thread = threading.Thread(target=self._run, name=f"watch {resource.plural}", daemon=True)
 
@@ -116,7 +117,9 @@ class Reflector(Generic[T]):
     def wait_synced(self, timeout: float) -> bool:
         return self._synced.wait(timeout)
 
-    def start(self) -> None:
+    def start(self, after: Sequence["Reflector[Any]"] = ()) -> None:
+        """Lists once these are synced, so that what is needed first has the connection and the processor first."""
+        self._after = after
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -143,6 +146,8 @@ class Reflector(Generic[T]):
         self._kept.wrote(_key(found), _version(found), self._project(found))
 
     def _run(self) -> None:
+        while not all(each.synced for each in self._after) and not self._over.is_set():
+            next(each for each in self._after if not each.synced).wait_synced(0.2)
         while not self._over.is_set():
             pause = self._followed()
             if pause:

@@ -3,8 +3,8 @@
 One workload (Deployment, StatefulSet or DaemonSet) stands behind a version. A second one is an error that says so,
 because two have no one revision, and evidence of the two can't be told apart; one that is scaled to zero doesn't
 count beside another. A read takes two requests: the pods and the workload; one or two more when a revision is new;
-four to six at first sight. Where workloads are watched, it takes none while all pods are of the newest build, because
-then the workload itself tells how many can answer. `pods.py` knows what the objects say.
+three to six at first sight. Where workloads are watched, it takes none while all pods are of the newest build,
+because then the workload itself tells how many can answer. `pods.py` knows what the objects say.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ from canary.kube.resources import (
 )
 
 from . import pods
-from .pods import Owner, metadata
+from .pods import metadata
 
 Labels = Mapping[str, str]
 SelectorOf = Callable[[str], Labels | Missing]
@@ -173,27 +173,28 @@ class KubernetesWorkloads:
             wanted = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
             raise Unclear(Kind.ABSENT, f"no workload in namespace {self._namespace} makes pods with {wanted}")
         if len(busy) > 1:
-            raise Unclear(Kind.INVALID, _several(version, [str(owner) for owner, _ in busy]))
-        owner, workload = busy[0]
-        return Known(pods.WORKLOADS[owner.kind], owner.name, owner.uid, frozenset({owner.uid})), workload
+            raise Unclear(Kind.INVALID, _several(version, [str(known) for known, _ in busy]))
+        return busy[0]
 
-    def _deployments(self, labels: Labels) -> list[tuple[Owner, Object]]:
-        """By their ReplicaSets, which have the labels of their pods."""
+    def _deployments(self, labels: Labels) -> list[tuple[Known, Object]]:
+        """By their ReplicaSets, which have the labels of their pods; they tell the revision as well."""
         sets = self._client.find(REPLICA_SETS, self._namespace, labels)
         owners = {
             owner.uid: owner for one in sets if (owner := pods.owner_of(one)) and owner.kind == DEPLOYMENTS.kind
         }
         return [
-            (owner, workload)
+            (_of_sets(Known(DEPLOYMENTS, owner.name, owner.uid, mark=mark), sets), workload)
             for owner in owners.values()
             if (workload := self._get(Known(DEPLOYMENTS, owner.name, owner.uid))) and pods.carries(workload, labels)
+            for mark in (_mark(workload) if pods.agreed(workload, sets) else (),)
         ]
 
-    def _others(self, labels: Labels) -> list[tuple[Owner, Object]]:
+    def _others(self, labels: Labels) -> list[tuple[Known, Object]]:
         return [
-            (Owner(resource.kind, metadata(one)["name"], metadata(one)["uid"]), one)
+            (Known(resource, metadata(one)["name"], uid, frozenset({uid})), one)
             for resource in (STATEFUL_SETS, DAEMON_SETS)
             for one in self._client.find(resource, self._namespace)
+            for uid in (metadata(one)["uid"],)
             if pods.carries(one, labels)
         ]
 
@@ -201,10 +202,7 @@ class KubernetesWorkloads:
         """With the revision that is newest now."""
         match known.resource:
             case resource if resource == DEPLOYMENTS:
-                sets = self._client.find(REPLICA_SETS, self._namespace, labels)
-                owned = {metadata(one)["uid"] for one in sets if _owned(one, known)}
-                revision = pods.newest_replica_set(sets, known.uid)
-                return replace(known, revision=revision, controllers=frozenset({known.uid, *owned}))
+                return _of_sets(known, self._client.find(REPLICA_SETS, self._namespace, labels))
             case resource if resource == DAEMON_SETS:
                 revisions = self._client.find(CONTROLLER_REVISIONS, self._namespace, labels)
                 return replace(known, revision=pods.newest_controller_revision(revisions, known.uid))
@@ -217,6 +215,13 @@ class KubernetesWorkloads:
         if owners:
             self._known.pop(version, None)  # perhaps it took this one's place: look again in the next read
             raise Unclear(Kind.INVALID, _several(version, [str(known), *sorted(owners)]))
+
+
+def _of_sets(known: Known, sets: Sequence[Object]) -> Known:
+    """A Deployment with the revision that is newest among its ReplicaSets."""
+    owned = {metadata(one)["uid"] for one in sets if (owner := pods.owner_of(one)) and owner.uid == known.uid}
+    revision = pods.newest_replica_set(sets, known.uid)
+    return replace(known, revision=revision, controllers=frozenset({known.uid, *owned}))
 
 
 def _controlled(found: Iterable[Object]) -> list[Object]:

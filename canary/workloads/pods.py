@@ -14,7 +14,7 @@ Data = Mapping[str, Any]
 TEMPLATE_HASH, REVISION_HASH = "pod-template-hash", "controller-revision-hash"
 """Labels of pods, by which their controllers tell revisions apart."""
 REVISION_NUMBER = "deployment.kubernetes.io/revision"
-"""Annotation of ReplicaSets: counted up, also by an undo, which takes an old ReplicaSet up again."""
+"""Annotation of ReplicaSets and of their Deployment: counted up, also by an undo, which takes an old one up again."""
 WORKLOADS: Mapping[str, Resource] = {one.kind: one for one in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)}
 
 
@@ -53,9 +53,14 @@ def revision_of(pod: Data) -> str:
 
 def newest_replica_set(sets: Iterable[Data], deployment: str) -> str:
     """The template hash of the newest ReplicaSet of a Deployment, given by its uid; empty where it has none."""
-    owned = [one for one in sets if (owner := owner_of(one)) and owner.uid == deployment]
-    newest = max(owned, key=_number, default=None)
+    newest = _newest(sets, deployment)
     return revision_of(newest) if newest else ""
+
+
+def agreed(deployment: Data, sets: Iterable[Data]) -> bool:
+    """Whether the newest of these ReplicaSets is the one that the Deployment, read after them, has as its newest."""
+    newest = _newest(sets, metadata(deployment)["uid"])
+    return newest is not None and observed(deployment) and _number(newest) == _number(deployment)
 
 
 def newest_controller_revision(revisions: Iterable[Data], daemon_set: str) -> str:
@@ -113,5 +118,11 @@ def metadata(found: Data) -> Data:
     return found.get("metadata") or {}
 
 
-def _number(replica_set: Data) -> int:
-    return int((metadata(replica_set).get("annotations") or {}).get(REVISION_NUMBER) or 0)
+def _newest(sets: Iterable[Data], deployment: str) -> Data | None:
+    return max(
+        (one for one in sets if (owner := owner_of(one)) and owner.uid == deployment), key=_number, default=None
+    )
+
+
+def _number(found: Data) -> int:
+    return int((metadata(found).get("annotations") or {}).get(REVISION_NUMBER) or 0)

@@ -91,10 +91,10 @@ def workloads(server: Server, watched: bool = True) -> KubernetesWorkloads:
 
 
 def test_the_workload_itself_tells_while_all_pods_are_of_one_build(server: Server) -> None:
-    """At first sight its ReplicaSets are asked for; then nothing, whatever its replicas do."""
+    """At first sight its ReplicaSets are asked for, once; then nothing, whatever its replicas do."""
     found = workloads(server)
     assert found.read("v2") == WorkloadSeen("web", 2, 2, "h1")
-    assert "Pod" not in server.taken()
+    assert server.taken() == ["ReplicaSet"]
     server.deployment(availableReplicas=1)
     assert found.read("v2") == WorkloadSeen("web", 2, 1, "h1")
     assert found.revision("v2") == "h1"
@@ -120,6 +120,20 @@ def test_a_push_is_read_pod_by_pod_until_it_is_done(server: Server) -> None:
     server.taken()
     found.read("v2")
     assert server.taken() == []
+
+
+def test_a_push_at_first_sight_is_not_missed(server: Server) -> None:
+    """Where the Deployment is newer than the ReplicaSets that were listed before it, these are asked for again."""
+    listed = server.find
+
+    def find(resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Data]:
+        found = listed(resource, namespace, labels)
+        if resource == REPLICA_SETS and ("ReplicaSet", "web-2") not in server.objects:
+            server.build(server.deployment(build=2), 2)
+        return found
+
+    server.find = find  # type: ignore[method-assign]
+    assert workloads(server).revision("v2") == "h2"
 
 
 def test_a_workload_that_is_made_anew_is_found_anew(server: Server) -> None:
