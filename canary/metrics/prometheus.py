@@ -132,7 +132,9 @@ class Prometheus:
         answer = self._ask(batch.server, batch.text(self._dialect), ask, ask.left / 2 if halves else ask.left)
         found = answer if isinstance(answer, Missing) else answers.rows(answer)
         if not isinstance(found, Missing):
-            return {cell: own for cell, own in batch.share(self._dialect.table, found).items()}
+            shares = batch.share(self._dialect.table, found)
+            again = batch.again(shares)
+            return {**shares, **(self._batch(again, ask) if again else {})}
         if halves and found.kind in (Kind.INVALID, Kind.TIMED_OUT) and next(ask.halvings, None) is not None:
             return {cell: own for half in halves for cell, own in self._batch(half, ask).items()}
         return dict.fromkeys(batch.cells(), found)

@@ -1,10 +1,7 @@
-"""PromQL for the builtins, and for templates with their words filled in. Pure.
+"""Where providers keep the counters of builtins, how PromQL is written, and templates with their words filled in.
 
-`merging.py` decides what is asked together; `answers.py` reads the rows that come back.
-
-Counts are differences of counters, exact and on windows that tile, instead of `rate()` or `increase()`: those
-extrapolate, and don't see what a series counted before its first sample (a new pod's failures, the first 503).
-The form is argued for in docs/metrics.md, part by part.
+`growth.py` writes the builtins' expressions, `merging.py` decides what is asked together, and `answers.py` reads the
+rows that come back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +12,7 @@ from enum import StrEnum
 from canary.api.analysis import Reporter
 from canary.engine.errors import Invalid
 from canary.engine.nearest import did_you_mean
-from canary.engine.observed import Query, Shape, Subject
+from canary.engine.observed import Query, Shape
 from canary.engine.templates import render
 
 LOOKBACK = timedelta(hours=1)
@@ -152,50 +149,6 @@ def parts(query: Query, table: Table) -> tuple[Part, ...]:
     return (Part.CODES, *times, *stranded)
 
 
-def builtin(dialect: Dialect, wanted: Iterable[Part], subjects: Iterable[Subject], window: timedelta) -> str:
-    """One expression with the rows of all parts for all subjects: exact differences over the window."""
-    subjects, table = tuple(subjects), dialect.table
-    arrived, stranded = _matchers(table, subjects), _stranded(table, subjects)
-    return " or ".join(
-        growth(table, part, stranded if part is Part.STRANDED else arrived, window, dialect.lookback)
-        for part in wanted
-    )
-
-
-def together(windows: Iterable[tuple[timedelta, str]]) -> str:
-    """One expression for those of several windows, whose rows then bear the window that they are for."""
-    return " or ".join(f'label_replace({text}, "{WINDOW}", "{duration(one)}", "", "")' for one, text in windows)
-
-
-def growth(table: Table, part: Part, selected: str, window: timedelta, lookback: timedelta = LOOKBACK) -> str:
-    """By how much the selected counters grew in the window, added up by the part's labels.
-
-    A series without a sample in the window has no share. From the last sample in the window is taken what stood
-    at its start; `whole` is what that is decided on (for a histogram its count, as buckets are reset together):
-
-    - kept: the last sample before; nothing of it if the counter was reset since
-    - began: 0 for a new series, if its job was watched before the window, and its target wasn't there in vain
-    - later: 0 for a new series that the first scrape of its target in the window didn't have yet
-    - alone: 0 for a new series whose job has no `up` at all, if others of the selection were there before
-    - else the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
-    """
-    i, far, back = duration(window), duration(window + lookback), duration(lookback)
-    x = f"{table.metrics[part]}{{{selected}}}"
-    whole = x if part is not Part.TIMES else f'{table.metrics[part]}{{{selected}, le="+Inf"}}'
-    now, before = f"last_over_time({whole}[{i}])", f"last_over_time({whole}[{back}] offset {i})"
-    kept = f"(min_over_time({whole}[{i}]) >= bool {before}) * (resets({whole}[{i}]) == bool 0)"
-    in_vain = f"(max_over_time(up[{back}] offset {i}) == 0) and on (job, instance) (up offset {far})"
-    began = f"({now} unless on (job, instance) ({in_vain})) and on (job) (up offset {i})"
-    scrapes = f"min by (job, instance) (sum_over_time(up[{i}]))"
-    later = f"count_over_time({whole}[{i}]) < on (job, instance) group_left () {scrapes}"
-    alone = f"({now} and on () count({before})) unless on (job) up"
-    stood = f"last_over_time({x}[{back}] offset {i}) * ignoring (le) group_left () ({kept})"
-    first = f"min_over_time({x}[{i}]) unless ignoring (le) ({kept} or ({began}) or {later} or ({alone}))"
-    by = f"sum by ({', '.join(table.names(part))})"
-    last = f"{by} (last_over_time({x}[{i}]))"
-    return f"({last} - ({by} ({stood} or ({first})) or {last} * 0))"
-
-
 def custom(query: Query) -> str:
     """The template of a query with its words filled in. Raises Invalid for an unknown word."""
     names = dict(query.names)
@@ -231,29 +184,3 @@ def any_of(names: Iterable[str]) -> str:
 def quoted(text: str) -> str:
     """A string literal of PromQL."""
     return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
-
-
-def _stranded(table: Table, subjects: tuple[Subject, ...]) -> str:
-    """To the hosts of the subjects, and sent to no pod at all, or to one of theirs that couldn't be connected to."""
-    known = [subject for subject in subjects if subject.host]
-    senders = {side for subject in known for side in sides(subject.reporter)} & set(SENDERS)
-    flags = quoted(f"(.+,)?({'|'.join(STRANDED)})(,.+)?")
-    return ", ".join(
-        (
-            f"{table.reporter}=~{any_of(senders)}",
-            f"{table.host}=~{any_of(subject.host for subject in known)}",
-            f"{table.workload}=~{any_of([NOWHERE, *(subject.workload for subject in known)])}",
-            f"{table.flags}=~{flags}",
-        )
-    )
-
-
-def _matchers(table: Table, subjects: tuple[Subject, ...]) -> str:
-    matchers = []
-    if table.reporter is not None:
-        believed = (side for subject in subjects for side in sides(subject.reporter))
-        matchers.append(f"{table.reporter}=~{any_of(believed)}")
-    if table.namespace is not None and all(subject.namespace for subject in subjects):
-        matchers.append(f"{table.namespace}=~{any_of(subject.namespace for subject in subjects)}")
-    matchers.append(f"{table.workload}=~{any_of(subject.workload for subject in subjects)}")
-    return ", ".join(matchers)

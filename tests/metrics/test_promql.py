@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from canary.api.analysis import Reporter
 from canary.engine.errors import Invalid
 from canary.engine.observed import Query, Shape, Subject
-from canary.metrics.promql import PROVIDERS, Dialect, Part, any_of, builtin, custom, duration, parts
+from canary.metrics.growth import builtin
+from canary.metrics.promql import PROVIDERS, Dialect, Part, any_of, custom, duration, parts
 
 MINUTE = timedelta(minutes=1)
 
@@ -58,7 +59,8 @@ def test_builtins_parse(provider: str, wanted: tuple[Part, ...], names: tuple[st
     """Also with names that no workload of Kubernetes has; Envoy's clusters do."""
     asked = [part for part in wanted if part in PROVIDERS[provider].metrics]
     subjects = [Subject(name, "shop", f"{name}.shop.svc.cluster.local") for name in names]
-    assert not asked or promql_parser.parse(builtin(Dialect(provider), asked, subjects, MINUTE))
+    for new in (True, False):
+        assert not asked or promql_parser.parse(builtin(Dialect(provider), asked, subjects, MINUTE, new=new))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,13 @@ def test_the_docs_show_what_is_asked() -> None:
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     [shown] = re.findall(r"```promql\n(.*?)```", page, re.DOTALL)
     words = dict(re.findall(r"^\| `([A-Z]+)` \| `(.*?)` \|", page.replace(r"\|", "\0"), re.MULTILINE))
-    for word in ("KEPT", "BEGAN", "LATER", "ALONE", "X"):
+    for word in ("KEPT", "BEFORE", "BEGAN", "LATER", "ALONE", "X"):
         shown = re.sub(rf"\b{word}\b", words[word].replace("\0", "|"), shown)
     sent = builtin(Dialect(), [Part.CODES], [Subject("web", "shop")], MINUTE)
     assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", sent)
+    [new] = re.findall(r"has `(\(min_over_time.*?)`", page, re.DOTALL)
+    first = builtin(Dialect(), [Part.CODES], [Subject("web", "shop")], MINUTE, new=False)
+    for word in ("BEFORE", "X"):
+        new = re.sub(rf"\b{word}\b", words[word].replace("\0", "|"), new)
+    assert re.sub(r"\s", "", new) in re.sub(r"\s", "", first)
+    assert not re.search(r"\bup\b", first)
