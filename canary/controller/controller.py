@@ -32,6 +32,9 @@ from .slots import Slots, share, slot_of, time_of
 
 RESYNC = timedelta(minutes=10)
 """How often a Canary at rest is looked at though nothing woke it: that heals an event that was missed."""
+GAP = timedelta(milliseconds=50)
+"""Between two Canaries at rest when the lead was taken: what happened while nobody led is seen soon, and costs little
+at a time."""
 UNSURE = timedelta(seconds=15)
 """How soon again where something could not be read, or is somebody else's."""
 LATER = timedelta(minutes=1)
@@ -69,11 +72,12 @@ class Controller:
     _running: bool = False
 
     def start(self) -> None:
-        """Looks at once at what is running or new, and at the rest within `resync`, evenly."""
+        """Looks at once at what is running or new, and at the rest soon, evenly: at the latest within `resync`."""
         self._running = True
-        for key in self.fleet.all():
-            if not self.fleet.pressing(key):
-                self._due(self._seat(key), self.clock.now() + share(key) * self.resync)
+        resting = [key for key in self.fleet.all() if not self.fleet.pressing(key)]
+        within = min(self.resync, len(resting) * GAP)
+        for key in resting:
+            self._due(self._seat(key), self.clock.now() + share(key) * within)
         self.press()
 
     def press(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.status import Phase, Status
-from canary.controller.controller import ASKING, Controller
+from canary.controller.controller import ASKING, GAP, Controller
 from canary.controller.fleet import Key
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
@@ -208,6 +208,25 @@ def test_pressed_rollouts_look_though_their_clock_was_set_back() -> None:
     many.fleet.advance(60)
     assert len(many.watcher.turns[key]) > turns + 1
     assert many.looks(key)[-1] < many.looks(key)[0]
+
+
+def test_what_happened_while_nobody_led_is_seen_soon() -> None:
+    """A new leader looks at those at rest at once, evenly; a few of them don't wait for the resync."""
+    many = Virtual()
+    keys = [many.add(f"web-{number}") for number in range(20)]
+    many.controller.start()
+    many.fleet.advance(600)
+    many.controller.stop()
+    many.fleet.advance(5)
+    successor = Watcher()
+    many.another(successor).start()
+    began = many.fleet.at
+    many.fleet.advance(20 * GAP.total_seconds() + 1)
+    assert set(successor.turns) == set(keys)
+    assert all(turns[0].at - began <= 20 * GAP + timedelta(seconds=1) for turns in successor.turns.values())
+    turns = len(successor.turns[keys[0]])
+    many.fleet.advance(60)
+    assert len(successor.turns[keys[0]]) == turns
 
 
 def test_who_goes_away_during_its_tick_is_forgotten_for_good() -> None:

@@ -118,6 +118,22 @@ def through(control_plane: ControlPlane, proxy: Proxy, tmp_path: Path) -> Iterat
     connection.close()
 
 
+def test_what_is_needed_first_is_listed_first(client: Client, namespace: str) -> None:
+    """The other one asks nothing of the server before that, and then lists as always."""
+    first = Following(client, namespace, QUICK)
+    second = Following(client, namespace, QUICK)
+    second.reflector.start(after=(first.reflector,))
+    try:
+        assert not second.reflector.wait_synced(0.5)
+        assert second.reflector.lists == 0
+        first.reflector.start()
+        second.synced()
+        assert first.reflector.synced
+    finally:
+        for each in (first, second):
+            each.reflector.stop(SLOWLY)
+
+
 def test_what_is_there_and_what_happens_to_it(client: Client, follow: Follow, maps: Maps) -> None:
     """Listed in pages, then watched: created, changed, no longer kept, kept again, deleted; each is told once."""
     for number in range(5):
