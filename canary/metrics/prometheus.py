@@ -134,7 +134,8 @@ class Prometheus:
         if not isinstance(found, Missing):
             shares = batch.share(self._dialect.table, found)
             again = batch.again(shares)
-            return {**shares, **(self._batch(again, ask) if again else {})}
+            judged = self._batch(again, ask) if again else {}
+            return {cell: judged.get(cell, own) for cell, own in shares.items()}
         if halves and found.kind in (Kind.INVALID, Kind.TIMED_OUT) and next(ask.halvings, None) is not None:
             return {cell: own for half in halves for cell, own in self._batch(half, ask).items()}
         return dict.fromkeys(batch.cells(), found)
