@@ -9,8 +9,8 @@ from canary.api.status import Condition, Phase, Status
 from .outcome import Finding, Hold
 from .phases import ACTIVE, ENDING
 
-WANTING = frozenset({"Suspended", "Superseded", "RevisionUnknown"})
-"""Reasons to be at rest while something else is wanted than what serves, or may be."""
+WANTING = frozenset({"Suspended", "Superseded"})
+"""Reasons to be at rest while something else is wanted than what serves."""
 Truth = Literal["True", "False", "Unknown"]
 Type = Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
 
@@ -43,7 +43,8 @@ def promoted(phase: Phase, finding: Finding) -> Truth:
 
 def serves(phase: Phase, finding: Finding) -> bool:
     """What is wanted serves everything, as far as is known; an earlier success is no answer to a new wish."""
-    return phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and finding.reason not in WANTING and not is_stalled(finding)
+    unsure = isinstance(finding.outcome, Hold) and (finding.outcome.stalled or finding.outcome.unsure)
+    return phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and finding.reason not in WANTING and not unsure
 
 
 def is_stalled(finding: Finding) -> bool:

@@ -40,6 +40,11 @@ class Kind(StrEnum):
         """True when nothing trustworthy was learned, false when the answer was that there is nothing."""
         return self not in (Kind.EMPTY, Kind.NAN, Kind.NOT_YET, Kind.ABSENT)
 
+    @property
+    def passing(self) -> bool:
+        """True where nothing was learned only because the way there is cut: it comes back by itself."""
+        return self in (Kind.REFUSED, Kind.TIMED_OUT, Kind.UNAVAILABLE, Kind.RUBBISH, Kind.PARTIAL)
+
 
 @dataclass(frozen=True)
 class Missing:

@@ -14,6 +14,8 @@ class Hold:
     actions: tuple[Action, ...] = ()
     stalled: bool = False
     """Nothing will change until somebody acts."""
+    unsure: bool = False
+    """At rest: it can't be told whether what is wanted is what serves."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def conditions(decision: Decision) -> dict[str, str]:
 READY = {"Ready": "True", "Reconciling": "False", "Stalled": "False", "Promoted": "True"}
 MOVING = {"Ready": "False", "Reconciling": "True", "Stalled": "False", "Promoted": "Unknown"}
 STUCK = {"Ready": "False", "Reconciling": "False", "Stalled": "True", "Promoted": "Unknown"}
+UNSURE = MOVING | {"Reconciling": "False"}
 FAILED = STUCK | {"Promoted": "False"}
 
 
@@ -71,6 +72,18 @@ def failed(case: Case) -> Case:
     """v2 was rolled back."""
     rollout = at_20_percent().rollout
     return replace(case, status=Status(phase=Phase.FAILED, stable=rollout.stable, failed=rollout.canary))
+
+
+def absent_workload(case: Case) -> Case:
+    return replace(case, wanted=Missing(Kind.ABSENT))
+
+
+def forbidden_workload(case: Case) -> Case:
+    return replace(case, wanted=Missing(Kind.DENIED))
+
+
+def absent_route(case: Case) -> Case:
+    return replace(case, route=Missing(Kind.ABSENT))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +106,17 @@ def failed(case: Case) -> Case:
         pytest.param(at_rest(promoted, wanted("v3"), spec(suspend=True)), MOVING | {"Reconciling": "False"},
                      id="nor to a wish that is suspended"),
         pytest.param(at_rest(promoted, wanted("v3")), MOVING, id="nor to one that starts now"),
-        pytest.param(at_rest(promoted, unknown_revision), MOVING | {"Reconciling": "False"},
-                     id="nor to one whose workload isn't there yet"),
+        pytest.param(at_rest(promoted, wanted("v3"), route_down), UNSURE,
+                     id="nor to one while the route can't be read"),
+        pytest.param(at_rest(promoted, spec(version="v3"), unknown_revision), UNSURE,
+                     id="nor to one whose workload can't be read"),
+        pytest.param(at_rest(promoted, absent_workload), UNSURE, id="nor to one whose workload isn't there (yet)"),
+        pytest.param(at_rest(promoted, unknown_revision), READY,
+                     id="at rest, and the workload can't be read just now"),
+        pytest.param(at_rest(promoted, unknown_revision, route_down), READY, id="at rest, and nothing can be read"),
+        pytest.param(at_rest(unknown_revision), UNSURE, id="nothing was ever read"),
+        pytest.param(at_rest(promoted, forbidden_workload), STUCK, id="at rest, and the workload may not be read"),
+        pytest.param(at_rest(promoted, absent_route), STUCK, id="at rest, and the route is gone"),
         pytest.param(at_rest(failed), FAILED, id="failed before"),
         pytest.param(at_rest(promoted, wanted("v2", "z")), READY | {"Promoted": "Unknown"}, id="an unanalysed push"),
     ],

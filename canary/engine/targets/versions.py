@@ -17,13 +17,24 @@ from .target import DONE, IdleRule, Stage
 
 
 def unread(s: Idle) -> Finding | None:
-    """What can't be read is never guessed."""
-    if isinstance(s.observed.route, Missing):
-        stalled = s.observed.route.kind in (Kind.ABSENT, Kind.DENIED)
-        return Finding(Hold(stalled=stalled), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
-    if isinstance(s.observed.wanted, Missing):
-        return Finding(Hold(), "RevisionUnknown", f"the wanted version can't be read: {s.observed.wanted}")
+    """What can't be read is never guessed; a workload may come a moment after the Canary that names it."""
+    route, wanted = s.observed.route, s.observed.wanted
+    unsure = not _as_it_was(s)
+    if isinstance(route, Missing):
+        stalled = route.kind in (Kind.ABSENT, Kind.DENIED)
+        return Finding(Hold(stalled=stalled, unsure=unsure), "RouteUnreadable", f"the route can't be read: {route}")
+    if isinstance(wanted, Missing):
+        sentence = f"the wanted version can't be read: {wanted}"
+        return Finding(Hold(stalled=wanted.kind is Kind.DENIED, unsure=unsure), "RevisionUnknown", sentence)
     return None
+
+
+def _as_it_was(s: Idle) -> bool:
+    """Whether what is wanted served when all could be read, and what can't be read now will be again by itself."""
+    missing = [one for one in (s.observed.route, s.observed.wanted) if isinstance(one, Missing)]
+    if s.status.stable is None or not all(one.kind.passing for one in missing):
+        return False
+    return s.status.stable == s.wanted if s.wanted else s.status.stable.name == s.canary.spec.version
 
 
 def serves_nothing(s: Idle) -> Finding | None:
