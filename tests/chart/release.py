@@ -1,5 +1,6 @@
 """The chart on the real API server: accounts with tokens, and a controller under the chart's own account."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,15 +33,17 @@ class Release:
         return found
 
     def controller(self, site: Site) -> Replica:
+        """One of a site's replicas, with the account and the settings of the Deployment."""
+        site.replicas.append(self.started(site.folder / f"{self.name}-{len(site.replicas)}.log"))
+        return site.replicas[-1]
+
+    def started(self, log: Path) -> Replica:
         """A process with the account and the settings of the Deployment; only its port is another one."""
         port, container = free_port(), self.deployment["spec"]["template"]["spec"]["containers"][0]
         settings = {one["name"]: one.get("value", "") for one in container["env"]}
         settings |= {"KUBECONFIG": str(self.control_plane.kubeconfig(self.account))}
         settings |= {"CANARY_LISTEN": f"127.0.0.1:{port}"}
-        argv = (*CANARY, *container["args"])
-        log = site.folder / f"{self.name}-{len(site.replicas)}.log"
-        site.replicas.append(Replica(argv, log, {**site.environment, **settings}, port))
-        return site.replicas[-1]
+        return Replica((*CANARY, *container["args"]), log, {**os.environ, **settings}, port)
 
     def uninstall(self) -> None:
         self.helm.run("uninstall", self.name, "-n", self.namespace, "--wait")
