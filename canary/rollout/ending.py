@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from canary.api.status import Outcome
+from canary.api.status import Outcome, Status
 from canary.engine.decide import Decision
 
 
@@ -24,7 +24,7 @@ class Exit(IntEnum):
     NEEDS_APPROVAL = 5
     """Waits for approval, and was told not to."""
     REJECTED = 6
-    """Rejected, rolled back or interrupted with rollback by a person."""
+    """Rejected, rolled back or interrupted with rollback by a person; or this revision was rejected before."""
     SUPERSEDED = 7
     """Another version or revision took its place."""
     UNKNOWN = 8
@@ -77,4 +77,11 @@ def ending(decision: Decision) -> Ending | None:
         return Ending(code, decision.reason, decision.sentence)
     if decision.status.rollout is not None or decision.reason not in AT_REST:
         return None
-    return Ending(AT_REST[decision.reason], decision.reason, decision.sentence)
+    code = failed_with(decision.status) if decision.reason == "AlreadyFailed" else AT_REST[decision.reason]
+    return Ending(code, decision.reason, decision.sentence)
+
+
+def failed_with(status: Status) -> Exit:
+    """The code of the rollout in which what failed has failed: whoever asks later is told as whoever had waited."""
+    ended = next((one.outcome for one in status.history if one.canary == status.failed), Outcome.ROLLED_BACK)
+    return BY_OUTCOME[ended]

@@ -9,10 +9,11 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.plan import Traffic
-from canary.api.status import Outcome
+from canary.api.status import Outcome, Version
 from canary.engine.errors import Conflict, Unreachable
+from canary.rollout.awaited import Aim, Sight, answer
 from canary.rollout.drive import Options, Then
-from canary.rollout.ending import AT_REST, BY_OUTCOME, Exit
+from canary.rollout.ending import AT_REST, BY_OUTCOME, Exit, failed_with
 from canary.sandbox.parts import SandboxTarget
 from tests.rollout.wired import GATED, Driven, ask, driven, sandbox
 
@@ -224,4 +225,29 @@ def test_who_stops_a_run_says_nothing_against_the_version(options: Options, stop
     rejected = driven("good")
     rejected.at(12, lambda: ask(rejected.box, Verb.ROLLBACK))
     assert rejected.run().code is Exit.REJECTED
-    assert Driven(rejected.box).run().code is Exit.ROLLED_BACK
+
+
+@pytest.mark.parametrize(
+    ("run", "verbs", "code"),
+    [
+        pytest.param(driven("bad"), [], Exit.ROLLED_BACK, id="rolled back"),
+        pytest.param(driven("good"), [Verb.REJECT], Exit.REJECTED, id="rejected"),
+        pytest.param(driven("good"), [Verb.ROLLBACK], Exit.REJECTED, id="rolled back by a person"),
+    ],
+)
+def test_a_run_that_finds_what_failed_ends_as_the_one_before(run: Driven, verbs: list[Verb], code: Exit) -> None:
+    """And so does who waits for a controller; a failure that history has forgotten was a rollback."""
+    for verb in verbs:
+        run.at(12, asking(verb)(run))
+    assert run.run().code is code
+    again = Driven(run.box).run()
+    assert (again.code, again.reason) == (code, "AlreadyFailed")
+    stored = run.box.store.load()
+    assert stored is not None
+    canary = run.box.target.desired().canary.but(status=stored.status)
+    wanted = run.box.target.wanted()
+    assert isinstance(wanted, Version)
+    waited = answer(Aim(wanted), Sight(run.box.clock.now(), canary, wanted))
+    assert waited is not None
+    assert waited.code is code
+    assert failed_with(stored.status.but(history=())) is Exit.ROLLED_BACK
