@@ -59,8 +59,8 @@ crds: $(dev) ## write charts/canary/crds from the models
 .PHONY: constraints
 constraints: ## renew constraints.txt with the newest versions
 	@$(PYTHON) -m venv --clear .venv/constraints
-	@.venv/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
-	@{ echo '# Exact versions of everything in .[dev]; make constraints renews them.'; \
+	@.venv/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]' hatchling
+	@{ echo '# Exact versions of everything in .[dev], and of what builds the package; make constraints renews them.'; \
 	   .venv/constraints/bin/python -m pip freeze --exclude canary; } > constraints.new
 	@mv constraints.new constraints.txt
 	@rm -rf .venv/constraints

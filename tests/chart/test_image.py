@@ -66,6 +66,16 @@ def test_it_has_the_controllers_packages_in_exact_versions() -> None:
     assert command.endswith("'.[controller]'")
 
 
+def test_what_builds_the_package_has_an_exact_version_too() -> None:
+    """pip builds in an environment of its own, which `-c` doesn't reach."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    pinned = {one.partition("==")[0] for one in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
+    assert {Requirement(one).name for one in project["build-system"]["requires"]} <= pinned
+    (home,) = instructions("WORKDIR")
+    settings = [part for one in instructions("ENV") for part in one.split()]
+    assert {f"{name}={home}/constraints.txt" for name in ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")} <= set(settings)
+
+
 def test_it_needs_neither_root_nor_a_shell() -> None:
     """A numeric user, which `runAsNonRoot` can tell from root; the command itself is what starts."""
     (user,) = instructions("USER")
