@@ -1,6 +1,8 @@
 """`canary controller`: looks after all Canaries of a cluster; each option is an environment variable as well."""
 
 import faulthandler
+import logging
+import os
 import signal
 import sys
 import threading
@@ -93,6 +95,15 @@ def _serve(settings: bootstrap.Settings) -> None:
         for number in SIGNALS:
             signal.signal(number, lambda *_: threading.Thread(target=service.stop).start())
         service.run()
+    _leave()
+
+
+def _leave() -> None:
+    """At once where a thread is left: it waits for an answer that doesn't come, and the interpreter would join it."""
+    if any(not each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _own_namespace() -> str:

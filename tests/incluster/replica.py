@@ -3,6 +3,7 @@
 KILLED=FILE  dies once at each kind of write that the API server accepted; FILE has those that were
 FROZEN=KIND  stops itself (SIGSTOP) right before its first write to this kind is sent, the guard already asked
 WRITES=FILE  appends each write with the status of its answer
+HELD=FILE    doesn't learn that the phase that the file names was saved, as long as there is such a file
 KEPT=SECONDS removes actions that are older
 """
 
@@ -11,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,6 +47,8 @@ class Faulty:
         answer = self.wire.exchange(request, timeout)
         with self._lock:
             self._wrote(request, answer)
+        while "HELD" in os.environ and _is_held(Path(os.environ["HELD"]), answer):
+            time.sleep(0.01)
         return answer
 
     def stream(self, request: Request, timeout: float, silence: float) -> Stream:
@@ -70,6 +74,12 @@ def _freeze() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
     while time.monotonic() - before < 1.0:
         time.sleep(0.01)
+
+
+def _is_held(file: Path, answer: Answer) -> bool:
+    with suppress(FileNotFoundError):
+        return f'"phase":"{file.read_text()}"' in answer.body.decode()
+    return False
 
 
 def _die_once(file: Path, request: Request, answer: Answer) -> None:
