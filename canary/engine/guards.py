@@ -1,7 +1,8 @@
 """Guards: CEL that says whether traffic may rise. `rules.raise_to` asks them; what lowers exposure never does.
 
 An expression is compiled once, by its text, and its cost is bounded: its length by the model, nesting and rounds
-of its loops by the library, which is loaded only where there are guards. What can't be evaluated holds as well.
+of its loops by the library, its memory by having no `+` of strings or lists. The library is loaded only where there
+are guards. What can't be evaluated holds as well.
 `guarded.py` says what the variables stand for; `checks/guards.py` asks `compiled` before anything runs.
 """
 
@@ -49,6 +50,12 @@ FUNCTIONS = (
     *("getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds"),
 )
 """What a misspelt function may have been meant to be."""
+_JOINS = {
+    **dict.fromkeys((b"add_string", b"add_bytes"), "joins strings with +"),
+    b"add_list": "has + beside map, filter or lists (a guard of its own may have it)",
+}
+"""By CEL's names of what `+` does to them: with loops, 200 characters can ask for gigabytes. `map` and `filter` are
+made of joined lists themselves, so a `+` beside them can't be told from one within."""
 KEPT = 1024
 """Compiled expressions that are kept; a policy's are the same for all its canaries."""
 
@@ -86,6 +93,8 @@ def compiled(text: str) -> "Expression | Broken":
         expression = _environment().compile(text)
     except RuntimeError as error:  # the library has no class of its own
         return Broken(_sentence(str(error)))
+    if "+" in text and (joined := next((_JOINS[name] for name in _JOINS if name in expression.serialize()), None)):
+        return Broken(f"{joined}, whose memory has no bound; + is for numbers, times and durations")
     kind = _plain(expression.return_type().name().lower())
     return expression if kind == "bool" else Broken(f"must be true or false, and is of type {kind}")
 

@@ -216,7 +216,7 @@ def test_every_variable_has_the_type_that_is_declared(name: str) -> None:
     fits = {
         "timestamp": f"{name}.getFullYear() == 2026",
         "duration": f'{name} >= duration("0s")',
-        "string": f'({name} + "x").endsWith("x")',
+        "string": f'{name}.endsWith("")',
         "int": f"{name} + 1 > 0",
         "map": f"{name}.all(key, {name}[key].size() >= 0)",
         "list": f'{name}.all(each, each != "") && {name}.size() >= 0',
@@ -276,6 +276,17 @@ def nested(depth: int, inner: str = "true") -> str:
             'canary.labels["team"] == "shop"', 'Key not found in map : "team"', id="a label that isn't there"
         ),
         pytest.param('now.getHours("Europe/Belin") < 9', "Invalid timezone", id="a place without a clock"),
+        pytest.param(
+            'size(["x"]' + ".map(x, x + x + x)" * 12 + ") > 0",
+            "joins strings with +, whose memory has no bound; + is for numbers, times and durations",
+            id="memory doesn't grow with each loop",
+        ),
+        pytest.param(
+            "size([1].map(x, [x] + [x])) > 0",
+            "has + beside map, filter or lists (a guard of its own may have it), whose memory has no bound; "
+            "+ is for numbers, times and durations",
+            id="nor do lists",
+        ),
         pytest.param("9223372036854775807 + step.to > 0", "integer overflow", id="more than a number holds"),
     ],
 )  # fmt: skip
