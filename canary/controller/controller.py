@@ -52,6 +52,13 @@ class Question(NamedTuple):
     at: datetime
 
 
+class Asking(NamedTuple):
+    """What one Canary asks in its slot: nothing where no look is due, or where it has no metrics."""
+
+    question: Question | None
+    queries: tuple[Query, ...]
+
+
 @dataclass
 class Controller:
     """All rollouts of a fleet, while it leads."""
@@ -129,17 +136,16 @@ class Controller:
         for seat in seats:
             seat.slot = slot
             found = self._queries(seat, now)
-            if found is None:
-                self._ask(seat, None)
+            if found is None or found.question is None:
+                self._ask(seat, None if found is None else {})
                 continue
-            question, queries = found
-            for query in queries:
-                looking.setdefault(question, {}).setdefault(query, []).append(seat)
+            for query in found.queries:
+                looking.setdefault(found.question, {}).setdefault(query, []).append(seat)
         for question, by_query in looking.items():
             self._measure(question, by_query)
 
-    def _queries(self, seat: Seat, now: datetime) -> tuple[Question, tuple[Query, ...]] | None:
-        """What its look asks, if one is due. What can't be told is left to the tick, which tells it to people."""
+    def _queries(self, seat: Seat, now: datetime) -> Asking | None:
+        """What its look asks, if one is due; None where that can't be told: the tick tells it to people."""
         rig, record = seat.rig, seat.record
         if rig is None or record is None:
             return None
@@ -147,7 +153,7 @@ class Controller:
             found, source = needs(rig.parts.target.desired(), record.status, now), rig.source
         except Exception:  # noqa: BLE001 # the tick meets it again, and has somebody to tell
             return None
-        return (Question(source, found.at), found.queries) if found.at is not None and found.queries else None
+        return Asking(None if found.at is None else Question(source, found.at), found.queries)
 
     def _measure(self, question: Question, by_query: Mapping[Query, list[Seat]]) -> None:
         seats = list({id(seat): seat for those in by_query.values() for seat in those}.values())

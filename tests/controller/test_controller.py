@@ -51,6 +51,16 @@ def test_looks_of_one_slot_and_source_are_measured_together() -> None:
     assert (shared.asked, alone.asked) == (max(looks[:4]), looks[4])
 
 
+def test_without_metrics_looks_pass_in_their_slots() -> None:
+    """There is nothing to measure, so nothing to wait for."""
+    many = Virtual()
+    key = many.add("web", metrics=[])
+    many.controller.start()
+    many.fleet.advance(600)
+    assert many.status(key).phase is Phase.SUCCEEDED
+    assert many.looks(key)
+
+
 def test_a_look_that_comes_between_waits_for_its_slot() -> None:
     """What wakes a rollout is acted on at once, and nothing is measured for it."""
     many = Virtual()
