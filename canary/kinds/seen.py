@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from canary.istio.hosts import resolve
 from canary.istio.scope import Ref, Scope
 
 Data = Mapping[str, Any]
@@ -32,6 +33,7 @@ class CanarySeen:
     refs: tuple[Ref, ...]
     """The VirtualServices that it names."""
     host: str | None
+    """The host whose subsets are its versions, in full; None where the routes tell."""
     policy: str | None
     """`kind/name` of the policy that it refers to."""
     active: bool
@@ -63,7 +65,7 @@ def seen(found: Data) -> CanarySeen:
         finalizers=tuple(metadata.get("finalizers") or ()),
         created=metadata.get("creationTimestamp") or "",
         refs=_refs(metadata, spec),
-        host=_text(spec.get("host")),
+        host=_host(metadata, spec),
         policy=_policy(spec),
         active=_active(metadata, status),
         deleted=bool(metadata.get("deletionTimestamp")),
@@ -88,8 +90,9 @@ def _policy(spec: Data) -> str | None:
     return f"{ref.get('kind') or 'CanaryPolicy'}/{ref['name']}" if ref.get("name") else None
 
 
-def _text(value: object) -> str | None:
-    return str(value) if value else None
+def _host(metadata: Data, spec: Data) -> str | None:
+    host = spec.get("host")
+    return resolve(str(host), str(metadata.get("namespace") or "")) if host else None
 
 
 def _packed(data: Data) -> bytes:

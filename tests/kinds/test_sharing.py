@@ -25,13 +25,15 @@ def one(name: str, created: str, **spec: Any) -> tuple[Key, CanarySeen]:
         ({}, {"targetRef": {**TARGET, "name": "ratings"}, "virtualServices": ["reviews"]}, True),
         ({"host": "reviews"}, {"host": "ratings"}, False),
         ({"host": "reviews"}, {"host": "reviews"}, True),
+        ({"host": "reviews"}, {"host": "reviews.shop"}, True),
+        ({"host": "reviews.shop.svc.cluster.local"}, {"host": "Reviews"}, True),
         ({"host": "reviews"}, {}, True),
         ({"routes": ["a"]}, {"routes": ["b"]}, True),
         ({"targetRef": {"kind": "EnvoyRoute", "name": "reviews"}}, {}, False),
     ],
 )
 def test_two_overlap_where_hosts_do_not_part_them(mine: dict[str, Any], other: dict[str, Any], same: bool) -> None:
-    """The same from both sides; names of routes don't, because one that is under way moves on without its name."""
+    """The same from both sides, however a host is spelled; a route that is under way moves on without its name."""
     assert overlap(shown(mine), shown(other)) is same
     assert overlap(shown(other), shown(mine)) is same
 
