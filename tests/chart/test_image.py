@@ -59,6 +59,16 @@ def test_what_the_controller_imports_is_in_the_image() -> None:
     assert used - there == set()
 
 
+def test_what_is_taken_out_of_the_image_is_not_missed() -> None:
+    """The controller's imports do without."""
+    (command,) = [one for one in instructions("RUN") if one.startswith("rm ")]
+    taken = [re.sub(r".*/site-packages/", "", path).replace("/", ".") for path in command.split()[2:]]
+    assert taken == ["kubernetes.aio", "bazel-project"]
+    without = f"import sys; sys.modules.update(dict.fromkeys({taken}))\n{IMPORTS}import canary.kube.connection"
+    told = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False, timeout=120)
+    assert told.returncode == 0, told.stderr
+
+
 def test_it_has_the_controllers_packages_in_exact_versions() -> None:
     """One extra, under the constraints; no tools for tests or the demo."""
     (command,) = [one for one in instructions("RUN") if " install " in one]
