@@ -54,6 +54,7 @@ from canary.kube.resources import (
     VIRTUAL_SERVICES,
     Resource,
 )
+from canary.metrics.allowed import Confined
 from canary.metrics.credentials import NONE, from_environment
 from canary.metrics.prometheus import Prometheus
 from canary.metrics.promql import Dialect
@@ -124,6 +125,7 @@ class ClusterFleet:
             cluster_policies=_nothing if space else self._shared[CLUSTER_CANARY_POLICIES].get,
             templates=self._shared[METRIC_TEMPLATES].get,
             metrics_server=self.area.metrics_server,
+            refusal=self.area.allowed.refusal,
         )
         self._refused: set[Any] = set()
 
@@ -225,7 +227,9 @@ class ClusterFleet:
             if server not in self._prometheus:
                 known = from_environment(os.environ) if server == self.area.metrics_server else NONE
                 self._prometheus[server] = Prometheus(server, known, Dialect("istio"), told=self.asked)
-            return self._prometheus[server]
+            found = self._prometheus[server]
+        allowed = self.area.allowed
+        return Confined(found, server, allowed) if allowed.prefixes else found
 
     def forget_unused(self) -> None:
         """Lets go of what is in memory only so that it is at hand, and perhaps for nobody that is still there."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from canary.engine.errors import Invalid
 from canary.kube.pace import Pace
 from canary.kube.tenure import Terms
+from canary.metrics.allowed import Allowed
 
 from .site import Place
 
@@ -28,6 +29,14 @@ class Area:
     """Who is asked where a Canary names no Prometheus."""
     cross_namespace: bool = False
     """Whether a Canary may move VirtualServices of other namespaces, with the controller's rights."""
+    allowed_metrics_servers: str = ""
+    """Prefixes of addresses that Canaries and templates may name, parted by commas or spaces; empty for all."""
+
+    @property
+    def allowed(self) -> Allowed:
+        """What may be asked; the controller's own Prometheus always. Raises Invalid."""
+        named = tuple(self.allowed_metrics_servers.replace(",", " ").split())
+        return Allowed((*named, *([self.metrics_server] if named and self.metrics_server else ())))
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Settings:
     """Name of the ValidatingAdmissionPolicy that proves the authors of actions; empty for none."""
 
     def __post_init__(self) -> None:
+        _ = self.area.allowed
         if not 1 <= self.workers <= MOST_WORKERS:
             raise Invalid(f"workers: {self.workers} isn't from 1 to {MOST_WORKERS}")
         if not (self.qps > 0 and math.isfinite(self.qps)):

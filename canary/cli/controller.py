@@ -40,6 +40,10 @@ def command(
     metrics_server: Annotated[
         str | None, _option("METRICS_SERVER", "URL of the Prometheus to ask where a Canary names none.")
     ] = None,
+    allowed_metrics_servers: Annotated[
+        str,
+        _option("ALLOWED_METRICS_SERVERS", "Prefixes of addresses that Canaries and templates may name; else all."),
+    ] = "",
     listen: Annotated[str, _option("LISTEN", "HOST:PORT of metrics and probes.")] = "127.0.0.1:8080",
     lease: Annotated[str, _option("LEASE", "Name of the Lease by which replicas elect a leader.")] = "canary",
     lease_namespace: Annotated[str, _option("LEASE_NAMESPACE", "Its namespace; the pod's own, else `default`.")] = "",
@@ -69,7 +73,7 @@ def command(
     try:
         settings = bootstrap.Settings(
             place=bootstrap.Place(kubeconfig=kubeconfig, context=context, namespace=namespace or None),
-            area=bootstrap.Area(namespace, selector, metrics_server, cross_namespace),
+            area=bootstrap.Area(namespace, selector, metrics_server, cross_namespace, allowed_metrics_servers),
             listen=listen,
             lease=lease,
             lease_namespace=lease_namespace or _own_namespace(),

@@ -38,6 +38,8 @@ class Shared:
     templates: Find
     metrics_server: str | None = None
     """Who is asked where a Canary names nobody."""
+    refusal: Callable[[str], str] = lambda url: ""
+    """Why an address may not be asked, in a sentence; empty where it may."""
 
 
 @dataclass
@@ -89,13 +91,24 @@ class Wishes:
         policy, absent = self._policy(canary)
         templates = dict(self._templates(canary, policy))
         if not problems:
-            problems = (*absent, *_errors(canary, policy, templates))
+            problems = (*absent, *self._refused(canary, templates), *_errors(canary, policy, templates))
         try:
             self._made = desired(canary, policy, templates, problems)
         except Invalid as error:
             bare = canary.but(spec=canary.spec.but(analysis=None, canary_analysis=None))
             self._made = desired(bare, None, {}, problems or (str(error),))
         return self._made
+
+    def _refused(self, canary: Canary, templates: dict[str, MetricTemplate]) -> Iterator[str]:
+        """Addresses that may not be asked."""
+        named = {"spec.metricsServer": canary.spec.metrics_server}
+        named |= {
+            f"in the MetricTemplate {name}, spec.provider.address": one.spec.provider.address
+            for name, one in templates.items()
+        }
+        for field_, url in named.items():
+            if url is not None and (why := self.shared.refusal(url)):
+                yield f"{field_}: {why}"
 
     def _policy(self, canary: Canary) -> tuple[CanaryPolicy | None, tuple[str, ...]]:
         """The policy that is referred to, and what is wrong with that."""

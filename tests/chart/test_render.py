@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary import __version__
+from canary.bootstrap.settings import Area
 from canary.cli import controller
 from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
 from tests.chart.helm import CHART, Data, Helm, Refused, only
@@ -133,6 +134,13 @@ def test_the_defaults_are_those_of_the_command(helm: Helm) -> None:
     assert environment(helm.render()) == ours
 
 
+def test_allowed_addresses_reach_the_command_as_it_reads_them(helm: Helm) -> None:
+    """All in one variable."""
+    given = ["http://prometheus:9090", "https://metrics.example/shop"]
+    text = environment(helm.render({"allowedMetricsServers": given}))["CANARY_ALLOWED_METRICS_SERVERS"]
+    assert Area(allowed_metrics_servers=text).allowed.prefixes == tuple(given)
+
+
 def test_large_numbers_stay_numbers(helm: Helm) -> None:
     """Helm reads all numbers as floats, and would write 1e+06."""
     found = environment(helm.render({"burst": 1000000, "workers": 100}))
@@ -195,6 +203,7 @@ TYPOS: dict[str, tuple[str, str]] = {
     "a word for a number": ("workers=many", "workers"),
     "a duration without a unit": ("resync=10", "resync"),
     "a URL without a scheme": ("metricsServer=prometheus:9090", "metricsServer"),
+    "an allowed address without a scheme": ("allowedMetricsServers={prometheus:9090}", "allowedMetricsServers"),
     "a tag that is a whole image": ("image.tag=canary:1", "tag"),
     "an uppercase namespace": ("watch.namespace=Shop", "namespace"),
 }
@@ -221,6 +230,7 @@ OTHER: dict[str, Any] = {
     "image.digest": "sha256:" + "1" * 64,
     "image.pullPolicy": "Always",
     "metricsServer": "http://prometheus:9090",
+    "allowedMetricsServers": ["http://prometheus:9090", "https://metrics.example/shop"],
     "lease.duration": "20s",
     "resync": "5m",
     "log.format": "text",

@@ -126,6 +126,21 @@ def test_what_passes_the_schema_and_is_wrong_all_the_same_moves_nothing(site: Si
 
 
 @pytest.mark.long
+def test_an_address_that_may_not_be_asked_moves_nothing(site: Site) -> None:
+    """The sentence names the setting; with one that allows it the rollout starts."""
+    controller = site.controller("--allowed-metrics-servers", "http://prometheus.monitoring:9090")
+    site.apply(steps=[{"weight": 50}])
+    site.until("InvalidSpec")
+    assert truth(site, "Stalled") == ("True", "InvalidSpec")
+    assert "may not be asked; the controller's --allowed-metrics-servers says" in site.status.message
+    assert (site.status.rollout, site.traffic) == (None, Traffic())
+    controller.send(signal.SIGTERM)
+    controller.ends()
+    site.controller(environment={"CANARY_ALLOWED_METRICS_SERVERS": f"http://x:1,{site.mesh.prometheus.url}"})
+    site.until_phase("Succeeded")
+
+
+@pytest.mark.long
 def test_a_rollout_whose_spec_becomes_invalid_holds_and_still_goes_back(site: Site) -> None:
     """It keeps the rules that it began with; bad evidence is answered by them."""
     site.controller()
@@ -168,6 +183,7 @@ def test_a_status_that_can_not_be_read_says_so_and_goes_on_once_it_is_mended(sit
     )
 
 
+@pytest.mark.long
 def test_what_is_not_ours_survives_a_rollout(site: Site) -> None:
     """Labels, annotations and finalizers of others, and what a newer canary wrote into status."""
     site.controller()

@@ -113,3 +113,14 @@ def test_a_prometheus_that_is_asked_is_kept(fleet: ClusterFleet) -> None:
         assert rig.parts.metrics is first
     fleet.forget_unused()
     assert rig.parts.metrics is not first
+
+
+def test_an_address_that_may_not_be_asked_is_never_asked(fleet: ClusterFleet) -> None:
+    """The Canary says so; where one is asked, it is as without the setting."""
+    fleet.area = Area(allowed_metrics_servers="http://127.0.0.1:1")
+    fleet.canaries.put(canary({"metricsServer": "http://127.0.0.1:2"}))
+    rig = fleet.rig(KEY)
+    assert rig is not None
+    assert asked(rig) is Kind.DENIED
+    fleet.canaries.put(canary({"metricsServer": "http://127.0.0.1:1"}, resourceVersion="8"))
+    assert asked(rig) is Kind.REFUSED

@@ -1,7 +1,7 @@
 """What is wanted of a Canary object: policy, templates and guards resolved, and what is wrong, in lint's words."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -62,6 +62,23 @@ def test_who_names_no_prometheus_gets_the_controllers(cluster: Cluster) -> None:
     assert wishes.of(shown()).canary.spec.metrics_server == server
     assert wishes.of(shown({"metricsServer": "http://ours:9090"})).canary.spec.metrics_server == "http://ours:9090"
     assert Wishes(cluster.shared()).of(shown()).canary.spec.metrics_server is None
+
+
+def test_addresses_that_may_not_be_asked_are_told_with_their_place(cluster: Cluster) -> None:
+    """Of the Canary and of each template; nothing else is wrong with them."""
+    provider = {"type": "prometheus", "address": "http://evil"}
+    cluster.has("MetricTemplate", "errors", {"provider": provider, "query": "up"})
+    metric = {"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 1}}
+    seen = shown({"metricsServer": "http://worse", "analysis": {"stepWeights": [10], "metrics": [metric]}})
+    shared = replace(
+        cluster.shared(), refusal=lambda url: f"not {url}" if url in ("http://evil", "http://worse") else ""
+    )
+    told = (
+        "spec.metricsServer: not http://worse",
+        "in the MetricTemplate errors, spec.provider.address: not http://evil",
+    )
+    assert Wishes(shared).of(seen).problems == told
+    assert Wishes(cluster.shared()).of(seen).problems == ()
 
 
 def test_it_is_worked_out_anew_only_where_something_changed(cluster: Cluster) -> None:
