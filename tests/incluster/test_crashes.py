@@ -1,4 +1,7 @@
-"""kill -9 after each kind of write in each phase; another replica goes on to the same end, nothing comes twice."""
+"""kill -9 after each kind of write in each phase; another replica goes on to the same end, nothing comes twice.
+
+Whole processes in real time, dying one after the other in one rollout; tests/kill has each death by itself.
+"""
 
 import signal
 import sys
