@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 from prometheus_api_client import PrometheusConnect
+from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
 from urllib3.util.retry import Retry
@@ -23,6 +24,8 @@ from .credentials import Credentials
 
 CONNECT = 2.0
 """Seconds for a connection to be made."""
+KEPT = 256
+"""Connections to one server: as many as askers have calls abreast, so that none is closed only to be made again."""
 LARGEST = 64 * 2**20
 """Bytes of an answer; all rows of 500 workloads take about one MiB."""
 _CHUNK = 64 * 2**10
@@ -86,8 +89,9 @@ class Client:
         """Raises OSError for a credentials file that can't be read."""
         self.url = url
         session = Exchange(credentials)
-        # Retry(total=0) would turn a read time-out into a plain ConnectionError.
-        self._prometheus = PrometheusConnect(url, session=session, method="POST", retry=Retry(0, read=False))
+        self._prometheus = PrometheusConnect(url, session=session, method="POST")
+        # In place of the library's. Retry(total=0) would turn a read time-out into a plain ConnectionError.
+        session.mount(url, HTTPAdapter(pool_connections=1, pool_maxsize=KEPT, max_retries=Retry(0, read=False)))
 
     def ask(self, text: str, at: datetime, within: float) -> Any | Missing:
         """The `result` of an instant query at `at`; `within` seconds, for the server and for the way."""

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -287,3 +288,21 @@ def test_credentials_that_no_header_can_hold() -> None:
     assert isinstance(answer, Missing)
     assert answer.kind is Kind.DENIED
     assert "s3cret" not in str(answer)
+
+
+def test_askers_side_by_side_keep_their_connections(caplog: pytest.LogCaptureFixture) -> None:
+    """As many as ask at one time are made, and asked again; urllib3 would keep ten, and warn of each other one."""
+    many, met = 32, threading.Barrier(32)
+
+    def reply(_: str) -> Reply:
+        met.wait(60)
+        return 200, vector(({}, "1"))
+
+    caplog.set_level("DEBUG", "urllib3.connectionpool")
+    with serve(reply) as server, adapter(server.url, 60.0) as source, ThreadPoolExecutor(many) as askers:
+        for _ in range(3):
+            asked = [askers.submit(source.measure, [CUSTOM], AT) for _ in range(many)]
+            assert [one.result()[CUSTOM] for one in asked] == [Value(1.0)] * many
+    said = [one.getMessage() for one in caplog.records]
+    assert sum(one.startswith("Starting new") for one in said) == many
+    assert [one for one in said if "pool is full" in one] == []
