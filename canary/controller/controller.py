@@ -42,7 +42,11 @@ LATER = timedelta(minutes=1)
 TRANSIENT = frozenset({"RouteUnreadable", "RevisionUnknown", "Conflict"})
 """Reasons to be at rest that may pass without an event of ours."""
 ASKING = 8
-"""How many questions may be under way to one source; further ones don't wait for one that doesn't answer."""
+"""How many questions may be under way to one source; further ones come later, those that are overdue most first."""
+WAITS = 10
+"""How many slots a look may be later for that; then it is one without an answer, which is told."""
+AGAIN = timedelta(seconds=1)
+"""When such a look asks again."""
 
 
 class Question(NamedTuple):
@@ -134,15 +138,15 @@ class Controller:
         now = self.clock.now()
         looking: dict[Question, dict[Query, list[Seat]]] = {}
         for seat in seats:
-            seat.slot = slot
+            seat.slot = slot if seat.slot is None else seat.slot
             found = self._queries(seat, now)
             if found is None or found.question is None:
                 self._ask(seat, None if found is None else {})
                 continue
             for query in found.queries:
                 looking.setdefault(found.question, {}).setdefault(query, []).append(seat)
-        for question, by_query in looking.items():
-            self._measure(question, by_query)
+        for question in sorted(looking, key=lambda one: one.at):
+            self._measure(question, looking[question])
 
     def _queries(self, seat: Seat, now: datetime) -> Asking | None:
         """What its look asks, if one is due; None where that can't be told: the tick tells it to people."""
@@ -164,8 +168,13 @@ class Controller:
         if busy < ASKING:
             self.askers.submit(self._measured, question, tuple(by_query), seats)
             return
-        late = Missing(Kind.TIMED_OUT, "earlier questions are still unanswered")
-        self._answered(seats, dict.fromkeys(by_query, late))
+        late = dict.fromkeys(by_query, Missing(Kind.TIMED_OUT, "earlier questions are still unanswered"))
+        for seat in seats:
+            seat.waits += 1
+            if seat.waits <= WAITS:
+                self._due(seat, self.clock.now() + AGAIN)
+            else:
+                self._ask(seat, late)
 
     def _measured(self, question: Question, queries: Iterable[Query], seats: list[Seat]) -> None:
         rig = seats[0].rig
@@ -189,6 +198,7 @@ class Controller:
 
     def _answered(self, seats: Iterable[Seat], samples: Samples) -> None:
         for seat in seats:
+            seat.waits = 0
             self._ask(seat, samples)
 
     # ---- ticks ----------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ class Seat:
     """Ticks in a row that raised."""
     slot: int | None = None
     """The slot for which it waits to be ticked."""
+    waits: int = 0
+    """Slots in a row in which its source had too much to answer."""
     _lock: Lock = field(default_factory=Lock)
     _busy: bool = False
     _again: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
 from canary.engine.errors import Rejected, Unreachable, Unreadable
 from canary.rollout.tick import Turn
-from canary.sandbox.fleet import SandboxRig
+from canary.sandbox.fleet import Inline, SandboxRig
 from canary.sandbox.parts import SandboxMetrics, SandboxTarget
 from canary.sandbox.scenarios import Behaviour
 from tests.controller.virtual import HELD, Virtual, Watcher
@@ -396,6 +397,46 @@ def test_a_source_that_hangs_delays_nobody_else() -> None:
         assert world.traffic.weight == 0
         assert metrics.waiting == ASKING
         metrics.answers.set()
+
+
+class Slow(Hanging):
+    """Answers all once it is let."""
+
+    done = 0
+
+    def measure(self, queries: Any, at: Any) -> Any:
+        """See Metrics."""
+        super().measure(queries, at)
+        self.done += 1
+        return SandboxMetrics.measure(self, queries, at)
+
+
+def test_more_questions_than_a_source_bears_come_later() -> None:
+    """None is taken for one without an answer, as long as the source answers at all."""
+    many = Virtual()
+    slow: Slow | None = None
+    keys: list[Key] = []
+    with ThreadPoolExecutor(ASKING) as askers:
+        fleet = many.fleet
+        controller = Controller(fleet, fleet, Inline(), Split(askers), fleet.timetable, many.watcher)
+        controller.start()
+        for number in range(ASKING + 2):  # each is due in another second
+            keys.append(many.add(f"web-{number}", source="hung", **HELD))
+            box = many.box(keys[-1])
+            box.metrics = slow = slow or Slow(box.metrics)
+            controller.wake(keys[-1])
+            many.fleet.advance(1)
+        assert slow is not None
+        many.fleet.advance(12)
+        wait_for(lambda: slow.waiting == ASKING, "as many questions as may wait")
+        waiting = [key for key in keys if not many.looks(key)]
+        slow.answers.set()
+        for _ in range(30):
+            many.fleet.advance(1)
+            wait_for(lambda: slow.done == slow.waiting, "answers")
+        assert waiting
+        wait_for(lambda: all(many.looks(key) for key in keys), "a look of each")
+        assert "earlier questions" not in str(many.watcher.turns)
 
 
 class Split(ThreadPoolExecutor):
