@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from canary.api import address
 from canary.api.action_resource import ActionSpec
 from canary.api.analysis import Analysis, Metric, Range, StepSpec, Webhook
 from canary.api.canary import Canary, CanarySpec, EnvoyProxy, TemplateProvider
@@ -67,7 +68,7 @@ def _of_kind(kind: str) -> str:
 
 
 def _address(field: str) -> Rule:
-    return Rule(f"!has(self.{field}) || self.{field}.matches(r'^{target.ADDRESS}')", target.NO_ADDRESS, field)
+    return Rule(f"!has(self.{field}) || self.{field}.matches(r'{address.PATTERN}')", target.NO_ADDRESS, field)
 
 
 def _same(field: str) -> str:

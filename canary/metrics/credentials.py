@@ -4,11 +4,13 @@ Files are read again when they change, as tokens and certificates of a pod do; `
 """
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from canary.api.address import PATTERN
 from canary.engine.errors import Invalid
 
 _MASK = "***"
@@ -125,10 +127,9 @@ def address(url: str, credentials: Credentials = NONE) -> tuple[str, Credentials
     """The URL without user name and password, and the credentials with them. Raises Invalid, without the URL."""
     try:
         parts = urlsplit(url.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment:
+        parts = None
+    if parts is None or not re.fullmatch(PATTERN, url.strip()):
         raise Invalid("a Prometheus' address looks like http://prometheus.monitoring:9090, without a query")
     user, _, host = parts.netloc.rpartition("@")
     clean = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))

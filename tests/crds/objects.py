@@ -5,6 +5,7 @@ from typing import Any
 
 from canary.api.canary import API_VERSION
 from canary.engine.checks import metrics, strategy, target, timing, traffic, unread
+from tests.addresses import ASKED, NOT_ASKED
 
 Fields = dict[str, Any]
 
@@ -65,6 +66,14 @@ BAD: dict[str, tuple[Fields, str, str]] = {
         "spec.metricsServer",
         target.NO_ADDRESS,
     ),
+    **{
+        f"an address that can't be asked: {url}": (
+            STEPS | {"metricsServer": url},
+            "spec.metricsServer",
+            target.NO_ADDRESS,
+        )
+        for url in NOT_ASKED
+    },
     "an admin endpoint without a scheme": (
         STEPS | ON_ENVOY | {"envoy": ENVOY | {"admin": "localhost:9901"}},
         "spec.envoy.admin",
@@ -207,6 +216,7 @@ MALFORMED: dict[str, tuple[Fields, str]] = {
 
 GOOD: dict[str, Fields] = {
     "weights": STEPS,
+    **{f"an address: {url}": STEPS | {"metricsServer": url} for url in ASKED},
     "steps of every sort": {
         "analysis.steps": [
             {"match": [{"headers": {"x-user-group": {"exact": "beta"}}}], "hold": "30m"},

@@ -7,6 +7,7 @@ import pytest
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
 from canary.engine.checks import ENVOY_ROUTE, Capabilities, check, check_policy, check_template
+from tests.addresses import NOT_ASKED
 
 RATE: dict[str, Any] = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
 DURATION: dict[str, Any] = {"name": "request-duration", "thresholdRange": {"max": 500}}
@@ -134,14 +135,22 @@ def test_a_good_canary_has_no_problem() -> None:
         pytest.param(
             canary({"envoy": {"admin": "localhost:9901", "routes": " "}}),
             ["error: spec.envoy.routes: is empty: write the file that Envoy reads its routes from",
-             "error: spec.envoy.admin: 'localhost:9901' is no URL such as http://127.0.0.1:9090; "
+             "error: spec.envoy.admin: 'localhost:9901' is no URL such as http://127.0.0.1:9090, without a query; "
              "did you mean http://localhost:9901?"],
             id="an address without a scheme is no URL",
         ),
         pytest.param(
             canary({"metricsServer": "ftp://x"}),
-            ["error: spec.metricsServer: 'ftp://x' is no URL such as http://127.0.0.1:9090"],
+            ["error: spec.metricsServer: 'ftp://x' is no URL such as http://127.0.0.1:9090, without a query"],
             id="only http and https are asked",
+        ),
+        *(
+            pytest.param(
+                canary({"metricsServer": url}),
+                [f"error: spec.metricsServer: {url!r} is no URL such as http://127.0.0.1:9090, without a query"],
+                id=f"what can't be asked at {url}",
+            )
+            for url in NOT_ASKED
         ),
         pytest.param(
             canary({"provider": "isto"}),
@@ -625,7 +634,7 @@ def test_a_template_may_name_its_own_server() -> None:
         ),
         pytest.param(
             template("up", address="prometheus:9090"),
-            ["spec.provider.address: 'prometheus:9090' is no URL such as http://127.0.0.1:9090; "
+            ["spec.provider.address: 'prometheus:9090' is no URL such as http://127.0.0.1:9090, without a query; "
              "did you mean http://prometheus:9090?"],
             id="an address without a scheme",
         ),

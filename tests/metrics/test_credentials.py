@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,6 +18,7 @@ from canary.engine.errors import Invalid
 from canary.engine.observed import Kind, Missing, Query, Sample, Subject, Value
 from canary.metrics.credentials import Credentials, Secret, address, from_environment
 from canary.metrics.prometheus import Prometheus as Adapter
+from tests.addresses import ASKED, NOT_ASKED
 from tests.metrics.server import Server, serve, vector
 from tests.parts import missing
 from tests.parts.processes import free_port
@@ -133,13 +135,27 @@ def test_what_contradicts_itself_is_refused(environment: Mapping[str, str], sent
 
 @pytest.mark.parametrize(
     "url",
-    ["", "prometheus:9090", "ftp://u:hunter2@x", "http://", "http://u:hunter2@h:port", "http://h?token=hunter2"],
+    [
+        "",
+        "prometheus:9090",
+        "ftp://u:hunter2@x",
+        "http://",
+        "http://u:hunter2@h:port",
+        "http://h?token=hunter2",
+        *NOT_ASKED,
+    ],
 )
 def test_an_address_that_is_none(url: str) -> None:
     """It isn't shown: it may hold a password."""
     with pytest.raises(Invalid, match="looks like http://") as raised:
         address(url)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ASKED)
+def test_an_address_that_lint_lets_through(url: str) -> None:
+    """It can be asked, or a look would have nobody to ask."""
+    assert urlsplit(address(url)[0]).hostname
 
 
 def test_no_message_holds_a_secret(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from canary.api.address import PATTERN
+
 from ..nearest import did_you_mean, nearest
 from .case import Case
 from .problem import ROUTERS, Field, Problem, Severity
@@ -15,8 +17,7 @@ NO_CLUSTER = "is missing: write the name of the Envoy cluster that shall serve e
 NO_SUBSET = "is missing: write the subset or the destination host that shall serve everything"
 ENVOY_ELSEWHERE = "is for an EnvoyRoute; a VirtualService is found in the cluster"
 PROVIDERS = ("envoy", "istio")
-ADDRESS = r"https?://[^/\s]+"
-NO_ADDRESS = "is no URL such as http://127.0.0.1:9090"
+NO_ADDRESS = "is no URL such as http://127.0.0.1:9090, without a query"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -96,8 +97,8 @@ def addresses(case: Case) -> Iterator[Problem]:
 
 
 def address(field: Field, url: str) -> Iterator[Problem]:
-    """A URL starts with its scheme and has a host."""
-    if not re.match(ADDRESS, url):
+    """A URL starts with its scheme, has a host, and ends with its path."""
+    if not re.fullmatch(PATTERN, url):
         meant = f"; did you mean http://{url}?" if re.fullmatch(r"[\w.-]+(:\d+)?(/\S*)?", url) else ""
         yield Problem(field, f"{url!r} {NO_ADDRESS}{meant}")
 
