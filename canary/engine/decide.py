@@ -20,7 +20,7 @@ from .conditions import conditions
 from .desired import Desired
 from .idle import Idle, fold_idle
 from .observed import Observed, Query
-from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack, Serve, Start
+from .outcome import OVER, Advance, Close, Finding, Hold, Promote, Reassert, RollBack, Serve, Start
 from .people import Remark, clipped, remembered
 from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
 from .plan import step_at
@@ -42,6 +42,8 @@ AGAIN = timedelta(seconds=1)
 """When to see whether a write is in effect that had to be asked for again."""
 QUIET = frozenset({"Analysing", "Settling", "ChecksPassed", "Draining", "WaitingForRoute", "AlreadyServing"})
 """Reasons to hold that nobody needs to be told of."""
+TOLD = frozenset(str(outcome) for outcome, phase in ENDS.items() if phase is Phase.FAILED)
+"""Reasons that stay after the end; they were told then."""
 
 
 @dataclass(frozen=True)
@@ -271,18 +273,8 @@ def _closed(draft: Draft, s: Situation) -> Draft:
         iterations=0,
     )
     since = f"; {draft.finding.sentence}" if draft.finding.sentence else ""
-    finding = Finding(Close(), str(end.outcome), f"{_OVER[end.outcome]}: {end.message}{since}")
+    finding = Finding(Close(), str(end.outcome), f"{OVER[end.outcome]}: {end.message}{since}")
     return _with(draft, status=status, finding=finding, loud=True)
-
-
-_OVER = {
-    Outcome.PROMOTED: "promoted",
-    Outcome.ROLLED_BACK: "rolled back",
-    Outcome.REJECTED: "rejected",
-    Outcome.SUPERSEDED: "superseded",
-    Outcome.RETURNED: "back on the stable version",
-    Outcome.DELETED: "deleted",
-}
 
 
 # ---- the same for all ------------------------------------------------------------------------------------------
@@ -351,7 +343,7 @@ def _kept(outbox: tuple[Message, ...]) -> tuple[Message, ...]:
 def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
     remarks = list(draft.remarks)
     finding = draft.finding
-    if draft.loud or (finding.reason != before.reason and finding.reason not in QUIET):
+    if draft.loud or (finding.reason != before.reason and finding.reason not in QUIET | TOLD):
         remarks.append(Remark(finding.reason, finding.sentence, "Warning" if _warns(draft) else "Normal"))
     for index, remark in enumerate(remarks, before.told + 1):
         sentence = clipped(remark.message)

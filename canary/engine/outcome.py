@@ -1,5 +1,6 @@
 """What a rule may conclude. `decide.py` carries each of these out in one function."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from canary.api.status import Outcome, Version
@@ -76,3 +77,14 @@ class Finding:
     """PascalCase, stable: events, metrics and tests use it."""
     sentence: str
     """For a person; says what is missing, not only that something is."""
+
+
+OVER: Mapping[Outcome, str] = {
+    Outcome.PROMOTED: "promoted",
+    Outcome.ROLLED_BACK: "rolled back",
+    Outcome.REJECTED: "rejected",
+    Outcome.SUPERSEDED: "superseded",
+    Outcome.RETURNED: "back on the stable version",
+    Outcome.DELETED: "deleted",
+}
+"""How a rollout ended, in words."""

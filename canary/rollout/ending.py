@@ -51,6 +51,8 @@ AT_REST: Mapping[str, Exit] = {
     "AlreadyServing": Exit.PROMOTED,
     "UnanalysedRevision": Exit.PROMOTED,
     "AlreadyFailed": Exit.ROLLED_BACK,
+    "RolledBack": Exit.ROLLED_BACK,
+    "Rejected": Exit.REJECTED,
     "InvalidSpec": Exit.INVALID,
     "StableUnknown": Exit.INVALID,
     "StableIsWanted": Exit.INVALID,
@@ -77,7 +79,8 @@ def ending(decision: Decision) -> Ending | None:
         return Ending(code, decision.reason, decision.sentence)
     if decision.status.rollout is not None or decision.reason not in AT_REST:
         return None
-    code = failed_with(decision.status) if decision.reason == "AlreadyFailed" else AT_REST[decision.reason]
+    failed = AT_REST[decision.reason] is Exit.ROLLED_BACK
+    code = failed_with(decision.status) if failed else AT_REST[decision.reason]
     return Ending(code, decision.reason, decision.sentence)
 
 

@@ -14,6 +14,7 @@ from canary.engine.observed import Kind, Missing, RouteSeen, WorkloadSeen
 from canary.engine.phases import Need
 from tests.engine.situations import (
     CANARY,
+    MINUTE,
     NOW,
     STABLE,
     Case,
@@ -77,6 +78,11 @@ def gate(since: int) -> Change:
     return change
 
 
+def because(message: str) -> Change:
+    """The rollout ended for this."""
+    return lambda case: case.but(end=case.rollout.end and case.rollout.end.but(message=message))
+
+
 V1C = Version(name="v1", revision="c")
 STARTED = ("Started", Phase.WAITING, "v1 → v2 (b)")
 AGAIN = ("Started", Phase.WAITING, "v1 (a) → v2 (b)")
@@ -131,6 +137,37 @@ def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase
     pair = f"{rollout.stable} → {rollout.canary}" if rollout else None
     assert (decision.reason, decision.status.phase, pair) == expected
     assert decision.actions == ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "how"),
+    [
+        pytest.param(Outcome.ROLLED_BACK, "RolledBack", "rolled back: a 99 is above 5", id="by a check"),
+        pytest.param(Outcome.REJECTED, "Rejected", "rejected: a 99 is above 5", id="by a person"),
+    ],
+)
+def test_why_it_failed_stays_in_the_object(outcome: Outcome, reason: str, how: str) -> None:
+    """Whatever wakes the Canary, and after what could not be read meanwhile; and it isn't told a second time."""
+    over = decided(at_20_percent(ended(outcome), because("a 99 is above 5"), later(MINUTE)))
+    assert (over.reason, over.sentence) == (reason, how)
+    unread = decided(replace(after(at_rest(), over, seconds=1), wanted=Missing(Kind.TIMED_OUT)))
+    for before in (over, unread):
+        woken = decided(after(at_rest(), before, seconds=2))
+        sentence = f"v2 (b) was {how}; retry, or bring another revision"
+        assert (woken.reason, woken.sentence, woken.messages) == (reason, sentence, ())
+        assert (woken.status.reason, woken.status.message) == (reason, sentence)
+        told = {one.type: (one.status, one.reason, one.message) for one in woken.status.conditions}
+        assert told["Stalled"] == ("True", reason, sentence)
+        assert told["Promoted"] == ("False", reason, sentence)
+
+
+def test_who_wants_again_what_failed_before_is_told_so_and_why() -> None:
+    over = decided(at_20_percent(ended(Outcome.ROLLED_BACK), because("a 99 is above 5"), later(MINUTE)))
+    back = decided(after(at_rest(wanted("v1", "a")), over, seconds=1))
+    assert (back.reason, back.status.phase) == ("AlreadyServing", Phase.INITIALIZED)
+    again = decided(after(at_rest(), back, seconds=1))
+    sentence = "v2 (b) was rolled back: a 99 is above 5; retry, or bring another revision"
+    assert (again.reason, again.sentence, len(again.messages)) == ("AlreadyFailed", sentence, 1)
 
 
 def test_a_restart_starts_nothing() -> None:

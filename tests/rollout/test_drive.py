@@ -241,7 +241,8 @@ def test_a_run_that_finds_what_failed_ends_as_the_one_before(run: Driven, verbs:
         run.at(12, asking(verb)(run))
     assert run.run().code is code
     again = Driven(run.box).run()
-    assert (again.code, again.reason) == (code, "AlreadyFailed")
+    assert (again.code, again.reason) == (code, "Rejected" if verbs else "RolledBack")
+    assert again.sentence.endswith("; retry, or bring another revision")
     stored = run.box.store.load()
     assert stored is not None
     canary = run.box.target.desired().canary.but(status=stored.status)

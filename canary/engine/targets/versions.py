@@ -6,11 +6,11 @@
 
 from canary.api.analysis import Capacity
 from canary.api.plan import Traffic
-from canary.api.status import Outcome, Version
+from canary.api.status import Outcome, Phase, Version
 from canary.engine.idle import Idle
 from canary.engine.nearest import did_you_mean
 from canary.engine.observed import Kind, Missing
-from canary.engine.outcome import Finding, Hold, Serve, Start
+from canary.engine.outcome import OVER, Finding, Hold, Serve, Start
 from canary.engine.situation import Situation, needed
 
 from .target import DONE, IdleRule, Stage
@@ -87,11 +87,16 @@ def stable_is_wanted(s: Idle) -> Finding | None:
 
 
 def failed_before(s: Idle) -> Finding | None:
-    """This same version and revision was tried last and failed: no loop of failing rollouts."""
+    """This same version and revision was tried last and failed: no loop of failing rollouts.
+
+    A failure is a state that stays, and so do its reason and what was said of it, whatever wakes the Canary.
+    """
     if s.wanted is None or s.status.failed != s.wanted:
         return None
-    sentence = f"{s.wanted} was tried and failed; retry, or bring another revision"
-    return Finding(Hold(stalled=True), "AlreadyFailed", sentence)
+    last = next((one for one in s.status.history if one.canary == s.wanted), None)
+    how = f"{OVER[last.outcome]}: {last.message}" if last else "tried and failed"
+    reason = str(last.outcome) if last and s.status.phase is Phase.FAILED else "AlreadyFailed"
+    return Finding(Hold(stalled=True), reason, f"{s.wanted} was {how}; retry, or bring another revision")
 
 
 def suspended(s: Idle) -> Finding | None:
