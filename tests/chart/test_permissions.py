@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
+from canary.bootstrap.cluster import KIND
 from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
 from canary.kube.resources import (
     ADMISSION_POLICIES,
@@ -21,10 +23,11 @@ from canary.kube.resources import (
     VIRTUAL_SERVICES,
     Resource,
 )
+from canary.stores.objects import Objects
 from tests.chart.asking import NOBODY, Asking
 from tests.chart.release import Release, installed
 from tests.parts.cluster import ControlPlane
-from tests.parts.kube import SLOWLY
+from tests.parts.kube import SLOWLY, Kube
 from tests.parts.processes import wait_for
 
 SECRETS = Resource("", "v1", "Secret", "secrets")
@@ -54,6 +57,27 @@ def allowed(permissions: Iterable[Permission], resource: Resource, subresource: 
     """By the tables; `own` objects by name as well."""
     given = [one for one in permissions if resource in one.resources and one.subresource == subresource]
     return {str(verb) for one in given if own or not one.on for verb in one.verbs}
+
+
+@dataclass(frozen=True)
+class HeldLeases:
+    """Leases of one namespace, as somebody writes them."""
+
+    kube: Kube
+    namespace: str
+
+    def create(self, name: str, user: str) -> requests.Response:
+        body = {"metadata": {"name": name}, "spec": {"holderIdentity": user}}
+        return self.kube.request("POST", self.path, body, user=user)
+
+    def take(self, name: str, user: str) -> requests.Response:
+        body = {"spec": {"holderIdentity": user}}
+        kind = "application/merge-patch+json"
+        return self.kube.request("PATCH", f"{self.path}/{name}", body, user=user, content_type=kind)
+
+    @property
+    def path(self) -> str:
+        return f"{LEASES.root}/namespaces/{self.namespace}/{LEASES.plural}"
 
 
 @dataclass(frozen=True)
@@ -115,6 +139,21 @@ def test_the_lease_by_which_it_leads(tenant: Account) -> None:
     """By name, where it runs; nobody but its owner deletes it."""
     own = tenant.within(tenant.release.namespace)
     assert own.verbs(LEASES, name=tenant.release.name) == allowed(LEAD, LEASES, "", own=True)
+
+
+def test_leases_of_others_are_left_alone(everywhere: Account) -> None:
+    """RBAC would let it overwrite any; who made one may go on writing it, and a target's is there to be taken."""
+    leases = HeldLeases(everywhere.release.control_plane.kube, everywhere.watched)
+    ours, target = everywhere.release.account, Objects(everywhere.watched, KIND, "reviews", "reviews").name
+    assert leases.create("scheduler", "admin").status_code == 201
+    wait_for(lambda: leases.take("scheduler", ours).status_code == 403, "the policy to be in force", within=SLOWLY)
+    for refused in (leases.take("scheduler", ours), leases.create(everywhere.release.name, ours)):
+        assert refused.json()["message"].endswith("the controller writes Leases of targets only, and its own")
+    assert (leases.create(target, ours).status_code, leases.take(target, ours).status_code) == (201, 200)
+    assert leases.take("scheduler", "admin").status_code == 200
+    leading = HeldLeases(leases.kube, everywhere.release.namespace)
+    assert leading.create(everywhere.release.name, ours).status_code == 201
+    assert leading.take(everywhere.release.name, ours).status_code == 200
 
 
 @pytest.mark.parametrize("who", ["everywhere", "tenant"])

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary import __version__
-from canary.bootstrap.settings import Area
+from canary.api.duration import parse
+from canary.bootstrap.cluster import KIND
+from canary.bootstrap.settings import Area, Settings
+from canary.bootstrap.site import Place
 from canary.cli import controller
+from canary.engine.errors import Invalid
 from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from canary.stores.objects import Objects
 from tests.chart.helm import CHART, Data, Helm, Refused, only
 
 OUTSIDE = {"CANARY_CONTEXT", "CANARY_KUBECONFIG"}
@@ -117,7 +123,20 @@ def test_a_policy_that_is_there_already_is_named(helm: Helm) -> None:
     objects = helm.render({"actionPolicy": {"create": False, "name": "ours"}})
     assert environment(objects)["CANARY_ACTION_POLICY"] == "ours"
     assert only(objects, "ClusterRole", "canary-action-policy")["rules"] == rules(PROOF, "ours")
-    assert [one for one in objects if one["kind"].startswith("Validating")] == []
+    policies = [one["metadata"]["name"] for one in objects if one["kind"].startswith("Validating")]
+    assert [name for name in policies if name != "canary-leases"] == []
+
+
+def test_a_controller_of_all_namespaces_writes_leases_of_targets_only(helm: Helm) -> None:
+    """By their names, and its own by its place; the Role of one namespace ends there anyway."""
+    values = {"serviceAccount": {"name": "rollouts"}, "lease": {"name": "lead"}}
+    spec = only(helm.render(values), "ValidatingAdmissionPolicy", "canary-leases")["spec"]
+    assert spec["matchConditions"][0]["expression"].endswith("== 'system:serviceaccount:canary-system:rollouts'")
+    targets, own = spec["validations"][0]["expression"].split(" || ")
+    assert Objects("shop", KIND, "", "").name in targets
+    assert own.endswith("== 'canary-system/lead'")
+    for without in ({"leasePolicy": {"create": False}}, {"watch": {"namespace": "shop"}}):
+        assert [one for one in helm.render(without) if one["metadata"]["name"].endswith("-leases")] == []
 
 
 def test_every_setting_of_the_command_comes_from_the_values(helm: Helm) -> None:
@@ -206,6 +225,14 @@ TYPOS: dict[str, tuple[str, str]] = {
     "an allowed address without a scheme": ("allowedMetricsServers={prometheus:9090}", "allowedMetricsServers"),
     "a tag that is a whole image": ("image.tag=canary:1", "tag"),
     "an uppercase namespace": ("watch.namespace=Shop", "namespace"),
+    "too short a lease": ("lease.duration=5s", "duration"),
+    "too long a lease": ("lease.duration=10m1s", "duration"),
+    "too seldom a look": ("resync=25h", "resync"),
+    "an IPv6 address without brackets": ("listen.host=::", "host"),
+    "a URL with a query": ("metricsServer=http://prometheus:9090/?a=b", "metricsServer"),
+    "a label by which the pods are found": (r"podLabels.app\.kubernetes\.io/name=x", "podLabels"),
+    "a label that the chart gives": (r"monitor.labels.helm\.sh/chart=x", "labels"),
+    "nobody's account": ("serviceAccount.create=false", "serviceAccount/name"),
 }
 
 
@@ -215,6 +242,39 @@ def test_values_are_checked(helm: Helm, given: str, field: str) -> None:
     with pytest.raises(Refused, match="don't meet the specifications") as refusal:
         helm.run("template", "canary", str(CHART), "--set", given)
     assert field in str(refusal.value)
+
+
+@pytest.mark.parametrize("given", ["metricsServer=http://u:p@prom", "allowedMetricsServers={https://u@prom/x}"])
+def test_a_password_is_not_written_into_the_deployment(helm: Helm, given: str) -> None:
+    """Where it belongs is said."""
+    with pytest.raises(Refused, match="would read the password; give it by env, from a Secret"):
+        helm.run("template", "canary", str(CHART), "--set", given)
+
+
+SCHEMA: Data = YAML(typ="safe").load(CHART / "values.schema.json")["properties"]
+DURATIONS = ["5s", "6s", "59s", "60s", "99s", "600s", "601s", "1m", "1m5s", "9m59s", "10m", "10m0s", "10m1s", "11m"]
+TURNS = ["9s", "10s", "9999s", "1m", "999m59s", "1h", "23h59m", "24h", "25h", "24h1s", "0s", "9000ms"]
+
+
+@pytest.mark.parametrize("text", DURATIONS)
+def test_a_lease_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
+    """And the other way round, in these forms."""
+    assert bool(re.match(SCHEMA["lease"]["properties"]["duration"]["pattern"], text)) == starts(lease_duration=text)
+
+
+@pytest.mark.parametrize("text", TURNS)
+def test_a_resync_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
+    """And the other way round, in these forms."""
+    assert bool(re.match(SCHEMA["resync"]["pattern"], text)) == starts(resync=text)
+
+
+def starts(lease_duration: str = "15s", resync: str = "10m") -> bool:
+    """Whether the controller takes these."""
+    try:
+        Settings(Place(), Area(), "", "", "", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
+    except Invalid:
+        return False
+    return True
 
 
 def leaves(values: Data, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
@@ -261,7 +321,7 @@ def another(path: str, value: Any) -> Any:
 def test_every_value_does_something(helm: Helm, tmp_path: Path) -> None:
     """Another value makes another installation: none is read by nobody."""
     shown: Data = YAML(typ="safe").load(CHART / "values.yaml")
-    base: Data = {"monitor": {"kind": "PodMonitor"}}
+    base: Data = {"monitor": {"kind": "PodMonitor"}, "serviceAccount": {"name": "rollouts"}}
     before, dead = helm.text(base), []
     for path, value in leaves(shown):
         changed: Data = copy.deepcopy(base)

@@ -12,8 +12,7 @@
 {{- end -}}
 
 {{- define "canary.account" -}}
-{{- $own := ternary (include "canary.fullname" .) "default" .Values.serviceAccount.create -}}
-{{- .Values.serviceAccount.name | default $own -}}
+{{- .Values.serviceAccount.name | default (include "canary.fullname" .) -}}
 {{- end -}}
 
 {{- define "canary.lease" -}}
