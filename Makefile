@@ -39,14 +39,18 @@ cluster-tools: ## build a Kubernetes control plane for tests, from Go modules (o
 	@folder=$$(tests/parts/cluster-tools/build) && echo "the cluster tools are in $$folder"
 
 .PHONY: bench
-bench: $(dev) ## measure
+bench: bench-table bench-scale ## measure all there is (half an hour)
+
+.PHONY: bench-table
+bench-table: $(dev) ## measure the engine and what a rollout costs
 	@.venv/bin/python -m tests.bench
 
 .PHONY: bench-scale
-bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries (20 minutes, needs the cluster tools)
+bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries (needs the cluster tools)
 	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN \
 	  && .venv/bin/python -m tests.bench.scale --canaries 1000 --active 1000 --sizes 100,500,1000 \
-	  && .venv/bin/python -m tests.bench.scale --canaries 10000 --active 1000 --sizes 10000 --secrets 100000
+	  && .venv/bin/python -m tests.bench.scale --canaries 10000 --active 1000 --sizes 10000 \
+	    --secrets 100000 --deployments 20000
 
 .PHONY: picture
 picture: $(dev) ## draw docs/demo.svg from a real run

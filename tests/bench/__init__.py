@@ -1,1 +1,1 @@
-"""How long the engine takes, and how much a rollout costs: `make bench` prints it."""
+"""How long the engine takes, and how much a rollout costs: `make bench-table` prints it."""

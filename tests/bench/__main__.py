@@ -1,4 +1,4 @@
-"""`make bench`: a table of what is promised and what is measured; exit 1 where a promise is broken."""
+"""`make bench-table`: a table of what is promised and what is measured; exit 1 where a promise is broken."""
 
 import sys
 
