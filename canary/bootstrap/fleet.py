@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from canary.api.action import CanaryAction
 from canary.api.status import Status
 from canary.controller.fleet import Key
-from canary.engine.errors import Conflict
+from canary.engine.errors import Conflict, Invalid
 from canary.engine.observed import Missing
 from canary.istio.scope import Ref
 from canary.kinds.inbox import ActionInbox, asked
@@ -56,6 +56,7 @@ from canary.kube.resources import (
 )
 from canary.metrics.allowed import Confined
 from canary.metrics.credentials import NONE, from_environment
+from canary.metrics.nobody import Nobody
 from canary.metrics.prometheus import Prometheus
 from canary.metrics.promql import Dialect
 from canary.notifiers.events import Events, EventSubject
@@ -99,6 +100,8 @@ class ClusterFleet:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
+        """Raises Invalid for credentials of the environment that contradict each other."""
+        self._own = from_environment(os.environ)
         space = self.area.namespace
         watching = replace(self.client, pace=Pace())  # few requests, and all else waits for them
         self.canaries = Reflector(watching, CANARIES, seen, self._canary, space, self.area.selector)
@@ -223,11 +226,14 @@ class ClusterFleet:
         return [(key, found) for key in keys if (found := self.canaries.get(*key)) is not None]
 
     def _metrics(self, server: str | None) -> Metrics:
-        with self._lock:
-            if server not in self._prometheus:
-                known = from_environment(os.environ) if server == self.area.metrics_server else NONE
-                self._prometheus[server] = Prometheus(server, known, Dialect("istio"), told=self.asked)
-            found = self._prometheus[server]
+        try:
+            with self._lock:
+                if server not in self._prometheus:
+                    known = self._own if server == self.area.metrics_server else NONE
+                    self._prometheus[server] = Prometheus(server, known, Dialect("istio"), told=self.asked)
+                found = self._prometheus[server]
+        except Invalid as error:
+            return Nobody(str(error))
         allowed = self.area.allowed
         return Confined(found, server, allowed) if allowed.prefixes else found
 

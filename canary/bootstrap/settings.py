@@ -8,6 +8,7 @@ from canary.engine.errors import Invalid
 from canary.kube.pace import Pace
 from canary.kube.tenure import Terms
 from canary.metrics.allowed import Allowed
+from canary.metrics.credentials import address
 
 from .site import Place
 
@@ -31,6 +32,14 @@ class Area:
     """Whether a Canary may move VirtualServices of other namespaces, with the controller's rights."""
     allowed_metrics_servers: str = ""
     """Prefixes of addresses that Canaries and templates may name, parted by commas or spaces; empty for all."""
+
+    def __post_init__(self) -> None:
+        """Raises Invalid for an address that is none."""
+        try:
+            if self.metrics_server is not None:
+                address(self.metrics_server)
+        except Invalid as error:
+            raise Invalid(f"metrics-server: {error}") from None
 
     @property
     def allowed(self) -> Allowed:

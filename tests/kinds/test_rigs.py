@@ -115,6 +115,16 @@ def test_a_prometheus_that_is_asked_is_kept(fleet: ClusterFleet) -> None:
     assert rig.parts.metrics is not first
 
 
+def test_an_address_that_is_none_takes_nothing_but_evidence_away(fleet: ClusterFleet) -> None:
+    """All other ports are there: a rollback, a deletion and a lost canary go on."""
+    fleet.canaries.put(canary({"metricsServer": "http://127.0.0.1:1/?tenant=shop"}))
+    rig = fleet.rig(KEY)
+    assert rig is not None
+    assert asked(rig) is Kind.INVALID
+    [problem] = rig.target.desired().problems
+    assert problem.startswith("spec.metricsServer: 'http://127.0.0.1:1/?tenant=shop' is no URL")
+
+
 def test_an_address_that_may_not_be_asked_is_never_asked(fleet: ClusterFleet) -> None:
     """The Canary says so; where one is asked, it is as without the setting."""
     fleet.area = Area(allowed_metrics_servers="http://127.0.0.1:1")
