@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from canary.engine.errors import Invalid
+from canary.kube.names import check_name, check_namespace, check_selector
 from canary.kube.pace import Pace
 from canary.kube.tenure import Terms
 from canary.metrics.allowed import Allowed
@@ -71,6 +72,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _ = self.area.allowed
+        self._check_names()
         if not 1 <= self.workers <= MOST_WORKERS:
             raise Invalid(f"workers: {self.workers} isn't from 1 to {MOST_WORKERS}")
         if not (self.qps > 0 and math.isfinite(self.qps)):
@@ -82,6 +84,17 @@ class Settings:
         seconds = self.lease_duration.total_seconds()
         if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE or seconds != int(seconds):
             raise Invalid(f"lease-duration: must be whole seconds from {SHORTEST_LEASE}s to {LONGEST_LEASE}s")
+
+    def _check_names(self) -> None:
+        """Those that may be empty are for none, or for all."""
+        check_name("lease", self.lease)
+        check_namespace("lease-namespace", self.lease_namespace)
+        if self.area.namespace:
+            check_namespace("namespace", self.area.namespace)
+        if self.area.selector:
+            check_selector("selector", self.area.selector)
+        if self.action_policy:
+            check_name("action-policy", self.action_policy)
 
     @property
     def pace(self) -> Pace:

@@ -271,7 +271,7 @@ def test_a_resync_that_helm_lets_through_is_one_for_the_controller(text: str) ->
 def starts(lease_duration: str = "15s", resync: str = "10m") -> bool:
     """Whether the controller takes these."""
     try:
-        Settings(Place(), Area(), "", "", "", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
+        Settings(Place(), Area(), "", "canary", "shop", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
     except Invalid:
         return False
     return True
