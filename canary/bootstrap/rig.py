@@ -9,7 +9,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.controller.fleet import Key
 from canary.controller.slots import jitter
-from canary.engine.errors import CanaryError, Conflict, Unreachable
+from canary.engine.errors import RAISES, CanaryError, Conflict, Unreachable
 from canary.engine.observed import Missing, RouteSeen
 from canary.istio.scope import Ref, Scope
 from canary.kinds.inbox import ActionInbox
@@ -119,6 +119,10 @@ class ClusterRig:
     def unread(self, why: str, now: datetime) -> None:
         """See the port."""
         self.store.complain(why, now)
+
+    def raises(self, why: str, now: datetime) -> None:
+        """See the port."""
+        self.store.complain(why, now, RAISES)
 
     def gone(self) -> None:
         """The Canary isn't there any more, though its rollout may have been running: somebody took the finalizer."""

@@ -10,7 +10,7 @@ pause that grows; it stops nobody else. Once stopped, no tick begins, and the wr
 """
 
 import time
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from canary.rollout.record import Record, load, save
 from canary.rollout.tick import ATTEMPTS, Turn, tick
 
 from .fleet import Fleet, Key, Rig, Timetable, Watcher
+from .logs import scrubbed
 from .looking import Answers, put_back, put_off
 from .seat import Samples, Seat
 from .slots import Slots, share, slot_of, time_of
@@ -47,6 +48,12 @@ WAITS = 10
 """How many slots a look may be later for that; then it is one without an answer, which is told."""
 AGAIN = timedelta(seconds=1)
 """When such a look asks again."""
+
+
+ONCE = 1
+"""So many ticks in a row may raise without a word in the object: a race is over with the next one."""
+LONGEST = 500
+"""Characters of an error that are shown to people."""
 
 
 class Question(NamedTuple):
@@ -229,9 +236,11 @@ class Controller:
             seat.failures = 0
         except Exception as error:  # noqa: BLE001 # whatever it is, it stops this one only
             seat.failures += 1
-            seat.record = seat.rig = None
+            rig, seat.record, seat.rig = seat.rig, None, None
             due = self.clock.now() + seat.pause * (1 + share(seat.key))
             self.watcher.crashed(seat.key, error)
+            if rig is not None and seat.failures > ONCE:
+                self._says(seat, rig.raises, raised(error))
         if due is not None:
             self._due(seat, due)
         if seat.key not in self._seats:
@@ -263,11 +272,15 @@ class Controller:
         now = self.clock.now()
         seat.record = None
         self.watcher.unread(seat.key, why, now)
-        try:
-            rig.unread(why, now)
-        except CanaryError as error:
-            self.watcher.hindered(seat.key, f"can't say so in its status: {error}", now)
+        self._says(seat, rig.unread, why)
         return now + UNSURE
+
+    def _says(self, seat: Seat, say: Callable[[str, datetime], None], why: str) -> None:
+        now = self.clock.now()
+        try:
+            say(why, now)
+        except Exception as error:  # noqa: BLE001 # what made the tick raise may do so here, too
+            self.watcher.hindered(seat.key, f"can't say so in its status: {error}", now)
 
     def _between(
         self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
@@ -325,6 +338,12 @@ class Controller:
         if decision.requeue_after < LATER:
             return decision.requeue_after
         return self.resync * (1 - share(seat.key) / 4)
+
+
+def raised(error: Exception) -> str:
+    """For people who see the object, and not our log."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"the controller can't look after it, and tries again: {scrubbed(what)[:LONGEST]}"
 
 
 def reread(rig: Rig, record: Record) -> Record:

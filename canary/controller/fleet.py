@@ -35,6 +35,9 @@ class Rig(Protocol):
     def unread(self, why: str, now: datetime) -> None:
         """Its state can't be read, and a person has to mend it: says so where people look. Raises as ports do."""
 
+    def raises(self, why: str, now: datetime) -> None:
+        """Its ticks raise one after the other: says so where people look. May raise whatever they do."""
+
 
 class Fleet(Protocol):
     """All Canaries that this controller looks after."""

@@ -8,6 +8,9 @@ CanaryError
 └── Unreachable   no answer in time: try again later
 """
 
+RAISES = "ControllerError"
+"""The reason of a Canary whose ticks raise what none of these is."""
+
 
 class CanaryError(Exception):
     """The message is one sentence for a person."""

@@ -83,12 +83,12 @@ class CanaryStore:
         except Rejected as error:
             raise Unreachable(str(error)) from error
 
-    def complain(self, why: str, now: datetime) -> None:
-        """Says in the object that its status can't be read, once; what was kept in it stays. Raises as the port."""
+    def complain(self, why: str, now: datetime, reason: str = Unreadable.reason) -> None:
+        """Says in the object what keeps it from being looked after, once; what was kept stays. Raises as the port."""
         seen = self._seen()
         if seen is None:
             return
-        told, before = complaint(seen, why, now), json.loads(seen.status or b"{}")
+        told, before = complaint(seen, why, now, reason), json.loads(seen.status or b"{}")
         change = difference({name: before.get(name) for name in told}, told)
         if not change:
             return

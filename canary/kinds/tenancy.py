@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Protocol
 
 from canary.api.status import Status
-from canary.engine.errors import Conflict
+from canary.engine.errors import Conflict, Unreadable
 from canary.engine.observed import Stored
 
 from .sharing import Key
@@ -89,9 +89,9 @@ class TenantStore:
             self._take()
         return self.store.save(status, version)
 
-    def complain(self, why: str, now: datetime) -> None:
+    def complain(self, why: str, now: datetime, reason: str = Unreadable.reason) -> None:
         """See CanaryStore."""
-        self.store.complain(why, now)
+        self.store.complain(why, now, reason)
 
     def release(self) -> None:
         """No rollout is running: others may have the target, and the object may be deleted. Raises as the port.

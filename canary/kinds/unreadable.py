@@ -1,5 +1,7 @@
 """A status that passed the schema and can't be read: what is wrong with it, and how the object itself says so.
 
+The object says in the same way that its ticks raise.
+
 `store.py` writes that into the object, `object.py` tells it to people who ask.
 """
 
@@ -27,10 +29,10 @@ def wrong_field(error: ValidationError) -> str:
     return f"{'.'.join(str(part) for part in ('status', *first['loc']))}: {why}"
 
 
-def complaint(seen: CanarySeen, why: str, now: datetime) -> dict[str, Any]:
+def complaint(seen: CanarySeen, why: str, now: datetime, reason: str = Unreadable.reason) -> dict[str, Any]:
     """The fields of status that say so: those that follow from the rest, which isn't touched."""
     generation = json.loads(seen.wish)["metadata"].get("generation") or 0
-    finding = Finding(Hold(stalled=True), Unreadable.reason, why)
+    finding = Finding(Hold(stalled=True), reason, why)
     told = conditions(Status(observed_generation=generation), finding, _before(seen), now)
     return Status(reason=finding.reason, message=why, conditions=told).model_dump(
         mode="json", by_alias=True, include=_DERIVED
@@ -39,6 +41,6 @@ def complaint(seen: CanarySeen, why: str, now: datetime) -> dict[str, Any]:
 
 def _before(seen: CanarySeen) -> tuple[Condition, ...]:
     try:
-        return _CONDITIONS.validate_python(json.loads(seen.status).get("conditions") or ())
+        return _CONDITIONS.validate_python(json.loads(seen.status or b"{}").get("conditions") or ())
     except ValidationError:
         return ()

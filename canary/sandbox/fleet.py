@@ -45,6 +45,9 @@ class SandboxRig:
     def unread(self, why: str, now: datetime) -> None:
         """Has no other place to say it."""
 
+    def raises(self, why: str, now: datetime) -> None:
+        """Nor this."""
+
 
 @dataclass
 class SandboxFleet:

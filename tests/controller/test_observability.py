@@ -19,7 +19,7 @@ from canary.controller.gauges import PHASES
 from canary.controller.logs import JsonLines, TextLines
 from canary.controller.metrics import Metrics
 from canary.engine.decide import QUIET
-from canary.engine.errors import Unreadable
+from canary.engine.errors import RAISES, Unreadable
 from canary.engine.people import TAKE
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_every_reason_is_explained_once() -> None:
 
 def test_quiet_reasons_are_told_apart() -> None:
     """Nobody waits for an Event that never comes."""
-    assert set(rows(section("### No Event of their own"))) == QUIET | {Unreadable.reason}
+    assert set(rows(section("### No Event of their own"))) == QUIET | {Unreadable.reason, RAISES}
 
 
 def test_every_condition_is_explained() -> None:

@@ -9,7 +9,7 @@ import pytest
 from canary.api.evidence import Evidence
 from canary.api.plan import Traffic
 from canary.api.status import End, Outcome, RolloutSummary, Status
-from canary.engine.errors import CanaryError, Conflict, Unreachable, Unreadable
+from canary.engine.errors import RAISES, CanaryError, Conflict, Unreachable, Unreadable
 from canary.engine.room import LIMIT
 from canary.kinds.seen import FINALIZER
 from canary.kinds.store import CanaryStore, difference
@@ -209,6 +209,15 @@ COMPLAINT: dict[str, Any] = {
         for each in (("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True"), ("Promoted", "Unknown"))
     ],
 }
+
+
+def test_a_canary_whose_ticks_raise_says_so() -> None:
+    """Also one without a status; the next tick that succeeds says something else."""
+    wire = Wire([canary()])
+    stored(wire, watching(canary())).complain("it raises", NOW, RAISES)
+    said = wire.bodies[0]["status"]
+    assert (said["reason"], said["message"]) == ("ControllerError", "it raises")
+    assert {one["type"]: one["status"] for one in said["conditions"]}["Stalled"] == "True"
 
 
 def test_conditions_that_can_not_be_read_are_written_anew() -> None:
