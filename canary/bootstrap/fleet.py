@@ -198,7 +198,7 @@ class ClusterFleet:
         outside = Outside(
             client=self._mirror,
             seen=lambda: self._same(key, found.uid),
-            older=lambda mine: older(key, mine, self._rivals(mine)),
+            older=lambda mine: older(key, mine, self._rivals(namespace, mine)),
             metrics=self._metrics,
             reads=lambda refs: self._movers.add(key, refs),
             notifier=Events(self._writer, lambda: subject, self.instance, self._refused),
@@ -220,9 +220,9 @@ class ClusterFleet:
         lease = TargetLease(self.client, Objects(target.namespace, KIND, target.name, key[1]), self.term)
         return Joint(lease, self._tenants.setdefault(target, Tenants()), key)
 
-    def _rivals(self, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
-        """Canaries that name one of the same VirtualServices."""
-        keys = self._movers.of(*mine.refs)
+    def _rivals(self, namespace: str, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
+        """Canaries that name one of the same VirtualServices, and may move it: what else they name blocks nobody."""
+        keys = {key for key in self._movers.of(*mine.refs) if self.area.cross_namespace or key[0] == namespace}
         return [(key, found) for key in keys if (found := self.canaries.get(*key)) is not None]
 
     def _metrics(self, server: str | None) -> Metrics:

@@ -62,6 +62,19 @@ def test_all_who_move_a_virtual_service_meet_in_its_lease(fleet: ClusterFleet) -
         assert (found.namespace, found.name) == ("shop", "canary-virtualservice-reviews")
 
 
+@pytest.mark.parametrize("cross", [False, True])
+def test_who_may_not_move_a_virtual_service_blocks_nobody(fleet: ClusterFleet, cross: bool) -> None:
+    """An older Canary elsewhere counts only where it may move what it names."""
+    fleet.area = Area(cross_namespace=cross)
+    attack = {"targetRef": {**TARGET, "name": "own"}, "virtualServices": ["reviews.shop"]}
+    fleet.canaries._saw(canary(attack, namespace="elsewhere", uid="u0", creationTimestamp="2026-01-01T00:00:00Z"))
+    fleet.canaries._saw(canary())
+    rig = fleet.rig(KEY)
+    assert rig is not None
+    told = "the Canary elsewhere/reviews moves these routes, and is older; delete one of the two"
+    assert rig.target.desired().conflict == (told if cross else "")
+
+
 def lived(fleet: ClusterFleet, number: int) -> None:
     """A Canary with a namespace, a target and a Prometheus of its own comes, is looked at, and goes."""
     namespace, server = f"team-{number}", f"http://127.0.0.1:{number + 1}"
