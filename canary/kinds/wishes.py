@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from canary.api.canary import API_VERSION, Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
-from canary.engine.checks import Severity, check
+from canary.engine.checks import ENVOY_ROUTE, Severity, check
 from canary.engine.desired import Desired, desired
 from canary.engine.errors import Invalid
 from canary.engine.policy import effective
@@ -27,6 +27,8 @@ Find = Callable[[str, str], bytes | None]
 Data = dict[str, Any]
 _STANDS_ON = ("host", "routes", "virtualServices", "metricsServer")
 """Fields of a spec that a running rollout reads anew; all else that it needs is pinned."""
+
+NO_CLUSTERS = "spec.targetRef.kind: the controller moves VirtualServices; `canary run` moves an EnvoyRoute"
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Wishes:
             canary = canary.but(spec=canary.spec.but(metrics_server=self.shared.metrics_server))
         policy, absent = self._policy(canary)
         templates = dict(self._templates(canary, policy))
+        if canary.spec.target_ref.kind == ENVOY_ROUTE.name:
+            problems = (NO_CLUSTERS,)
         if not problems:
             problems = (*absent, *self._refused(canary, templates), *_errors(canary, policy, templates))
         try:

@@ -81,6 +81,14 @@ def test_addresses_that_may_not_be_asked_are_told_with_their_place(cluster: Clus
     assert Wishes(cluster.shared()).of(seen).problems == ()
 
 
+def test_an_envoy_route_is_no_clusters(cluster: Cluster) -> None:
+    """A VirtualService of the same name must not be moved in its place; lint has nothing against it."""
+    envoy = {"admin": "http://127.0.0.1:9901", "routes": "routes.yaml"}
+    seen = shown({"targetRef": {"kind": "EnvoyRoute", "name": "reviews"}, "envoy": envoy})
+    told = "spec.targetRef.kind: the controller moves VirtualServices; `canary run` moves an EnvoyRoute"
+    assert Wishes(cluster.shared()).of(seen).problems == (told,)
+
+
 def test_it_is_worked_out_anew_only_where_something_changed(cluster: Cluster) -> None:
     """The Canary, or what it refers to; a tick of many Canaries reads this every time."""
     cluster.has("CanaryPolicy", "ours", {"analysis": {"threshold": 2}})
