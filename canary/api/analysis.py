@@ -54,6 +54,11 @@ class TemplateRef(Model):
     namespace: str | None = None
     """Its namespace; the Canary's unless given."""
 
+    @property
+    def key(self) -> str:
+        """`name`, or `namespace/name`: what tells the templates of one Canary apart."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 class Metric(Model):
     """One check of a look: a builtin (`request-success-rate`, `request-duration`) or a query."""

@@ -55,7 +55,7 @@ def source_of(spec: CanarySpec) -> str:
 
 
 def resolve(spec: CanarySpec, analysis: Analysis, templates: Mapping[str, MetricTemplate]) -> Policy:
-    """The policy that a rollout pins. Raises Invalid for a template that isn't there."""
+    """The policy that a rollout pins; `templates` are by `TemplateRef.key`. Raises Invalid where one isn't there."""
     source = source_of(spec)
     interval = analysis.interval or WINDOW
     threshold = max(analysis.threshold or 1, 1)
@@ -106,10 +106,10 @@ def _blocks(spec: CanarySpec) -> tuple[dict[str, Any], dict[str, Any]]:
 def _metric(metric: Metric, templates: Mapping[str, MetricTemplate]) -> MetricPolicy:
     query, server = metric.query, None
     if metric.template_ref is not None:
-        template = templates.get(metric.template_ref.name)
+        template = templates.get(metric.template_ref.key)
         if template is None:
             raise Invalid(
-                f"metric {metric.name} refers to the MetricTemplate {metric.template_ref.name}, which isn't there"
+                f"metric {metric.name} refers to the MetricTemplate {metric.template_ref.key}, which isn't there"
             )
         query, server = template.spec.query, template.spec.provider.address
     return MetricPolicy(

@@ -133,7 +133,7 @@ class Wishes:
             ref = metric.template_ref
             found = self._referred("MetricTemplate", ref.namespace or canary.metadata.namespace, ref.name)
             if isinstance(found, MetricTemplate):
-                yield ref.name, found
+                yield ref.key, found
 
     def _referred(self, kind: str, namespace: str, name: str) -> object:
         """The resource; a sentence where it can't be understood; None where it isn't there."""

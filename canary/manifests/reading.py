@@ -21,6 +21,7 @@ from .documents import Document, Mark, documents
 from .files import shown, text_of
 from .located import Located
 from .policies import shipped, shipped_names
+from .templates import templates_of
 from .validation import resource
 
 
@@ -68,10 +69,9 @@ class Reading:
         return {each.metadata.name: each for each in found if isinstance(each, CanaryPolicy)}
 
     @property
-    def templates(self) -> dict[str, MetricTemplate]:
-        """By name."""
-        found = (each.resource for each in self.placed)
-        return {each.metadata.name: each for each in found if isinstance(each, MetricTemplate)}
+    def templates(self) -> tuple[MetricTemplate, ...]:
+        """In the order of the files."""
+        return tuple(each.resource for each in self.placed if isinstance(each.resource, MetricTemplate))
 
     def policy_of(self, canary: Canary) -> CanaryPolicy | None:
         """The one that the Canary refers to by kind and name: of these files, else one that comes with canary."""
@@ -94,7 +94,7 @@ class Given:
     canary: Canary
     policy: CanaryPolicy | None
     templates: Mapping[str, MetricTemplate]
-    """By name."""
+    """By `TemplateRef.key`."""
     warnings: tuple[Located, ...] = ()
 
 
@@ -142,7 +142,8 @@ def load(paths: Iterable[str], policy: str | None = None, metrics_server: str | 
     if errors:
         raise Invalid("\n".join(errors))
     canary = only_canary(reading)
-    return Given(canary, reading.policy_of(canary), reading.templates, problems)
+    chosen = reading.policy_of(canary)
+    return Given(canary, chosen, templates_of(canary, chosen, reading.templates), problems)
 
 
 def _asking(placed: Placed, server: str) -> Placed:
@@ -201,7 +202,7 @@ def _of_canary(canary: Canary, reading: Reading) -> list[Problem]:
     """All but what is reported elsewhere already: at the policy itself, or at a broken document."""
     policy = reading.policy_of(canary)
     elsewhere = {shared(policy, each) for each in check_policy(policy)} if policy is not None else set()
-    found = check(canary, policy, reading.templates)
+    found = check(canary, policy, templates_of(canary, policy, reading.templates))
     return [
         _nearest(each, canary, reading)
         for each in found

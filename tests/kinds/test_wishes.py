@@ -81,6 +81,16 @@ def test_addresses_that_may_not_be_asked_are_told_with_their_place(cluster: Clus
     assert Wishes(cluster.shared()).of(seen).problems == ()
 
 
+def test_templates_of_two_namespaces_are_two(cluster: Cluster) -> None:
+    """One of the same name elsewhere could let a bad version pass."""
+    cluster.has("MetricTemplate", "errors", {"query": "own"})
+    cluster.has("MetricTemplate", "errors", {"query": "shared"}, "elsewhere")
+    elsewhere = {**ERRORS, "name": "others", "templateRef": {"name": "errors", "namespace": "elsewhere"}}
+    spec = {"metricsServer": "http://x", "analysis": {"stepWeights": [10], "metrics": [ERRORS, elsewhere]}}
+    found = Wishes(cluster.shared()).of(shown(spec))
+    assert [(one.name, one.query) for one in found.policy.metrics] == [("errors", "own"), ("others", "shared")]
+
+
 def test_an_envoy_route_is_no_clusters(cluster: Cluster) -> None:
     """A VirtualService of the same name must not be moved in its place; lint has nothing against it."""
     envoy = {"admin": "http://127.0.0.1:9901", "routes": "routes.yaml"}

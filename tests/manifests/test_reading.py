@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from canary.engine.desired import desired
 from canary.engine.errors import Invalid
 from canary.manifests import lint, load, only_canary, read, shipped, shipped_names
 
@@ -442,7 +443,7 @@ def test_one_canary_is_found_among_others(tmp_path: Path) -> None:
     file.write_text("---\n".join([TEMPLATE, POLICY, CANARY]))
     reading = read([str(file)])
     assert only_canary(reading).metadata.name == "web"
-    assert (list(reading.policies), list(reading.templates)) == (["ours"], ["errors"])
+    assert (list(reading.policies), [one.metadata.name for one in reading.templates]) == (["ours"], ["errors"])
 
 
 @pytest.mark.parametrize(
@@ -462,6 +463,30 @@ def test_exactly_one_canary(text: str, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(Invalid) as error:
         load([str(tmp_path / "f.yaml")])
     assert str(error.value) == sentence
+
+
+def test_templates_of_two_namespaces_are_two(tmp_path: Path) -> None:
+    """Each metric gets the one that it refers to; one that says no namespace goes where it is applied."""
+    one = TEMPLATE.replace("name: errors", "name: errors\n  namespace: shop")
+    other = TEMPLATE.replace("name: errors", "name: errors\n  namespace: shared").replace("query: ", "query: 2 * ")
+    ranged = "thresholdRange: {max: 1}"
+    metrics = f"    - {{name: a, templateRef: {{name: errors}}, {ranged}}}\n" + (
+        f"    - {{name: b, templateRef: {{name: errors, namespace: shared}}, {ranged}}}\n"
+    )
+    file = tmp_path / "f.yaml"
+    for place in ("", "\n  namespace: shop"):
+        canary = SHORT.replace("name: web\nspec", f"name: web{place}\nspec") + (
+            "  metricsServer: http://prometheus:9090\n  analysis:\n    stepWeights: [10]\n    metrics:\n" + metrics
+        )
+        file.write_text("---\n".join([canary, one, other]))
+        given = load([str(file)])
+        queries = [one.query for one in desired(given.canary, None, given.templates).policy.metrics]
+        assert [str(one).startswith("2 * ") for one in queries] == [False, True]
+    file.write_text("---\n".join([canary, TEMPLATE]))
+    assert list(load([str(file)]).templates) == ["errors", "shared/errors"]
+    file.write_text("---\n".join([canary, one]))
+    with pytest.raises(Invalid, match="there is no MetricTemplate 'shared/errors'; did you mean errors"):
+        load([str(file)])
 
 
 def test_load_gives_all_that_a_rollout_starts_from(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def check(
     templates: Mapping[str, MetricTemplate] | None = None,
     capabilities: Capabilities | None = None,
 ) -> list[Problem]:
-    """All problems of a Canary, those of the policy that reach it included. `templates` are by name.
+    """All problems of a Canary, those of the policy that reach it included. `templates` are by `TemplateRef.key`.
 
     The fields are as written in the Canary; what is wrong in the policy stands at `spec.policyRef`.
     """

@@ -97,16 +97,16 @@ def template_refs(case: Case) -> Iterator[Problem]:
     """A template that is referred to must be there."""
     for index, metric in enumerate(case.analysis.metrics or ()):
         ref = metric.template_ref
-        if ref is not None and ref.name not in case.templates:
-            hint = did_you_mean(ref.name, case.templates)
-            yield case.problem("metrics", f"there is no MetricTemplate {ref.name!r}{hint}", index, "templateRef")
+        if ref is not None and ref.key not in case.templates:
+            hint = did_you_mean(ref.key, case.templates)
+            yield case.problem("metrics", f"there is no MetricTemplate {ref.key!r}{hint}", index, "templateRef")
 
 
 def servers(case: Case) -> Iterator[Problem]:
     """A query is asked of a Prometheus; Envoy's own counters know the builtins only."""
     for index, metric in enumerate(case.analysis.metrics or ()):
         text, place = _text(case, metric)
-        template = case.templates.get(metric.template_ref.name) if metric.template_ref else None
+        template = case.templates.get(metric.template_ref.key) if metric.template_ref else None
         address = template.spec.provider.address if template else None
         if text is not None and address is None and source_of(case.spec) != "prometheus":
             yield case.problem("metrics", "has no Prometheus to ask; write spec.metricsServer", index, place)
@@ -146,7 +146,7 @@ def _text(case: Case, metric: Metric) -> tuple[str | None, str]:
     """The query's template, and the field that it comes from."""
     if metric.query is not None:
         return metric.query, "query"
-    template = case.templates.get(metric.template_ref.name) if metric.template_ref else None
+    template = case.templates.get(metric.template_ref.key) if metric.template_ref else None
     return (template.spec.query if template else None), "templateRef"
 
 
