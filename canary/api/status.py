@@ -3,6 +3,7 @@
 `engine/decide.py` makes each next status; `stores/` keep it. At most 16 KiB.
 """
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
@@ -228,6 +229,16 @@ class Message(Model):
     """One sentence."""
     at: datetime
     """When it was decided."""
+
+    @property
+    def beside(self) -> str:
+        """What it says behind its reason: `v2 serves everything` of `promoted: v2 serves everything`."""
+        words = _WORD.sub(" ", self.reason).lower()
+        return self.message.removeprefix(f"{words}: ")
+
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+"""Where a word of PascalCase begins."""
 
 
 class Condition(Model):

@@ -1,4 +1,4 @@
-"""What the controller logs: a line for each decision that is told, trouble at most once a minute, no secrets.
+"""What the controller logs: a line for each decision that is told, the same trouble every ten minutes, no secrets.
 
 `set_up` formats all that is logged in this process, as text or as JSON lines; `Decisions` is called after each turn.
 Every decision, also those that are no news, is there at the level debug.
@@ -19,7 +19,7 @@ from canary.rollout.tick import Turn
 
 from .fleet import Key
 
-REPEAT = timedelta(minutes=1)
+REPEAT = timedelta(minutes=10)
 """How often the same trouble of the same Canary is logged."""
 TROUBLE = "Trouble"
 """The reason with which a line says what went wrong."""
@@ -118,7 +118,7 @@ class Decisions:
         where = {**_named(key), **_standing(turn)}
         for message in turn.messages:
             if message.id not in before.messages:
-                _write(_level(message), message.message, {**where, "reason": message.reason})
+                _write(_level(message), message.beside, {**where, "reason": message.reason})
         before.messages = frozenset(one.id for one in (*turn.messages, *turn.record.status.outbox))
         for sentence in _news(before.trouble, turn.trouble, turn.at):
             _write(logging.WARNING, sentence, {**where, "reason": TROUBLE})
@@ -132,7 +132,7 @@ class Decisions:
             _write(logging.WARNING, sentence, {**_named(key), "reason": TROUBLE})
 
     def unread(self, key: Key, why: str, at: datetime) -> None:
-        """As trouble is: once a minute."""
+        """As trouble is."""
         before = self.said.setdefault(key, Logged())
         for sentence in _news(before.trouble, (why,), at):
             _write(logging.WARNING, sentence, {**_named(key), "reason": Unreadable.reason})
@@ -151,7 +151,7 @@ def _write(level: int, sentence: str, fields: Mapping[str, Any]) -> None:
 
 
 def _news(logged: dict[str, datetime], trouble: Iterable[str], now: datetime) -> Iterable[str]:
-    """Sentences that weren't logged within the last minute; forgets those from before."""
+    """Sentences that weren't logged lately; forgets those from before."""
     for sentence, at in list(logged.items()):
         if now - at >= REPEAT:
             del logged[sentence]

@@ -31,7 +31,7 @@ from .targets import target_of
 
 HISTORY = 10
 ENDED = frozenset(str(outcome) for outcome in Outcome)
-"""Reasons of the messages that tell how a rollout ended."""
+"""Reasons of the messages that tell how a rollout ended: once, when it is over."""
 OUTBOX = 20
 """How many messages wait for somebody to tell them."""
 LATER = timedelta(minutes=1)
@@ -42,8 +42,6 @@ AGAIN = timedelta(seconds=1)
 """When to see whether a write is in effect that had to be asked for again."""
 QUIET = frozenset({"Analysing", "Settling", "ChecksPassed", "Draining", "WaitingForRoute", "AlreadyServing"})
 """Reasons to hold that nobody needs to be told of."""
-TOLD = frozenset(str(outcome) for outcome, phase in ENDS.items() if phase is Phase.FAILED)
-"""Reasons that stay after the end; they were told then."""
 
 
 @dataclass(frozen=True)
@@ -342,12 +340,19 @@ def _kept(outbox: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
     remarks = list(draft.remarks)
-    finding = draft.finding
-    if draft.loud or (finding.reason != before.reason and finding.reason not in QUIET | TOLD):
-        remarks.append(Remark(finding.reason, finding.sentence, "Warning" if _warns(draft) else "Normal"))
+    if _speaks(draft, before):
+        remarks.append(Remark(draft.finding.reason, draft.finding.sentence, "Warning" if _warns(draft) else "Normal"))
     for index, remark in enumerate(remarks, before.told + 1):
         sentence = clipped(remark.message)
         yield Message(id=str(index), type=remark.type, reason=remark.reason, message=sentence, at=now)
+
+
+def _speaks(draft: Draft, before: Status) -> bool:
+    """Whether its finding is news."""
+    reason = draft.finding.reason
+    if reason in ENDED:
+        return isinstance(draft.finding.outcome, Close)
+    return draft.loud or (reason != before.reason and reason not in QUIET)
 
 
 def _warns(draft: Draft) -> bool:

@@ -86,7 +86,7 @@ def event(subject: EventSubject, message: Message, instance: str) -> dict[str, A
         },
         "type": message.type,
         "reason": message.reason,
-        "message": clipped(message.message),
+        "message": clipped(message.beside),
         "action": ACTION,
         "count": 1,
         "firstTimestamp": seconds,

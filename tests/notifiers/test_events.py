@@ -55,6 +55,19 @@ def kubectl(control_plane: ControlPlane, namespace: str, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "note"),
+    [
+        ("Promoted", "promoted: v2 serves everything", "v2 serves everything"),
+        ("RolledBack", "rolled back: not done after 10m", "not done after 10m"),
+        ("StepPassed", "20% passed 3 looks", "20% passed 3 looks"),
+    ],
+)
+def test_a_message_does_not_say_its_reason_again(reason: str, message: str, note: str) -> None:
+    """They stand side by side."""
+    assert event(subject("shop"), said(reason=reason, message=message), "canary")["message"] == note
+
+
 def test_kubectl_describe_shows_type_reason_age_source_and_message(
     control_plane: ControlPlane, client: Client, about: EventSubject
 ) -> None:
