@@ -114,7 +114,7 @@ def _told(memory: bootstrap.Memory, action: CanaryAction) -> str:
     if memory.holder() is None:
         return f"{said}; no run is active, the next one will take it"
     taken = _taken(memory, action.id, SECONDS, bootstrap.POLL)
-    return f"{said}; taken" if taken else f"{said}; the run hasn't taken it yet"
+    return f"{said}; taken{_follows(taken, action)}" if taken else f"{said}; the run hasn't taken it yet"
 
 
 def answered(memory: bootstrap.Memory, action: CanaryAction, seconds: float = CONTROLLER_SECONDS) -> str:
@@ -125,8 +125,21 @@ def answered(memory: bootstrap.Memory, action: CanaryAction, seconds: float = CO
         return f"{said}; the controller hasn't taken it yet, is it running?"
     refused = _refusal(memory, status, action)
     if refused is not None:
-        raise Problem(f"refused: {refused.message}")
-    return f"{said}; taken"
+        raise Problem(refused.message)
+    return f"{said}; taken{_follows(status, action)}"
+
+
+def _follows(status: Status, action: CanaryAction) -> str:
+    """What people should know of an action that was taken: that nothing moves yet, or that nobody can answer."""
+    rollout = status.rollout
+    if rollout is None:
+        return ""
+    if action.verb in (Verb.REJECT, Verb.ROLLBACK) and rollout.end is not None:
+        _, but, nobody = rollout.end.message.rpartition("; but ")
+        return but + nobody
+    if action.verb in (Verb.APPROVE, Verb.PROMOTE, Verb.SKIP) and rollout.pause is not None:
+        return f"; it is paused, nothing moves until canary {Verb.RESUME}"
+    return ""
 
 
 def _taken(memory: bootstrap.Memory, action: str, seconds: float, every: float) -> Status | None:

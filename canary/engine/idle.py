@@ -9,7 +9,7 @@ from canary.api.status import Status, Version
 
 from .desired import Desired
 from .observed import Missing, Observed, RouteSeen
-from .people import Remark, new_actions, who
+from .people import Remark, new_actions, refused, who
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,4 @@ def _hear(idle: Idle, action: CanaryAction) -> Idle:
         remark = Remark("RetryAsked", f"{who(action)} asked to try {idle.status.failed} again")
         return replace(idle, status=idle.status.but(failed=None), remarks=(*idle.remarks, remark))
     why = "nothing has failed" if action.verb is Verb.RETRY else "no rollout is running"
-    remark = Remark("ActionRefused", f"{who(action)} asked to {action.verb.words}: {why}", "Warning")
-    return replace(idle, remarks=(*idle.remarks, remark))
+    return replace(idle, remarks=(*idle.remarks, refused(action, why)))

@@ -46,6 +46,10 @@ class Kind(StrEnum):
         return self in (Kind.REFUSED, Kind.TIMED_OUT, Kind.UNAVAILABLE, Kind.RUBBISH, Kind.PARTIAL)
 
 
+GONE = frozenset({Kind.ABSENT, Kind.DENIED})
+"""What doesn't come back unless somebody brings it."""
+
+
 @dataclass(frozen=True)
 class Missing:
     """In place of something that could not be read."""

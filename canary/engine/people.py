@@ -81,14 +81,18 @@ def hear(rollout: Rollout, actions: tuple[CanaryAction, ...], now: datetime) -> 
     for action in actions:
         refusal = _stale(action, heard.rollout) or _refusal(action, heard.rollout)
         if refusal:
-            remark = Remark("ActionRefused", f"{who(action)} asked to {action.verb.words}: {refusal}", "Warning")
+            remark = refused(action, refusal)
         else:
             heard = TAKE[action.verb](heard, action, now)
-            remark = Remark(
-                f"{action.verb.capitalize()}Asked", f"{who(action)} asked to {action.verb.words}{_why(action)}"
-            )
+            sentence = f"{who(action)} asked to {action.verb.words}{_why(action)}{_waits(action, heard.rollout)}"
+            remark = Remark(f"{action.verb.capitalize()}Asked", sentence)
         heard = replace(heard, taken=(*heard.taken, action.id), remarks=(*heard.remarks, remark))
     return heard
+
+
+def refused(action: CanaryAction, why: str) -> Remark:
+    """What is told of an action that isn't followed."""
+    return Remark("ActionRefused", f"{who(action)} asked to {action.verb.words}: refused, {why}", "Warning")
 
 
 def who(action: CanaryAction | Approval) -> str:
@@ -187,3 +191,10 @@ TAKE: Mapping[Verb, Callable[[Heard, CanaryAction, datetime], Heard]] = {
 
 def _why(action: CanaryAction) -> str:
     return f": {action.comment}" if action.comment else ""
+
+
+def _waits(action: CanaryAction, rollout: Rollout) -> str:
+    """That what was taken moves nothing yet."""
+    if rollout.pause is None or action.verb not in (Verb.APPROVE, Verb.PROMOTE, Verb.SKIP):
+        return ""
+    return "; it is paused, nothing moves until resumed"

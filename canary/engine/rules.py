@@ -14,9 +14,10 @@ from canary.api.duration import brief
 from canary.api.plan import Answer, Traffic
 from canary.api.status import GateWait, Outcome
 
+from . import guards
 from .guarded import holding
 from .judges.judge import Verdict
-from .observed import Missing, RouteSeen
+from .observed import GONE, Missing, RouteSeen
 from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack
 from .plan import below, exposed, is_promotion, next_index, promotion_index, step_at
 from .situation import Situation, needed
@@ -36,12 +37,17 @@ def deleted(s: Situation) -> Finding | None:
 
 
 def rollback_asked(s: Situation) -> Finding | None:
-    """A person said no."""
+    """A person said no.
+
+    That is carried out even where stable has no replica, and then it says what follows.
+    """
     action = s.heard.rollback
     if action is None:
         return None
     said = next(remark for remark in s.heard.remarks if remark.reason in ("RejectAsked", "RollbackAsked"))
-    return Finding(RollBack(Outcome.REJECTED), "RejectedByPerson", said.message)
+    alone = s.exposed and s.stable_available == 0
+    nobody = f"; but no replica of {s.rollout.stable.name} is available: requests fail until one is" if alone else ""
+    return Finding(RollBack(Outcome.REJECTED), "RejectedByPerson", f"{said.message}{nobody}")
 
 
 def changed(s: Situation) -> Finding | None:
@@ -162,14 +168,14 @@ def drifted(s: Situation) -> Finding | None:
     if s.route is None or s.ours:
         return None
     meant = _words(s.rollout.meant)
-    sentence = f"the route was changed by somebody else: {_found(s.route)}, where {meant} was meant"
+    sentence = f"the route was changed: {_found(s.route)}, not {meant}"
     match s.rollout.policy.on_drift:
         case OnDrift.ROLLBACK:
             return lower(s, Outcome.ROLLED_BACK, "TrafficDrift", sentence)
         case OnDrift.REASSERT:
             return raise_to(s, s.rollout.step, Reassert(), "TrafficDrift", sentence)
         case OnDrift.HOLD:
-            return Finding(Hold(), "TrafficDrift", sentence)
+            return Finding(Hold(), "TrafficDrift", f"{sentence}; set it back or roll back")
 
 
 def promotion_asked(s: Situation) -> Finding | None:
@@ -190,7 +196,13 @@ def stable_unhealthy(s: Situation) -> Finding | None:
 
 
 def not_in_place(s: Situation) -> Finding | None:
-    """What was meant isn't served yet: asked again only now, after all that protects had its say."""
+    """What was meant isn't served yet: asked again only now, after all that protects had its say.
+
+    A route that is gone doesn't serve it any more; one that can't be read for a while does.
+    """
+    gone = s.observed.route
+    if isinstance(gone, Missing) and gone.kind in GONE:
+        return Finding(Hold(stalled=True), "RouteUnreadable", f"the route can't be read: {gone}")
     if s.in_place:
         return None
     if s.route is None:
@@ -327,7 +339,8 @@ def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sen
         return Finding(Hold(stage.actions), stage.reason, stage.sentence)
     held = holding(s, step)
     if held is not None:
-        return Finding(Hold(), held.reason, f"at {_words(s.rollout.meant)}, {held.sentence}")
+        broken = held.reason == guards.ERROR
+        return Finding(Hold(stalled=broken), held.reason, f"at {_words(s.rollout.meant)}, {held.sentence}")
     return Finding(move, reason, sentence)
 
 

@@ -54,7 +54,8 @@ def worth_saving(record: Record, now: datetime) -> bool:
 def _decided(status: Status) -> dict[str, Any]:
     """Status without what looks and passing time change, and without what has been told meanwhile."""
     rollout = status.rollout.but(**_OF_LOOKS) if status.rollout else None
-    bare = status.but(rollout=rollout, message="", reason="", conditions=(), outbox=(), iterations=0)
+    message = status.message if status.reason == "TrafficDrift" else ""  # where the route was moved to meanwhile
+    bare = status.but(rollout=rollout, message=message, reason="", conditions=(), outbox=(), iterations=0)
     return dict(bare)
 
 

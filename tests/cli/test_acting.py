@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from canary.api.action import Verb
-from canary.api.status import Message, Status
+from canary.api.status import End, Message, Outcome, Pause, Status
 from canary.bootstrap import Followed, Memory
 from canary.cli.acting import answered, asked
 from canary.cli.app import Problem
@@ -16,7 +16,7 @@ from canary.engine.observed import Stored
 
 from .awaited import World, running
 
-REFUSED = "ada (unverified) asked to approve: step 1 has no gate that people open"
+REFUSED = "ada (unverified) asked to approve: refused, step 1 has no gate that people open"
 
 
 @dataclass
@@ -47,24 +47,46 @@ def message(text: str = REFUSED, reason: str = "ActionRefused", **ago: float) ->
     return Message(id="9", reason=reason, message=text, at=datetime.now(UTC) - timedelta(**ago))
 
 
-def said(there: Object, seconds: float = 5.0) -> str:
+def said(there: Object, seconds: float = 5.0, verb: Verb = Verb.APPROVE) -> str:
     """The command's last words."""
-    action = asked(Verb.APPROVE, there.memory, "", "ada").but(id="uid")
+    action = asked(verb, there.memory, "", "ada").but(id="uid")
     return answered(there.memory, action, seconds)
 
 
 def test_what_is_taken_is_said() -> None:
     """By its id in the status; what others were refused is none of it."""
-    other = message("bob asked to approve: nothing proves who asked")
+    other = message("bob asked to approve: refused, nothing proves who asked")
     there = Object(running(actions_taken=("uid",), outbox=(other,)), lambda: [other])
     assert said(there) == "ada asked to approve reviews at step 1; taken"
+
+
+def test_what_moves_nothing_yet_is_said() -> None:
+    """A promotion that is taken while the rollout is paused waits for its end."""
+    there = Object(running(actions_taken=("uid",)))
+    assert there.status.rollout is not None
+    pause = Pause(since=datetime.now(UTC), author="bob")
+    there.status = there.status.but(rollout=there.status.rollout.but(pause=pause))
+    assert said(there, verb=Verb.PROMOTE).endswith("; taken; it is paused, nothing moves until canary resume")
+    assert said(there, verb=Verb.PAUSE).endswith("; taken")
+
+
+def test_a_rollback_onto_nobody_is_said() -> None:
+    """In the words of the controller, which has seen the replicas."""
+    there = Object(running(actions_taken=("uid",)))
+    assert there.status.rollout is not None
+    words = "ada asked to roll back: bad data; but no replica of v1 is available: requests fail until one is"
+    end = End(outcome=Outcome.REJECTED, reason="RejectedByPerson", message=words, at=datetime.now(UTC))
+    there.status = there.status.but(rollout=there.status.rollout.but(end=end))
+    assert said(there, verb=Verb.ROLLBACK).endswith(
+        "; taken; but no replica of v1 is available: requests fail until one is"
+    )
 
 
 def test_what_is_refused_is_said_with_the_reason() -> None:
     """As it stands in the status right after it was taken."""
     there = Object(running(actions_taken=("uid",), outbox=(message(),)))
     with pytest.raises(
-        Problem, match=r"^refused: ada \(unverified\) asked to approve: step 1 has no gate"
+        Problem, match=r"^ada \(unverified\) asked to approve: refused, step 1 has no gate"
     ) as problem:
         said(there)
     assert problem.value.code == 1
@@ -80,7 +102,7 @@ def test_what_was_refused_before_is_another_action() -> None:
 def test_what_was_refused_a_moment_ago_is_found_among_the_events() -> None:
     """The next save empties the status of messages; a refusal of long ago is of another action."""
     taken = running(actions_taken=("uid",))
-    with pytest.raises(Problem, match="refused: "):
+    with pytest.raises(Problem, match="refused, "):
         said(Object(taken, lambda: [message(seconds=1)]))
     assert said(Object(taken, lambda: [message(minutes=5)])).endswith("; taken")
     assert said(Object(taken, lambda: [message(reason="ApproveAsked")])).endswith("; taken")

@@ -94,6 +94,8 @@ def absent_route(case: Case) -> Case:
         pytest.param(at_20_percent(invalid), STUCK, id="in flight, and what is written is wrong"),
         pytest.param(at_20_percent(raised_from(10), route_says(rejected="no")), STUCK, id="the proxy refuses"),
         pytest.param(at_20_percent(foreign_edit()), MOVING | {"TrafficDrift": "True"}, id="a foreign edit"),
+        pytest.param(at_20_percent(absent_route), STUCK, id="the route is gone in mid-rollout"),
+        pytest.param(at_20_percent(route_down), MOVING, id="the route can't be read for a while in mid-rollout"),
         pytest.param(at_20_percent(failing), MOVING, id="rolling back"),
         pytest.param(at_20_percent(ended(Outcome.ROLLED_BACK), later(MINUTE)), FAILED, id="rolled back"),
         pytest.param(at_20_percent(ended(Outcome.PROMOTED, 100), later(MINUTE)), READY, id="promoted"),
@@ -163,6 +165,11 @@ def test_a_foreign_edit(on_drift: str, changes: list[Change], expected: tuple[st
     decision = decided(at_20_percent(between_looks, *changes, onDrift=on_drift))
     lowers = decision.actions[0].lowers if decision.actions else None
     assert (decision.reason, decision.status.canary_weight, lowers) == expected
+
+
+def test_a_foreign_edit_says_what_is_there_and_what_to_do() -> None:
+    decision = decided(at_20_percent(between_looks, foreign_edit(60)))
+    assert decision.sentence == "the route was changed: at 60%, not 20%; set it back or roll back"
 
 
 def test_a_raise_read_back_makes_only_itself_ours() -> None:

@@ -90,6 +90,12 @@ def test_a_guard_without_a_message_is_told_by_its_name() -> None:
     assert decision.sentence == "at 20%, the guard mine holds without end, until its expression is true"
 
 
+def test_a_guard_that_is_broken_waits_for_somebody_and_one_that_holds_does_not() -> None:
+    broken, held = decided(at_20_percent(done, saying("1 / 0 == 1"))), decided(at_20_percent(done, guarded(NO)))
+    stalled = [next(one.status for one in each.status.conditions if one.type == "Stalled") for each in (broken, held)]
+    assert stalled == ["True", "False"]
+
+
 def test_the_first_raise_is_guarded() -> None:
     """A rollout begins, which nobody sees, and stays at 0."""
     begun = decided(at_rest(guarded(NO)))

@@ -85,9 +85,30 @@ def test_a_stale_action_is_refused_with_a_reason(change: Change, why: str) -> No
     """Taken too, so that it is told once; and nothing else follows from it."""
     case = at_20_percent(change)
     decision, without = decided(case), decided(at_20_percent())
-    assert [sentence.partition(": ")[2].partition(": ")[2] for sentence in told(decision)] == [why]
+    assert [sentence.partition(": refused, ")[2] for sentence in told(decision)] == [why]
     assert decision.status.actions_taken == (case.actions[0].id,)
     assert (decision.status.rollout, decision.actions) == (without.status.rollout, without.actions)
+
+
+@pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.SKIP])
+def test_what_is_asked_while_paused_says_that_nothing_moves_yet(verb: Verb) -> None:
+    """And a pause that is asked for says only that."""
+    assert told(decided(waiting(paused, asks(verb, comment="go")))) == [
+        f"Normal: ada asked to {verb}: go; it is paused, nothing moves until resumed"
+    ]
+    assert told(decided(at_20_percent(paused, asks(Verb.PAUSE)))) == ["Normal: ada asked to pause"]
+
+
+@pytest.mark.parametrize("verb", [Verb.REJECT, Verb.ROLLBACK])
+def test_a_persons_rollback_onto_nobody_is_carried_out_and_says_what_follows(verb: Verb) -> None:
+    """What goes back by itself holds there; who looks at it may know better, and is told what happens."""
+    decision = decided(at_20_percent(no_stable_pods, asks(verb, comment="bad data")))
+    sentence = f"ada asked to {verb.words}: bad data; but no replica of v1 is available: requests fail until one is"
+    assert (decision.status.canary_weight, decision.sentence) == (0, sentence)
+    assert ("Warning", "RejectedByPerson", sentence) in {
+        (one.type, one.reason, one.message) for one in decision.messages
+    }
+    assert "but no replica" not in decided(at_20_percent(asks(verb))).sentence
 
 
 def test_at_rest_only_a_retry_is_heard() -> None:

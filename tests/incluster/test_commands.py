@@ -186,7 +186,7 @@ def test_the_controller_refuses_or_is_away(site: Site, canary: Commands) -> None
     site.until("WaitingForApproval")
     refused = canary("approve", NAME)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "refused: " in refused.stderr
+    assert ": refused, " in refused.stderr
     assert "this gate asks for 2 people, and nothing proves who asked" in refused.stderr
     site.stop()
     away = canary("rollback", NAME)

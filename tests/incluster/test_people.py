@@ -105,7 +105,8 @@ def test_one_approval_opens_a_gate_for_one_and_none_that_nobody_proves_a_gate_fo
     site.until("WaitingForApproval")
     for author in ("ada", "bob"):
         site.act("approve", author=author)
-        until_told(site, "ActionRefused", f"{author} (unverified) asked to approve: this gate asks for 2 people")
+        refused = f"{author} (unverified) asked to approve: refused, this gate asks for 2 people"
+        until_told(site, "ActionRefused", refused)
     rollout = site.status.rollout
     assert rollout is not None
     assert (site.traffic, rollout.approvals) == (Traffic(weight=50), ())

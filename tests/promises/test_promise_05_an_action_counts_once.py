@@ -41,7 +41,7 @@ def test_what_was_made_for_something_else_is_refused_and_told(stale: dict[str, A
     assert run.run().code is Exit.ROLLED_BACK
     told = [message.message for message in run.box.notifier.told if message.reason == "ActionRefused"]
     assert len(told) == 1
-    assert told[0].startswith("ada asked to approve: that was for ")
+    assert told[0].startswith("ada asked to approve: refused, that was for ")
 
 
 @pytest.mark.parametrize(("verified", "name"), [(True, "ada asked"), (False, "ada (unverified) asked")])

@@ -238,3 +238,15 @@ def test_killed_between_any_two_calls_and_started_again_the_end_is_the_same() ->
                 assert [one.outcome for one in history] == [outcome], where
                 assert box.world.traffic == Traffic(weight=100 if scenario == "good" else 0), where
                 assert all(weight.weight in (0, 20, 50, 100) for weight in box.router.writes), where
+
+
+def test_where_somebody_moved_the_route_to_is_saved_at_once() -> None:
+    """The second time as well: what the status says of the route is what is there."""
+    box, record = at_first_step()
+    for weight in (60, 30):
+        box.clock.wait(2, lambda: False)
+        box.world.traffic = Traffic(weight=weight)
+        record = last(tick(box.parts, record)).record
+        stored = box.store.load()
+        assert stored is not None
+        assert f"at {weight}%" in stored.status.message

@@ -9,7 +9,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase, Version
 from canary.engine.idle import Idle
 from canary.engine.nearest import did_you_mean
-from canary.engine.observed import Kind, Missing
+from canary.engine.observed import GONE, Kind, Missing
 from canary.engine.outcome import OVER, Finding, Hold, Serve, Start
 from canary.engine.situation import Situation, needed
 
@@ -21,7 +21,7 @@ def unread(s: Idle) -> Finding | None:
     route, wanted = s.observed.route, s.observed.wanted
     unsure = not _as_it_was(s)
     if isinstance(route, Missing):
-        stalled = route.kind in (Kind.ABSENT, Kind.DENIED)
+        stalled = route.kind in GONE
         return Finding(Hold(stalled=stalled, unsure=unsure), "RouteUnreadable", f"the route can't be read: {route}")
     if isinstance(wanted, Missing):
         sentence = f"the wanted version can't be read: {wanted}"
