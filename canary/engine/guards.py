@@ -105,6 +105,13 @@ def known_zone(name: str) -> bool:
     return asked.eval(data={"canary.name": name}).value() is True
 
 
+def refused_pattern(literal: str) -> str:
+    """What is wrong with a regular expression, given as CEL writes a string; empty where nothing is."""
+    asked = compiled(f"canary.name.matches({literal})")
+    answer = True if isinstance(asked, Broken) else asked.eval(data={"canary.name": ""}).value()
+    return "" if isinstance(answer, bool) else _sentence(str(answer))
+
+
 def _held(guard: Guard, values: Mapping[str, Any]) -> Held | None:
     expression = compiled(guard.expression)
     if isinstance(expression, Broken):

@@ -41,6 +41,21 @@ def policy(*guards: dict[str, Any]) -> CanaryPolicy:
             id="a time zone that isn't there is found before it is needed",
         ),
         pytest.param(
+            [guard(f"canary.name.matches({literal})") for literal in ('"^a+$"', "r'^\\d+$'", "'(\\\\(|a)'")],
+            [f"error: spec.guards[{index}].name: 'mine' is the name of another guard as well" for index in (1, 2)],
+            id="regular expressions",
+        ),
+        pytest.param(
+            [guard('canary.name.matches("((a{1,1000}){1,1000})")')],
+            ["error: spec.guards[0].expression: invalid regular expression: invalid repetition size: {1,1000}"],
+            id="a regular expression that is too large",
+        ),
+        pytest.param(
+            [guard("step.to < 50 || matches(canary.version, r'v(\\d')")],
+            ["error: spec.guards[0].expression: invalid regular expression: missing ): v(\\d"],
+            id="a regular expression that doesn't end",
+        ),
+        pytest.param(
             [guard("true"), guard("1 > 0")],
             ["error: spec.guards[1].name: 'mine' is the name of another guard as well"],
             id="two of one name can't be told apart",

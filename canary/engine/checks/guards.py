@@ -1,4 +1,4 @@
-"""Checks of guards, the Canary's own and its policy's: each is compiled, and its time zones are looked up."""
+"""Checks of guards, the Canary's own and its policy's: each is compiled; zones and patterns in it are tried."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from .case import Case, shared
 from .problem import Field, Problem
 
 _ZONE = re.compile(r"""\.get[A-Z]\w+\(\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\)""")
+_PATTERN = re.compile(r"""\bmatches\(\s*(?:[\w.]+\s*,\s*)?([rR]?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))\s*\)""")
 
 
 def expressions(case: Case) -> Iterator[Problem]:
@@ -37,6 +38,7 @@ def _wrong(expression: str) -> Iterator[str]:
     for zone in dict.fromkeys(double or single for double, single in _ZONE.findall(expression)):
         if not guards.known_zone(zone):
             yield f"{zone!r} is no time zone that is known here; write one such as Europe/Berlin, or +01:00"
+    yield from filter(None, (guards.refused_pattern(one) for one in dict.fromkeys(_PATTERN.findall(expression))))
 
 
 CHECKS = (expressions,)
