@@ -26,8 +26,8 @@ class ActionSpec(Model):
     """Step that it is for (`status.rollout.step`); any unless given."""
     author: Annotated[str, Field(max_length=1024)] = ""
     """Who asks, as the API server knows them."""
-    comment: Annotated[str, Field(max_length=4096)] = ""
-    """Why."""
+    comment: Annotated[str, Field(max_length=300)] = ""
+    """Why; as long as what is kept of it."""
 
 
 class ActionResource(Model):

@@ -12,13 +12,21 @@ import typer
 from canary import bootstrap
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Message, Status
-from canary.cli.app import Problem
+from canary.cli.app import Problem, UsageProblem
 from canary.engine.errors import CanaryError
-from canary.engine.people import hear
+from canary.engine.people import LONGEST, hear
 
 from .places import Context, Files, Kubeconfig, Namespace, State, Target, remembered, told
 
-Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept in messages and history.")]
+
+def _kept(comment: str) -> str:
+    """Refuses what would be cut."""
+    if len(comment) > LONGEST:
+        raise UsageProblem(f"--comment: is {len(comment)} characters long; up to {LONGEST} are kept")
+    return comment
+
+
+Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept in messages and history.", callback=_kept)]
 Author = Annotated[str | None, typer.Option("--as", help="On whose behalf; unverified, unless it is yourself.")]
 
 SECONDS = 3.0

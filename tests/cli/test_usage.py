@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from canary.api.action_resource import ActionSpec
 from canary.cli.app import run
+from canary.engine.people import LONGEST
 
 CANARY: dict[str, Any] = {
     "apiVersion": "canary-controller.dev/v1beta1",
@@ -30,6 +32,15 @@ def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "shop.yaml"
     path.write_text(json.dumps(CANARY))
     return path
+
+
+@pytest.mark.parametrize("verb", ["approve", "pause"])
+def test_a_comment_that_would_be_cut(verb: str, manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is refused by the command as by the API server; what is kept is what was said."""
+    assert run([verb, "-f", str(manifest), "--comment", "é" * 301]) == 2
+    assert "--comment: is 301 characters long; up to 300 are kept" in capsys.readouterr().err
+    assert run([verb, "-f", str(manifest), "--comment", "é" * 300]) == 1
+    assert ActionSpec.model_json_schema()["properties"]["comment"]["maxLength"] == LONGEST
 
 
 @pytest.mark.parametrize(

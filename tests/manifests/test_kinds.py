@@ -76,7 +76,7 @@ def test_a_policy_is_found_by_kind_and_name(canary: str, weights: tuple[int, ...
         ),
         pytest.param(
             ACTION + f"  comment: {'x' * 5000}\n",
-            ["9:3: error: spec.comment: must be at most 4096 characters long, not 5000"],
+            ["9:3: error: spec.comment: must be at most 300 characters long, not 5000"],
             id="a comment of several pages",
         ),
         pytest.param(
