@@ -230,7 +230,9 @@ def spec_edited(rollout: Rollout, desired: Desired) -> tuple[Rollout, tuple[Rema
     """Says once that plan and policy are pinned."""
     if rollout.edited or (desired.plan, desired.policy) == (rollout.plan, rollout.policy):
         return rollout, ()
-    remark = Remark("EditedLater", "the analysis was edited; the edit is for the next rollout")
+    remark = Remark(
+        "EditedLater", "the analysis is another one now, by an edit or new defaults; that is for the next rollout"
+    )
     return rollout.but(edited=True), (remark,)
 
 
