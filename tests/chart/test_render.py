@@ -4,6 +4,7 @@ import copy
 import inspect
 import re
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from canary.cli import controller
 from canary.engine.errors import Invalid
 from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
 from canary.stores.objects import Objects
+from tests.addresses import ASKED, NOT_ASKED
 from tests.chart.helm import CHART, Data, Helm, Refused, only
 
 OUTSIDE = {"CANARY_CONTEXT", "CANARY_KUBECONFIG"}
@@ -268,10 +270,21 @@ def test_a_resync_that_helm_lets_through_is_one_for_the_controller(text: str) ->
     assert bool(re.match(SCHEMA["resync"]["pattern"], text)) == starts(resync=text)
 
 
-def starts(lease_duration: str = "15s", resync: str = "10m") -> bool:
+@pytest.mark.parametrize("url", [*ASKED, *NOT_ASKED])
+def test_an_address_that_helm_lets_through_is_one_for_the_controller(url: str) -> None:
+    """And the other way round."""
+    own, allowed = SCHEMA["metricsServer"]["pattern"], SCHEMA["allowedMetricsServers"]["items"]["pattern"]
+    assert bool(re.match(own, url)) == (url in ASKED)
+    assert starts(area={"metrics_server": url}) == (url in ASKED)
+    assert bool(re.match(allowed, url)) == (url in ASKED)
+    assert starts(area={"allowed_metrics_servers": url}) == (url in ASKED)
+
+
+def starts(lease_duration: str = "15s", resync: str = "10m", area: Mapping[str, Any] | None = None) -> bool:
     """Whether the controller takes these."""
     try:
-        Settings(Place(), Area(), "", "canary", "shop", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
+        wanted = Area(**(area or {}))
+        Settings(Place(), wanted, "", "canary", "shop", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
     except Invalid:
         return False
     return True
