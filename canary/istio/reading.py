@@ -13,7 +13,7 @@ from canary.engine.split import shares
 
 from . import managed, routes
 from .destinations import Names, Pair, subsets
-from .hosts import short
+from .hosts import resolve, short
 from .routes import Route
 from .scope import Scope, missing, parts, ref_of
 from .weights import Order
@@ -101,12 +101,15 @@ def unclear(
     called = ", ".join(short(host, scope.namespace, scope.domain) for host in hosts)
     known = {name for host in hosts for name in subsets(rules or (), host, scope.namespace, scope.domain)}
     if stable is None and rules is not None and canary not in known:
-        return f"none of {called} has a subset {canary}{did_you_mean(canary, known)}"
-    return f"{scope} routes to several hosts with such subsets; write spec.host, one of {called}"
+        return f"spec.version: none of {called} has a subset {canary}{did_you_mean(canary, known)}"
+    return f"spec.host is missing: {scope} routes to several hosts with such subsets; write one of {called}"
 
 
 def nothing_moves(found: Sequence[Route], names: Names, scope: Scope, stable: str | None, canary: str) -> str:
     """Why no route moves."""
+    wrong = _wrong_word(found, scope)
+    if wrong:
+        return wrong
     whole = [route for route in found if any(names.is_whole(one, route.ref.namespace) for one in route.destinations)]
     if whole and names.host:
         label, host = whole[0].label(False), short(names.host, names.namespace, names.domain)
@@ -115,6 +118,28 @@ def nothing_moves(found: Sequence[Route], names: Names, scope: Scope, stable: st
     to = f"{stable} or {canary}" if stable is not None else "versions"
     for_users = ", but those for single users," if any(route.personal for route in found) else ""
     return f"no route {only}of {scope}{for_users} sends requests to {to}"
+
+
+def _wrong_word(found: Sequence[Route], scope: Scope) -> str:
+    """The field of the scope that names what isn't there, and what was probably meant; empty where none does."""
+    known = sorted({str(route.data["name"]) for route in found if route.data.get("name")})
+    for name in scope.routes:
+        if name not in known:
+            there = f"; there are {', '.join(known)}" if known else "; its routes have no names"
+            return f"spec.routes: {scope} has no route {name}{did_you_mean(name, known) or there}"
+    if scope.host is None:
+        return ""
+    resolved = resolve(scope.host, scope.namespace, scope.domain)
+    hosts = {
+        resolve(one.get("host") or "", route.ref.namespace, scope.domain)
+        for route in found
+        for one in route.destinations
+    }
+    if resolved in hosts:
+        return ""
+    called = sorted(short(host, scope.namespace, scope.domain) for host in hosts)
+    there = f"; there are {', '.join(called)}" if called else ""
+    return f"spec.host: no route of {scope} sends requests to {scope.host}{did_you_mean(scope.host, called) or there}"
 
 
 def _could_move(found: Sequence[Route], names: Names, canary: str) -> list[Route]:

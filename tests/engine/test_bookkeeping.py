@@ -113,6 +113,7 @@ def absent_route(case: Case) -> Case:
         pytest.param(at_rest(promoted, spec(version="v3"), unknown_revision), UNSURE,
                      id="nor to one whose workload can't be read"),
         pytest.param(at_rest(promoted, absent_workload), UNSURE, id="nor to one whose workload isn't there (yet)"),
+        pytest.param(at_rest(spec(version="v22"), absent_workload), STUCK, id="no such version is defined"),
         pytest.param(at_rest(promoted, unknown_revision), READY,
                      id="at rest, and the workload can't be read just now"),
         pytest.param(at_rest(promoted, unknown_revision, route_down), READY, id="at rest, and nothing can be read"),

@@ -35,6 +35,7 @@ from tests.engine.situations import (
     paused,
     pods,
     route_at,
+    route_says,
     spec,
     suspended,
     unknown_revision,
@@ -76,6 +77,11 @@ def gate(since: int) -> Change:
         return case.but(plan=plan, stopped_at=NOW - since * S)
 
     return change
+
+
+def undefined(version: str) -> Change:
+    """What stands behind the version isn't there."""
+    return lambda case: replace(case, wanted=Missing(Kind.ABSENT, f"no subset {version}"))
 
 
 def because(message: str) -> Change:
@@ -137,6 +143,25 @@ def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase
     pair = f"{rollout.stable} → {rollout.canary}" if rollout else None
     assert (decision.reason, decision.status.phase, pair) == expected
     assert decision.actions == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param([undefined("v22"), spec(version="v22")],
+                     ("RevisionUnknown", "spec.version: no subset v22", "True"),
+                     id="a version that nothing defines"),
+        pytest.param([undefined("v2")], ("RevisionUnknown", "spec.version: no subset v2", "False"),
+                     id="a version whose workload may come"),
+        pytest.param([undefined("v2"), route_says(shares={}, described="spec.routes: no route defualt")],
+                     ("NothingServes", "spec.routes: no route defualt", "True"), id="a word that leaves no route"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_is_told_by_its_field(changes: list[Change], told: tuple[str, str, str]) -> None:
+    """Stalled where it is wrong for sure."""
+    decision = decided(at_rest(*changes))
+    stalled = next(one.status for one in decision.status.conditions if one.type == "Stalled")
+    assert (decision.reason, decision.sentence, stalled) == told
 
 
 @pytest.mark.parametrize(

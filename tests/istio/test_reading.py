@@ -1,8 +1,11 @@
 """What is read before a pair is known, and of routes that disagree."""
 
+from typing import Any
+
 import pytest
 
 from canary.api.plan import Traffic
+from canary.istio.scope import Scope
 
 from .bookinfo import JASON, Cluster, Data, route, rule, service, to
 
@@ -26,6 +29,25 @@ def test_what_serves_before_anybody_said_what_is_stable(
     assert {version: share for version, share in seen.shares.items() if share} == shares
     assert seen.traffic == traffic
     assert bool(seen.described) is (traffic is None)
+
+
+@pytest.mark.parametrize(
+    ("scope", "sentence"),
+    [
+        pytest.param({"routes": ("defualt",)}, "spec.routes: reviews has no route defualt; did you mean default?",
+                     id="a route"),
+        pytest.param({"routes": ("main",)}, "spec.routes: reviews has no route main; there are default",
+                     id="no route"),
+        pytest.param({"host": "reviewz"},
+                     "spec.host: no route of reviews sends requests to reviewz; did you mean reviews?", id="a host"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_of_the_scope_is_told_with_what_was_meant(scope: dict[str, Any], sentence: str) -> None:
+    """By the field that has it."""
+    default = service(route(to("v1"), name="default"))
+    cluster = Cluster(default, rules=[rule("v1", "v2")], scope=Scope("default", ("reviews",), **scope))
+    seen = cluster.read(None, "v2")
+    assert (seen.shares, seen.described) == ({}, sentence)
 
 
 def test_hosts_that_serve_before_anybody_said_what_is_stable() -> None:

@@ -219,7 +219,8 @@ def test_a_version_that_stands_twice_can_only_be_lowered() -> None:
         pytest.param([], REVIEWS, "there is no VirtualService default/reviews", id="no VirtualService"),
         pytest.param([service(JASON)], REVIEWS, "single users", id="only single users"),
         pytest.param(
-            [service(route(to("v1"), name="a"))], Scope("default", ("reviews",), routes=("b",)), "no route of b",
+            [service(route(to("v1"), name="a"))], Scope("default", ("reviews",), routes=("b",)),
+            "spec.routes: reviews has no route b",
             id="no route of that name",
         ),
         pytest.param(
@@ -228,7 +229,7 @@ def test_a_version_that_stands_twice_can_only_be_lowered() -> None:
         ),
         pytest.param(
             [service(route(to("v1"), to("v2", 1)), route(to("v1", host="x"), to("v2", 1, host="x")))], REVIEWS,
-            "write spec.host, one of reviews, x", id="several hosts with such subsets",
+            "such subsets; write one of reviews, x", id="several hosts with such subsets",
         ),
     ],
 )  # fmt: skip

@@ -40,7 +40,7 @@ def test_stable_is_of_the_canary_s_host_where_two_hosts_have_such_a_subset(route
     assert isinstance(alone, Missing)
     assert (alone.kind, alone.detail) == (
         Kind.INVALID,
-        "reviews routes to several hosts with such subsets; write spec.host, one of ratings, reviews",
+        "spec.host is missing: reviews routes to several hosts with such subsets; write one of ratings, reviews",
     )
     router.read("v1", "v2")
     assert router.selector("v1") == {"app": "reviews", "version": "v1"}
@@ -51,7 +51,7 @@ def test_a_version_of_no_host_is_said_to_be_of_none(router: IstioRouter) -> None
     """With what was probably meant."""
     missing = router.selector("v21")
     assert isinstance(missing, Missing)
-    assert missing.detail == "none of ratings, reviews has a subset v21; did you mean v2?"
+    assert missing.detail == "spec.version: none of ratings, reviews has a subset v21; did you mean v2?"
 
 
 def test_a_subset_that_no_rule_defines(router: IstioRouter, client: Client, namespace: str) -> None:

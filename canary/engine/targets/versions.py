@@ -17,16 +17,25 @@ from .target import DONE, IdleRule, Stage
 
 
 def unread(s: Idle) -> Finding | None:
-    """What can't be read is never guessed; a workload may come a moment after the Canary that names it."""
-    route, wanted = s.observed.route, s.observed.wanted
-    unsure = not _as_it_was(s)
-    if isinstance(route, Missing):
-        stalled = route.kind in GONE
-        return Finding(Hold(stalled=stalled, unsure=unsure), "RouteUnreadable", f"the route can't be read: {route}")
-    if isinstance(wanted, Missing):
-        sentence = f"the wanted version can't be read: {wanted}"
-        return Finding(Hold(stalled=wanted.kind is Kind.DENIED, unsure=unsure), "RevisionUnknown", sentence)
-    return None
+    """What can't be read is never guessed."""
+    route = s.observed.route
+    if not isinstance(route, Missing):
+        return None
+    hold = Hold(stalled=route.kind in GONE, unsure=not _as_it_was(s))
+    return Finding(hold, "RouteUnreadable", f"the route can't be read: {route}")
+
+
+def unknown(s: Idle) -> Finding | None:
+    """A workload may come a moment after the Canary that names it; a version that nothing defines is a wrong word."""
+    wanted = s.observed.wanted
+    if not isinstance(wanted, Missing):
+        return None
+    defined = s.route.destinations if s.route else None
+    undefined = wanted.kind is Kind.ABSENT and defined is not None and s.canary.spec.version not in defined
+    hold = Hold(stalled=wanted.kind is Kind.DENIED or undefined, unsure=not _as_it_was(s))
+    if wanted.kind in (Kind.ABSENT, Kind.INVALID) and wanted.detail:
+        return Finding(hold, "RevisionUnknown", f"spec.version: {wanted.detail}")
+    return Finding(hold, "RevisionUnknown", f"the wanted version can't be read: {wanted}")
 
 
 def _as_it_was(s: Idle) -> bool:
@@ -38,10 +47,12 @@ def _as_it_was(s: Idle) -> bool:
 
 
 def serves_nothing(s: Idle) -> Finding | None:
-    """A route without weight has no stable version."""
+    """A route without weight has no stable version; the reading of it may know why."""
     if s.carrying:
         return None
-    return Finding(Hold(stalled=True), "NothingServes", "no version carries weight in the routes that would move")
+    why = s.route.described if s.route else ""
+    sentence = why or "no version carries weight in the routes that would move"
+    return Finding(Hold(stalled=True), "NothingServes", sentence)
 
 
 def serves_already(s: Idle) -> Finding | None:
@@ -116,6 +127,7 @@ def another_wanted(s: Idle) -> Finding:
 IDLE: tuple[IdleRule, ...] = (
     unread,
     serves_nothing,
+    unknown,
     serves_already,
     ambiguous,
     stable_is_wanted,
