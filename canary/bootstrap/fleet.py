@@ -128,9 +128,19 @@ class ClusterFleet:
             cluster_policies=_nothing if space else self._shared[CLUSTER_CANARY_POLICIES].get,
             templates=self._shared[METRIC_TEMPLATES].get,
             metrics_server=self.area.metrics_server,
+            names=self._policies,
             refusal=self.area.allowed.refusal,
         )
         self._refused: set[Any] = set()
+
+    def _policies(self, kind: str, namespace: str) -> tuple[str, ...]:
+        """Names of the policies that there are."""
+        found = [
+            reflector.items(None if kind == CLUSTER_CANARY_POLICIES.kind else namespace)
+            for resource, reflector in self._shared.items()
+            if resource.kind == kind
+        ]
+        return tuple(name for each in found for (_, name), _ in each)
 
     @property
     def reflectors(self) -> tuple[Reflector[Any], ...]:

@@ -17,7 +17,7 @@ from canary.engine.checks import ENVOY_ROUTE, Severity, check
 from canary.engine.desired import Desired, desired
 from canary.engine.errors import Invalid
 from canary.engine.policy import effective
-from canary.manifests.policies import shipped
+from canary.manifests.policies import meant, shipped, shipped_names
 from canary.manifests.validation import resource
 
 from .seen import CanarySeen
@@ -40,6 +40,8 @@ class Shared:
     templates: Find
     metrics_server: str | None = None
     """Who is asked where a Canary names nobody."""
+    names: Callable[[str, str], tuple[str, ...]] = lambda kind, namespace: ()
+    """Of the policies that there are, by kind and namespace."""
     refusal: Callable[[str], str] = lambda url: ""
     """Why an address may not be asked, in a sentence; empty where it may."""
 
@@ -95,7 +97,7 @@ class Wishes:
         if canary.spec.target_ref.kind == ENVOY_ROUTE.name:
             problems = (NO_CLUSTERS,)
         if not problems:
-            problems = (*absent, *self._refused(canary, templates), *_errors(canary, policy, templates))
+            problems = (*absent, *self._refused(canary, templates), *self._errors(canary, policy, templates))
         try:
             self._made = desired(canary, policy, templates, problems)
         except Invalid as error:
@@ -113,6 +115,21 @@ class Wishes:
         for field_, url in named.items():
             if url is not None and (why := self.shared.refusal(url)):
                 yield f"{field_}: {why}"
+
+    def _errors(
+        self, canary: Canary, policy: CanaryPolicy | None, templates: dict[str, MetricTemplate]
+    ) -> tuple[str, ...]:
+        found, ref = check(canary, policy, templates), canary.spec.policy_ref
+        if ref is not None and policy is None:
+            hint = meant(ref, lambda kind: self._names(kind, canary.metadata.namespace))
+            named = ("spec", "policyRef", "name")
+            found = [replace(one, sentence=one.sentence + hint) if one.field == named else one for one in found]
+        return tuple(str(one) for one in found if one.severity is Severity.ERROR)
+
+    def _names(self, kind: str, namespace: str) -> tuple[str, ...]:
+        """Of the policies that may be referred to, those that come with canary included."""
+        ours = shipped_names() if kind == "CanaryPolicy" else ()
+        return tuple(sorted({*self.shared.names(kind, namespace), *ours}))
 
     def _policy(self, canary: Canary) -> tuple[CanaryPolicy | None, tuple[str, ...]]:
         """The policy that is referred to, and what is wrong with that."""
@@ -143,11 +160,6 @@ class Wishes:
             return None
         found, problems = resource({"apiVersion": API_VERSION, "kind": kind, **json.loads(raw)}, extra="ignore")
         return found if found is not None else "; ".join(str(one) for one in problems)
-
-
-def _errors(canary: Canary, policy: CanaryPolicy | None, templates: dict[str, MetricTemplate]) -> tuple[str, ...]:
-    found = check(canary, policy, templates)
-    return tuple(str(one) for one in found if one.severity is Severity.ERROR)
 
 
 def _canary(data: Data) -> tuple[Canary, tuple[str, ...]]:

@@ -15,12 +15,11 @@ from canary.engine.checks import (
     shared,
 )
 from canary.engine.errors import Invalid
-from canary.engine.nearest import did_you_mean
 
 from .documents import Document, Mark, documents
 from .files import shown, text_of
 from .located import Located
-from .policies import shipped, shipped_names
+from .policies import meant, shipped, shipped_names
 from .templates import templates_of
 from .validation import resource
 
@@ -224,12 +223,7 @@ def _nearest(problem: Problem, canary: Canary, reading: Reading) -> Problem:
     ref = canary.spec.policy_ref
     if problem.field != ("spec", "policyRef", "name") or ref is None:
         return problem
-    other = next(kind for kind in ("CanaryPolicy", "ClusterCanaryPolicy") if kind != ref.kind)
-    if ref.name in reading.policies_of(other):
-        return replace(problem, sentence=f"{problem.sentence}, but a {other}; write kind: {other} in policyRef")
-    names = reading.policies_of(ref.kind)
-    hint = did_you_mean(ref.name, names) or (f"; there are {', '.join(names)}" if names else "")
-    return replace(problem, sentence=problem.sentence + hint)
+    return replace(problem, sentence=problem.sentence + meant(ref, reading.policies_of))
 
 
 def _twice(reading: Reading) -> Iterator[Located]:

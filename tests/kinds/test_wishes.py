@@ -33,6 +33,9 @@ class Cluster:
             cluster_policies=lambda namespace, name: self.objects.get(("ClusterCanaryPolicy", namespace, name)),
             templates=lambda namespace, name: self.objects.get(("MetricTemplate", namespace, name)),
             metrics_server=metrics_server,
+            names=lambda kind, namespace: tuple(
+                name for one, where, name in self.objects if one == kind and where in ("", namespace)
+            ),
         )
 
 
@@ -144,6 +147,27 @@ def test_a_policy_that_is_missing_is_named_and_heals(cluster: Cluster) -> None:
     assert not wishes.refers("shop", "others")
     cluster.has("CanaryPolicy", "ours", {})
     assert wishes.of(seen).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("ref", "hint"),
+    [
+        pytest.param({"name": "standrad"}, "no CanaryPolicy 'standrad'; did you mean standard?", id="a shipped one"),
+        pytest.param({"name": "uors"}, "no CanaryPolicy 'uors'; did you mean ours?", id="one of the namespace"),
+        pytest.param({"name": "standard", "kind": "ClusterCanaryPolicy"},
+                     "no ClusterCanaryPolicy 'standard', but a CanaryPolicy; write kind: CanaryPolicy in policyRef",
+                     id="the wrong kind"),
+        pytest.param({"name": "al", "kind": "ClusterCanaryPolicy"},
+                     "no ClusterCanaryPolicy 'al'; did you mean all?", id="one of the cluster"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_is_not_there_is_told_with_what_was_meant(ref: dict[str, str], hint: str) -> None:
+    cluster = Cluster()
+    cluster.has("CanaryPolicy", "ours", {})
+    cluster.has("CanaryPolicy", "uors", {}, namespace="elsewhere")
+    cluster.has("ClusterCanaryPolicy", "all", {}, namespace="")
+    problems = Wishes(cluster.shared()).of(shown({"policyRef": ref})).problems
+    assert problems == (f"spec.policyRef.name: there is {hint}",)
 
 
 def test_a_policy_that_can_not_be_understood_says_so_where_it_is_used(cluster: Cluster) -> None:
