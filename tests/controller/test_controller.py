@@ -287,7 +287,7 @@ def test_a_state_that_can_not_be_read_is_told_until_it_is_mended(caplog: pytest.
         many.fleet.advance(100)
     assert many.watcher.crashes == []
     assert set(many.watcher.unreadable) == {(key, why)}
-    assert [record.getMessage() for record in caplog.records if why in record.getMessage()] == [why] * 2
+    assert [record.getMessage() for record in caplog.records if why in record.getMessage()] == [why]
     assert rig.said[0] == why
     assert set(many.watcher.hindrances) == {(key, "can't say so in its status: the API server is away")}
     assert b'canary_canaries{phase="Progressing",reason="StatusUnreadable"} 1.0' in metrics.exposition()
@@ -314,19 +314,19 @@ class Kept(SandboxRig):
 
 
 def test_what_can_not_be_put_away_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """A Canary that is kept by our finalizer would be kept without a word; the same is logged once a minute."""
+    """A Canary that is kept by our finalizer would be kept without a word; the same is logged every ten minutes."""
     many = Virtual()
     key = many.add("web")
     many.fleet.rigs[key] = Kept(many.box(key))
     many.controller = many.another(Both(many.watcher, Decisions(), Metrics()))
     with caplog.at_level(logging.WARNING):
         many.controller.start()
-        many.fleet.advance(600)
+        many.fleet.advance(1500)
     tried = [why for _, why in many.watcher.hindrances]
     assert len(tried) > 10
     assert set(tried) == {"can't be put away yet: we may not patch canaries; a Role must allow it"}
     lines = [one for one in caplog.messages if one == tried[0]]
-    assert 5 <= len(lines) <= 10
+    assert 2 <= len(lines) <= 3
 
 
 def test_another_controller_goes_on_where_one_stopped() -> None:
