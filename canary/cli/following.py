@@ -1,13 +1,15 @@
 """What `wait`, `watch` and `start --wait` share: follow a Canary object to the end of its rollout."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from canary.bootstrap import Memory, WallClock
+from canary.bootstrap import Followed, Memory, WallClock
+from canary.engine.nearest import did_you_mean
 from canary.rollout.drive import Interrupts, Then
 from canary.rollout.waiting import Terms, Wait
 from canary.show.outputs import Output, report_for
@@ -28,6 +30,14 @@ def follow(memory: Memory, terms: Terms, output: Output, live: bool = False) -> 
         over = Wait(followed, terms, WallClock(), report, interrupts).run()
         report.close(over)
     return int(over.code)
+
+
+def warn_of(followed: Followed, version: str) -> None:
+    """What isn't there yet may come; a misspelt name never does."""
+    there = followed.destinations(followed.canary)
+    if there and version not in there:
+        meant = did_you_mean(version, there) or f"; there are {', '.join(sorted(there))}"
+        print(f"warning: there is no destination {version}{meant}", file=sys.stderr)
 
 
 @contextmanager

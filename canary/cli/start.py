@@ -12,14 +12,13 @@ from canary.api.status import Status
 from canary.bootstrap import Followed, Memory, Place
 from canary.cli.app import Problem, UsageProblem
 from canary.engine.errors import Conflict
-from canary.engine.nearest import did_you_mean
 from canary.rollout.drive import Then
 from canary.rollout.ending import Exit
 from canary.rollout.waiting import Terms
 from canary.show.outputs import Output
 
 from .acting import asked
-from .following import OnTimeout, Timeout, Told, WaitApproval, follow
+from .following import OnTimeout, Timeout, Told, WaitApproval, follow, warn_of
 from .places import Context, Files, Kubeconfig, Name, Namespace, duration, object_of, remembered, told
 
 
@@ -40,6 +39,8 @@ def command(
     """Set spec.version of a Canary object and nothing else of it; the controller does the rest."""
     if version is None and not retry:
         raise UsageProblem("say what shall serve with --version, or --retry; canary wait waits for what is wanted")
+    if version is not None and not version.strip():
+        raise UsageProblem("--version is empty: write the version that shall serve, or leave the option away")
     limit = duration("--timeout", timeout)
     place = Place(file or (), kubeconfig=kubeconfig, context=context, namespace=namespace)
     memory = remembered(name, place)
@@ -72,10 +73,7 @@ def _want(followed: Followed, version: str) -> Canary:
 
 def _warn(followed: Followed, version: str) -> None:
     """What isn't there yet may come; what is suspended is left so."""
-    there = followed.destinations(followed.canary)
-    if there and version not in there:
-        meant = did_you_mean(version, there) or f"; there are {', '.join(sorted(there))}"
-        print(f"warning: there is no destination {version}{meant}", file=sys.stderr)
+    warn_of(followed, version)
     if followed.canary.spec.suspend:
         print("warning: it is suspended; nothing starts until spec.suspend is false", file=sys.stderr)
 

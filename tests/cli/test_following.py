@@ -1,13 +1,21 @@
 """A rollout that somebody else drives, as turns that the outputs of `canary run` can show."""
 
+from dataclasses import replace
+
+import pytest
+
 from canary.api.evidence import LookResult
 from canary.api.status import Message, Outcome, Status
+from canary.bootstrap import Followed, Memory
+from canary.cli import wait
+from canary.cli.following import warn_of
 from canary.rollout.followed import turn_of
 from canary.rollout.tick import Turn
 from canary.show.lines import told
 from canary.show.scene import Scene
 
 from .awaited import NOON, World, over, running
+from .test_acting import Object
 
 
 def turn(status: Status, before: Status | None = None, note: str = "") -> Turn:
@@ -15,6 +23,38 @@ def turn(status: Status, before: Status | None = None, note: str = "") -> Turn:
     canary = World(status).read()
     assert canary is not None
     return turn_of(canary, before, NOON, note)
+
+
+def test_a_version_that_is_not_there_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may come, so the command goes on; what was probably meant is said. Where it can't be told, nothing is."""
+    world = World(running())
+    canary = world.read()
+    assert canary is not None
+    followed = Followed(
+        world.read, world.wanted, world.post, lambda _: canary, list, lambda _: frozenset({"v1", "v2"}), canary
+    )
+    warn_of(followed, "v22")
+    assert capsys.readouterr().err == "warning: there is no destination v22; did you mean v2?\n"
+    warn_of(followed, "v2")
+    warn_of(replace(followed, destinations=lambda _: frozenset()), "v22")
+    assert capsys.readouterr().err == ""
+
+
+def test_wait_warns_of_the_version_that_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it begins to wait."""
+    world = World(running())
+    canary = world.read()
+    assert canary is not None
+    followed = Followed(
+        world.read, world.wanted, world.post, lambda _: canary, list, lambda _: frozenset({"v2"}), canary
+    )
+    memory = Memory("reviews", Object(), world.post, lambda: None, "ada", "reviews", running(), object=followed)
+    monkeypatch.setattr(wait, "remembered", lambda *_: memory)
+    monkeypatch.setattr(wait, "follow", lambda *_: 4)
+    assert wait.command("reviews", for_version="v22") == 4
+    assert "did you mean v2?" in capsys.readouterr().err
 
 
 def test_the_first_look_tells_where_it_stands() -> None:

@@ -49,6 +49,8 @@ def test_a_comment_that_would_be_cut(verb: str, manifest: Path, capsys: pytest.C
         pytest.param(("run", "--timeout", "0s"), "--timeout: 0s leaves no time for anything", id="no time at all"),
         pytest.param(("run", "--timeout", "5"), "did you mean 5s?", id="a time without its unit"),
         pytest.param(("simulate", "--scenario", "godo"), "'godo' is unknown; did you mean good?", id="a scenario"),
+        pytest.param(("start", "--version", ""), "--version is empty", id="no version to start"),
+        pytest.param(("wait", "--for-version", " "), "--for-version is empty", id="no version to wait for"),
         pytest.param(("run", "-o", "jsn"), "'jsn' is not one of 'text', 'json'", id="an output"),
     ],
 )
