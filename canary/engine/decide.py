@@ -19,6 +19,7 @@ from .actions import Action, SetTraffic
 from .conditions import conditions
 from .desired import Desired
 from .idle import Idle, fold_idle
+from .nearest import did_you_mean
 from .observed import Observed, Query
 from .outcome import OVER, Advance, Close, Finding, Hold, Promote, Reassert, RollBack, Serve, Start
 from .people import Remark, clipped, remembered
@@ -124,12 +125,24 @@ def _rest(idle: Idle) -> Draft:
     draft = Draft(idle.status, finding, taken=idle.taken, remarks=idle.remarks)
     match finding.outcome:
         case Start(stable, canary):
-            return _with(draft, status=_started(idle, stable, canary), loud=True)
+            started = _with(draft, status=_started(idle, stable, canary), loud=True)
+            return replace(started, remarks=(*draft.remarks, *_warnings(idle, stable)))
         case Serve(stable=stable):
             phase = Phase.INITIALIZED if idle.status.phase is not Phase.SUCCEEDED else Phase.SUCCEEDED
             failed = None if idle.status.failed == stable else idle.status.failed
             return _with(draft, status=idle.status.but(phase=phase, stable=stable, failed=failed, canary_weight=0))
     return draft
+
+
+def _warnings(idle: Idle, stable: Version) -> Iterable[Remark]:
+    """What lint would have warned of, and a word for stable that names nothing."""
+    word, defined = idle.canary.spec.stable, idle.route.destinations if idle.route else None
+    told = list(idle.desired.warnings)
+    if word and defined is not None and word not in defined:
+        meant = did_you_mean(word, defined) or f"; there are {', '.join(sorted(defined))}"
+        told.append(f"spec.stable isn't used, {stable.name} serves: there is no destination {word}{meant}")
+    if told:
+        yield Remark("ManifestWarning", "; ".join(told), "Warning")
 
 
 def _first(idle: Idle) -> Finding:

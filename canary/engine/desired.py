@@ -21,6 +21,8 @@ class Desired:
     plan: Plan
     policy: Policy
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What is written and not used, or hardly meant: told when a rollout starts, which goes on all the same."""
     guards: tuple[Guard, ...] = ()
     """The Canary's and the policy's; not pinned, so that one that is added holds a running rollout, too."""
     conflict: str = ""
@@ -39,4 +41,4 @@ def desired(
     analysis = effective(canary.spec, policy)
     plan = plan_of(analysis, canary.spec.skip_analysis)
     guards = (*canary.spec.guards, *(policy.spec.guards if policy is not None else ()))
-    return Desired(canary, plan, resolve(canary.spec, analysis, templates or {}), problems, guards)
+    return Desired(canary, plan, resolve(canary.spec, analysis, templates or {}), problems, guards=guards)

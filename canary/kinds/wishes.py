@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from canary.api.canary import API_VERSION, Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
-from canary.engine.checks import ENVOY_ROUTE, Severity, check
+from canary.engine.checks import ENVOY_ROUTE, Problem, Severity, check
 from canary.engine.desired import Desired, desired
 from canary.engine.errors import Invalid
 from canary.engine.policy import effective
@@ -96,10 +96,13 @@ class Wishes:
         templates = dict(self._templates(canary, policy))
         if canary.spec.target_ref.kind == ENVOY_ROUTE.name:
             problems = (NO_CLUSTERS,)
+        found = [] if problems else self._checked(canary, policy, templates)
         if not problems:
-            problems = (*absent, *self._refused(canary, templates), *self._errors(canary, policy, templates))
+            errors = (str(one) for one in found if one.severity is Severity.ERROR)
+            problems = (*absent, *self._refused(canary, templates), *errors)
         try:
-            self._made = desired(canary, policy, templates, problems)
+            warnings = tuple(str(one) for one in found if one.severity is Severity.WARNING)
+            self._made = replace(desired(canary, policy, templates, problems), warnings=warnings)
         except Invalid as error:
             bare = canary.but(spec=canary.spec.but(analysis=None, canary_analysis=None))
             self._made = desired(bare, None, {}, problems or (str(error),))
@@ -116,15 +119,16 @@ class Wishes:
             if url is not None and (why := self.shared.refusal(url)):
                 yield f"{field_}: {why}"
 
-    def _errors(
+    def _checked(
         self, canary: Canary, policy: CanaryPolicy | None, templates: dict[str, MetricTemplate]
-    ) -> tuple[str, ...]:
+    ) -> list[Problem]:
+        """What lint says."""
         found, ref = check(canary, policy, templates), canary.spec.policy_ref
         if ref is not None and policy is None:
             hint = meant(ref, lambda kind: self._names(kind, canary.metadata.namespace))
             named = ("spec", "policyRef", "name")
             found = [replace(one, sentence=one.sentence + hint) if one.field == named else one for one in found]
-        return tuple(str(one) for one in found if one.severity is Severity.ERROR)
+        return found
 
     def _names(self, kind: str, namespace: str) -> tuple[str, ...]:
         """Of the policies that may be referred to, those that come with canary included."""

@@ -129,7 +129,7 @@ def test_a_good_canary_has_no_problem() -> None:
         pytest.param(
             canary({"stable": "v2"}),
             ["warning: spec.version: 'v2' is spec.stable as well: "
-             "no rollout starts, and one in flight goes back to it"],
+             "where several versions carry weight no rollout starts, and one in flight goes back to it"],
             id="a version that is stable already is the way back, which may be meant",
         ),
         pytest.param(

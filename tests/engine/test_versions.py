@@ -164,6 +164,18 @@ def test_a_wrong_word_is_told_by_its_field(changes: list[Change], told: tuple[st
     assert (decision.reason, decision.sentence, stalled) == told
 
 
+def test_a_start_tells_what_of_the_manifest_is_not_used() -> None:
+    """The rollout begins all the same; what is right is not spoken of."""
+    case = at_rest(spec(stable="v9"), route_says(destinations=frozenset({"v1", "v2"})))
+    case = replace(case, desired=replace(case.desired, warnings=("spec.revision: isn't used",)))
+    decision = decided(case)
+    warned = [(one.type, one.message) for one in decision.messages if one.reason == "ManifestWarning"]
+    sentence = "spec.stable isn't used, v1 serves: there is no destination v9; there are v1, v2"
+    assert (decision.reason, warned) == ("Started", [("Warning", f"spec.revision: isn't used; {sentence}")])
+    well = decided(at_rest(spec(stable="v1"), route_says(destinations=frozenset({"v1", "v2"}))))
+    assert "ManifestWarning" not in {one.reason for one in well.messages}
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason", "how"),
     [

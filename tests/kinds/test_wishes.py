@@ -170,6 +170,14 @@ def test_a_policy_that_is_not_there_is_told_with_what_was_meant(ref: dict[str, s
     assert problems == (f"spec.policyRef.name: there is {hint}",)
 
 
+def test_what_is_not_used_is_warned_of(cluster: Cluster) -> None:
+    """In lint's words; it keeps nothing from starting."""
+    found = Wishes(cluster.shared()).of(shown({"revision": "abc"}))
+    [warning] = [one for one in found.warnings if one.startswith("spec.revision")]
+    assert "isn't used" in warning
+    assert found.problems == ()
+
+
 def test_a_policy_that_can_not_be_understood_says_so_where_it_is_used(cluster: Cluster) -> None:
     """It may be from before the definition became stricter."""
     cluster.has("CanaryPolicy", "ours", {"analysis": {"threshold": "many"}})

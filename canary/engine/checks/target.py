@@ -78,7 +78,8 @@ def version(case: Case) -> Iterator[Problem]:
     if spec.version and spec.version == spec.stable:
         yield Problem(
             ("spec", "version"),
-            f"{spec.version!r} is spec.stable as well: no rollout starts, and one in flight goes back to it",
+            f"{spec.version!r} is spec.stable as well: where several versions carry weight no rollout starts, "
+            "and one in flight goes back to it",
             Severity.WARNING,
         )
 
