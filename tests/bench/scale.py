@@ -105,7 +105,7 @@ def measure(plane: ControlPlane, size: int, active: int, selector: str, window: 
     """One size, once all of its rollouts are under way."""
     replica = Replica(plane, selector, log)
     try:
-        first = _until(replica, lambda series: _sum(series, "canary_ticks_total") > 0)
+        first = _until(replica, lambda series: _sum(series, "canary_ticks_total") > 0, every=0.1)
         _until(replica, lambda series: _sum(series, "canary_weight_percent") >= 10 * active, 900)
         _until(replica, lambda series: _count(series, "canary_phase") >= size, 900)
         seen = time.monotonic() - replica.began
@@ -118,8 +118,9 @@ def measure(plane: ControlPlane, size: int, active: int, selector: str, window: 
         replica.stop()
 
 
-def _until(replica: Replica, done: Callable[[Series], bool], within: float = 120.0) -> float:
-    wait_for(lambda: done(replica.series()), "the controller", within=within)
+def _until(replica: Replica, done: Callable[[Series], bool], within: float = 120.0, every: float = 2.0) -> float:
+    """Seconds since its start. Each question takes the controller's own time: with 10,000 Canaries, much of it."""
+    wait_for(lambda: done(replica.series()), "the controller", within=within, every=every)
     return time.monotonic() - replica.began
 
 
