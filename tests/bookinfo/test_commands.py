@@ -93,7 +93,7 @@ def test_a_rollout_is_paused_resumed_skipped_and_promoted(site: Site, ask: Ask) 
 
 
 def test_a_rejected_rollout_is_tried_again_and_rolled_back(site: Site, ask: Ask) -> None:
-    """6 both times; in between the next run says that this failed, until somebody asks to retry."""
+    """6 each time: in between the next run says that this was rejected, until somebody asks to retry."""
     before = site.object()
     site.write(steps=GATED)
     rejected = site.run()
@@ -101,7 +101,7 @@ def test_a_rejected_rollout_is_tried_again_and_rolled_back(site: Site, ask: Ask)
     ask("reject", NAME)
     assert rejected.ends() == 6, rejected.text
     assert site.object() == before
-    assert site.run().ends() == 3
+    assert site.run().ends() == 6
     assert ask("retry", NAME).strip().endswith("the next one will take it")
     again = site.run()
     wait_for(lambda: site.status.rollouts == 2 and site.status.rollout is not None, "the retry", within=SLOWLY)

@@ -89,7 +89,8 @@ def test_a_push_that_never_gets_ready_is_rolled_back_and_not_tried_again(site: S
     route, status = version(site), site.status
     again = site.run()
     assert again.ends() == 3, again.text
-    assert "was tried and failed; retry, or bring another revision" in again.text
+    assert "v2 doesn't get ready: ProgressDeadlineExceeded" in again.text
+    assert "; retry, or bring another revision" in again.text
     assert (version(site), site.status.history, site.status.failed) == (route, status.history, status.failed)
     push(site, "v2", "v2c", **STRICT)
     site.run()

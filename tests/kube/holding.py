@@ -3,6 +3,7 @@
 Prints a line for each thing that happens. It writes a counter into a ConfigMap, through a guarded client.
 """
 
+import signal
 import sys
 import time
 
@@ -23,6 +24,7 @@ def shop(namespace: str) -> Objects:
 
 
 def main(kubeconfig: str, namespace: str, patience: str) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
     client = Client(Connection(Place(kubeconfig)), timeout=TERMS.request)
     lease = Lease(client, shop(namespace), Identity.mine(), TERMS)
     try:
