@@ -6,7 +6,7 @@ Pure. The caller saves `decision.status` before it carries out `decision.actions
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import assert_never
@@ -18,6 +18,7 @@ from . import guards, looks
 from .actions import Action, SetTraffic
 from .conditions import conditions
 from .desired import Desired
+from .draft import Draft
 from .idle import Idle, fold_idle
 from .nearest import did_you_mean
 from .observed import Observed, Query
@@ -25,24 +26,14 @@ from .outcome import OVER, Advance, Close, Finding, Hold, Promote, Reassert, Rol
 from .people import Remark, clipped, remembered
 from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
 from .plan import step_at
+from .requeue import LATER, requeue
 from .rules import ACTIVE as ACTIVE_RULES
 from .rules import ENDING as ENDING_RULES
 from .situation import Situation, fold, stop_clock
 from .targets import target_of
+from .telling import kept, messages
 
 HISTORY = 10
-ENDED = frozenset(str(outcome) for outcome in Outcome)
-"""Reasons of the messages that tell how a rollout ended: once, when it is over."""
-OUTBOX = 20
-"""How many messages wait for somebody to tell them."""
-LATER = timedelta(minutes=1)
-"""When to decide again while nothing is due."""
-SOON = timedelta(milliseconds=200)
-"""When to see whether a write is in effect."""
-AGAIN = timedelta(seconds=1)
-"""When to see whether a write is in effect that had to be asked for again."""
-QUIET = frozenset({"Analysing", "Settling", "ChecksPassed", "Draining", "WaitingForRoute", "AlreadyServing"})
-"""Reasons to hold that nobody needs to be told of."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +69,6 @@ class Decision:
     """Whether a look was taken."""
     closed: bool = False
     """Whether a rollout was over with this decision; `status.history[0]` tells of it."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A decision in the making: what a conclusion leads to, before phase, conditions and messages are set."""
-
-    status: Status
-    finding: Finding
-    actions: tuple[Action, ...] = ()
-    taken: tuple[str, ...] = ()
-    remarks: tuple[Remark, ...] = ()
-    loud: bool = False
-    """Told even where its reason is the same as before."""
-    looked: bool = field(default=False)
 
 
 def needs(desired: Desired, status: Status, now: datetime) -> Needs:
@@ -318,7 +295,7 @@ def _finish(draft: Draft, desired: Desired, before: Status, observed: Observed, 
     """Phase, conditions, messages: what follows from the draft, whatever it concluded."""
     finding, status = draft.finding, draft.status
     rollout = status.rollout
-    messages = tuple(_messages(draft, before, now))
+    told = tuple(messages(draft, before, now))
     phase = _phase(status, desired)
     status = status.but(
         phase=phase,
@@ -327,15 +304,15 @@ def _finish(draft: Draft, desired: Desired, before: Status, observed: Observed, 
         observed_generation=desired.canary.metadata.generation,
         canary_weight=rollout.meant.weight if rollout else status.canary_weight,
         iterations=rollout.looks if rollout else status.iterations,
-        outbox=_kept((*before.outbox, *messages)),
-        told=before.told + len(messages),
+        outbox=kept((*before.outbox, *told)),
+        told=before.told + len(told),
         **remembered(before, draft.taken, observed.actions, now),
         last_transition_time=now if phase is not before.phase else before.last_transition_time,
     )
     status = status.but(conditions=conditions(status, finding, before.conditions, now))
-    after = _requeue(status, draft, now)
+    after = requeue(status, draft, now)
     closed = isinstance(finding.outcome, Close)
-    return Decision(status, draft.actions, finding.reason, finding.sentence, messages, after, draft.looked, closed)
+    return Decision(status, draft.actions, finding.reason, finding.sentence, told, after, draft.looked, closed)
 
 
 def _phase(status: Status, desired: Desired) -> Phase:
@@ -343,68 +320,3 @@ def _phase(status: Status, desired: Desired) -> Phase:
         return phase_of(status.rollout)
     deleted = desired.canary.metadata.deletion_timestamp is not None
     return Phase.TERMINATING if deleted else status.phase
-
-
-def _kept(outbox: tuple[Message, ...]) -> tuple[Message, ...]:
-    """An outbox that nobody takes from stays small; how a rollout ended is never dropped."""
-    spare = [one for one in outbox if one.reason not in ENDED][: max(0, len(outbox) - OUTBOX)]
-    return tuple(one for one in outbox if one not in spare)
-
-
-def _messages(draft: Draft, before: Status, now: datetime) -> Iterable[Message]:
-    remarks = list(draft.remarks)
-    if _speaks(draft, before):
-        remarks.append(Remark(draft.finding.reason, draft.finding.sentence, "Warning" if _warns(draft) else "Normal"))
-    for index, remark in enumerate(remarks, before.told + 1):
-        sentence = clipped(remark.message)
-        yield Message(id=str(index), type=remark.type, reason=remark.reason, message=sentence, at=now)
-
-
-def _speaks(draft: Draft, before: Status) -> bool:
-    """Whether its finding is news."""
-    reason = draft.finding.reason
-    if reason in ENDED:
-        return isinstance(draft.finding.outcome, Close)
-    return draft.loud or (reason != before.reason and reason not in QUIET)
-
-
-def _warns(draft: Draft) -> bool:
-    """Whether somebody should look: it went back, it waits, or something serves that nobody has judged."""
-    match draft.finding.outcome:
-        case RollBack():
-            return True
-        case Hold():
-            return not draft.loud
-        case Close():
-            return draft.status.phase is Phase.FAILED
-        case Serve(analysed=analysed):
-            return not analysed
-    return False
-
-
-def _requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
-    """Until the next thing that time alone brings about; at least a moment."""
-    rollout = status.rollout
-    if rollout is None:
-        superseded = isinstance(draft.finding.outcome, Close) and status.phase is Phase.INITIALIZED
-        return SOON if superseded else LATER
-    if isinstance(draft.finding.outcome, Reassert):
-        return AGAIN
-    if draft.actions or not isinstance(draft.finding.outcome, Hold):
-        return SOON
-    coming = [time for time in _times(rollout) if time > now]
-    if draft.finding.reason in guards.REASONS:
-        coming.append(now + LATER)  # what it waits for may be the time
-    return max(min(coming, default=now + LATER) - now, SOON)
-
-
-def _times(rollout: Rollout) -> Iterable[datetime]:
-    policy, since = rollout.policy, rollout.in_place_since
-    if rollout.end is None:
-        yield rollout.deadline
-        yield rollout.next_look if rollout.step > 0 else rollout.started + policy.ready_deadline
-    if since is not None:
-        yield since + (policy.drain if rollout.end else step_at(rollout.plan, rollout.step).hold)
-    if rollout.short_since is not None:
-        yield rollout.short_since + policy.unready_grace
-    yield from (gate.deadline for gate in rollout.gates if gate.deadline is not None)

@@ -18,9 +18,9 @@ from canary.api.status import Condition, Outcome, Phase
 from canary.controller.gauges import PHASES
 from canary.controller.logs import JsonLines, TextLines
 from canary.controller.metrics import Metrics
-from canary.engine.decide import QUIET
 from canary.engine.errors import RAISES, Unreadable
 from canary.engine.people import TAKE
+from canary.engine.telling import QUIET
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/observability.md").read_text()

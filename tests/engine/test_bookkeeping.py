@@ -9,8 +9,9 @@ import pytest
 from canary.api.action import Verb
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase, Status
-from canary.engine.decide import HISTORY, OUTBOX, Decision
+from canary.engine.decide import HISTORY, Decision
 from canary.engine.observed import Kind, Missing
+from canary.engine.telling import OUTBOX
 from tests.engine.situations import (
     BETA,
     MINUTE,
