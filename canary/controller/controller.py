@@ -320,6 +320,7 @@ class Controller:
         except CanaryError as error:
             trouble = True
             self.watcher.hindered(seat.key, f"can't be put away yet: {error}", turn.at)
+            record = reread(rig, record) if isinstance(error, Conflict) else record
         at_rest = status.rollout is None and record.saved == status
         seat.record = None if at_rest else record
         if at_rest:

@@ -17,9 +17,10 @@ from canary.controller.fleet import Key
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
 from canary.engine.errors import Rejected, Unreachable, Unreadable
+from canary.engine.observed import Stored
 from canary.rollout.tick import Turn
 from canary.sandbox.fleet import Inline, SandboxRig
-from canary.sandbox.parts import SandboxMetrics, SandboxTarget
+from canary.sandbox.parts import MemoryStore, SandboxMetrics, SandboxTarget
 from canary.sandbox.scenarios import Behaviour
 from tests.controller.virtual import HELD, Virtual, Watcher
 from tests.parts.processes import wait_for
@@ -327,6 +328,33 @@ def test_what_can_not_be_put_away_is_told_and_tried_again(caplog: pytest.LogCapt
     assert set(tried) == {"can't be put away yet: we may not patch canaries; a Role must allow it"}
     lines = [one for one in caplog.messages if one == tried[0]]
     assert 2 <= len(lines) <= 3
+
+
+class Edited(MemoryStore):
+    """Somebody annotates the object just after the end of its rollout was saved."""
+
+    edits = 0
+
+    def save(self, status: Status, version: str | None) -> str:
+        version = super().save(status, version)
+        if status.phase is Phase.SUCCEEDED and not self.edits:
+            self.edits += 1
+            self.stored = Stored(status, "edited")
+        return version
+
+
+def test_what_somebody_changed_meanwhile_is_put_away_with_the_next_tick() -> None:
+    """The change wakes it, which must not meet the same conflict again and again."""
+    many = Virtual()
+    key = many.add("web")
+    store = many.box(key).store = Edited()
+    many.controller.start()
+    while not store.edits:
+        many.fleet.advance(1)
+    assert many.status(key).outbox
+    many.controller.wake(key)
+    assert (many.status(key).outbox, many.status(key).phase) == ((), Phase.SUCCEEDED)
+    assert len(many.watcher.hindrances) == 1
 
 
 def test_another_controller_goes_on_where_one_stopped() -> None:
