@@ -1,8 +1,8 @@
 """The table of commands: listed without being imported, called by name, ended by sentence and code."""
 
+import ast
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -134,16 +134,13 @@ def test_every_command_of_the_table_answers_help(capsys: pytest.CaptureFixture[s
         assert f"Usage: canary {name}" in capsys.readouterr().out
 
 
-def test_help_answers_in_150_ms() -> None:
-    """`canary --help` answers in under 150 ms; the best of ten, since the machine may be busy."""
-
-    def once() -> float:
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", "from canary.cli import main; main()", "--help"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        return time.perf_counter() - start
-
-    assert min(once() for _ in range(10)) < 0.150
+def test_help_imports_next_to_nothing() -> None:
+    """That is why it answers at once, which `make bench` measures; a count doesn't depend on the machine."""
+    script = (
+        "import sys; from canary.cli.app import run; code = run(['--help']); imported = set(sys.modules);"
+        "known = sys.stdlib_module_names; print({one.split('.')[0] for one in imported} - known, file=sys.stderr);"
+        "sys.exit(code)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    found = {one for one in ast.literal_eval(ended.stderr) if not one.startswith("_")}
+    assert {"canary", "typer"} <= found <= {"canary", "typer", "annotated_doc", "shellingham"}
