@@ -12,7 +12,9 @@ from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
 from tests.chart.helm import CHART
 from tests.chart.test_render import leaves
 
-PAGE = (Path(__file__).parents[2] / "docs" / "install.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "install.md").read_text("utf-8")
 LINE = re.compile(r"^( *)(\w+):(?: (?P<value>.*?))?(?:  # (?P<comment>.+))?$")
 
 
@@ -55,6 +57,18 @@ def test_every_value_has_its_meaning_beside_it() -> None:
 def test_the_page_has_every_value() -> None:
     """In the same order, with the same words."""
     assert f"| Value | Default | Means |\n|---|---|---|\n{values()}\n" in PAGE
+
+
+def first_install(page: str) -> list[str]:
+    """The first `helm install` of a page, word by word."""
+    found = re.search(r"^helm install (?:.*\\\n)*.*$", page, re.MULTILINE)
+    assert found is not None
+    return found[0].replace("\\\n", " ").split()
+
+
+def test_what_readme_installs_can_start() -> None:
+    """An image that is somewhere, and a Prometheus: as the page has it."""
+    assert first_install(README) == first_install(PAGE)
 
 
 @pytest.mark.parametrize(
