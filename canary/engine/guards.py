@@ -112,6 +112,13 @@ def refused_pattern(literal: str) -> str:
     return "" if isinstance(answer, bool) else _sentence(str(answer))
 
 
+def refused_regex(pattern: str) -> str:
+    """What RE2, which proxies use as well, finds wrong with a regular expression; empty where nothing is."""
+    asked = _environment().compile("canary.name.matches(canary.version)")
+    answer = asked.eval(data={"canary.name": "", "canary.version": pattern}).value()
+    return "" if isinstance(answer, bool) else _sentence(str(answer)).removeprefix("invalid regular expression: ")
+
+
 def _held(guard: Guard, values: Mapping[str, Any]) -> Held | None:
     expression = compiled(guard.expression)
     if isinstance(expression, Broken):

@@ -361,6 +361,25 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
             id="a condition says exactly one thing",
         ),
         pytest.param(
+            canary(steps=[{"match": [{"headers": {"x": {"regex": "(a"}}, "queryParams": {"q": {"regex": "a++"}}}]}]),
+            ["error: spec.analysis.steps[0].match[0].headers.x.regex: isn't a regular expression (RE2): "
+             "missing ): (a",
+             "error: spec.analysis.steps[0].match[0].queryParams.q.regex: isn't a regular expression (RE2): "
+             "bad repetition operator: ++"],
+            id="a pattern that RE2 can't read",
+        ),
+        pytest.param(
+            shaped(iterations=3, match=[{"headers": {"x": {"regex": "(?=a)b"}}}]),
+            ["error: spec.analysis.match[0].headers.x.regex: isn't a regular expression (RE2): "
+             "invalid perl operator: (?=; RE2 doesn't look ahead or behind"],
+            id="a pattern of another language",
+        ),
+        pytest.param(
+            shaped(iterations=3, match=[{"headers": {"x": {"regex": r".*\bcanary=(?i:always|'\"+)\b.*"}}}]),
+            [],
+            id="a pattern that RE2 reads, whatever its quotes and backslashes",
+        ),
+        pytest.param(
             shaped(iterations=3, match=[{"sourceLabels": {"app": "x"}}]),
             ["error: spec.analysis.match[0].sourceLabels: EnvoyRoute can't match sourceLabels"],
             id="sourceLabels on an Envoy without a mesh",

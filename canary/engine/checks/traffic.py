@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from canary.api.plan import Gate, Match, StringMatch
 
+from ..guards import refused_regex
 from .case import Case
 from .problem import Problem
 
@@ -11,7 +12,11 @@ ONE_COMPARISON = "write only one of exact, prefix or regex"
 NO_COMPARISON = "compares with nothing; write exact, prefix or regex"
 NO_CONDITION = "has no condition, so it would match every request; write headers"
 NOTHING_OPENS = "nothing opens this gate; write `approval: {count: 1}`"
+NO_REGEX = "isn't a regular expression (RE2)"
 ONE_NAME_EACH = "two gates of this step are called {name}; give each a name of its own"
+
+_LOOKS = ("(?=", "(?!", "(?<=", "(?<!")
+"""How a message about looking ahead or behind ends."""
 
 At = tuple[str, tuple[str | int, ...]]
 """A field of the analysis by Python name, and the way inside it."""
@@ -38,6 +43,7 @@ def matches(case: Case) -> Iterator[Problem]:
         for kind, conditions in (("headers", match.headers), ("queryParams", match.query_params)):
             for key, condition in conditions.items():
                 yield from _one_comparison(case, (name, (*way, kind, key)), condition)
+                yield from _regex(case, (name, (*way, kind, key)), condition)
 
 
 def affinity(case: Case) -> Iterator[Problem]:
@@ -91,6 +97,15 @@ def _one_comparison(case: Case, at: At, condition: StringMatch) -> Iterator[Prob
         yield case.problem(name, NO_COMPARISON, *way)
     if len(given) > 1:
         yield case.problem(name, f"has {' and '.join(given)}; {ONE_COMPARISON}", *way)
+
+
+def _regex(case: Case, at: At, condition: StringMatch) -> Iterator[Problem]:
+    """The proxy refuses the whole route for one that can't be compiled."""
+    name, way = at
+    wrong = refused_regex(condition.regex) if condition.regex is not None else ""
+    if wrong:
+        hint = "; RE2 doesn't look ahead or behind" if wrong.endswith(_LOOKS) else ""
+        yield case.problem(name, f"{NO_REGEX}: {wrong}{hint}", *way, "regex")
 
 
 CHECKS = (mirrors, matches, affinity, gates)
