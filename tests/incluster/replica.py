@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -90,9 +91,16 @@ def _die_once(file: Path, request: Request, answer: Answer) -> None:
     what = f"{request.verb} {request.resource.kind}{'/status' if request.subresource else ''}"
     moment = f"{phase}: {what}"
     if moment not in killed:
-        file.write_text("\n".join([*killed, moment, phase]))
+        _write(file, [*killed, moment, phase])
         os.kill(os.getpid(), signal.SIGKILL)
-    file.write_text("\n".join([*killed, phase]))
+    _write(file, [*killed, phase])
+
+
+def _write(file: Path, lines: Sequence[str]) -> None:
+    """Whole, for whoever reads it at this moment."""
+    beside = file.with_suffix(".new")
+    beside.write_text("\n".join(lines))
+    beside.replace(file)
 
 
 if __name__ == "__main__":
