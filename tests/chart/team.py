@@ -7,9 +7,18 @@ import requests
 from canary.api.canary import API_VERSION
 from tests.chart.helm import Data
 from tests.chart.release import username
+from tests.mesh import bookinfo
 from tests.parts.cluster import ControlPlane
 
 KINDS = f"/apis/{API_VERSION}"
+GROUPS = {
+    **dict.fromkeys(("virtualservices", "destinationrules"), f"/apis/{bookinfo.ISTIO}"),
+    **dict.fromkeys(
+        ("deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"), "/apis/apps/v1"
+    ),
+    **dict.fromkeys(("services", "pods", "secrets", "configmaps"), "/api/v1"),
+}
+"""Where the plurals are that aren't ours."""
 ROLES = {"viewer": "canary-viewer", "approver": "canary-approver", "operator": "canary-operator"}
 AGGREGATED = {"view": "view", "edit": "edit"}
 PATCH = "application/merge-patch+json"
@@ -37,8 +46,7 @@ class Team:
 
     def path(self, plural: str, name: str = "") -> str:
         space = "" if plural.startswith("cluster") else f"/namespaces/{self.namespace}"
-        group = "/apis/networking.istio.io/v1" if plural == "virtualservices" else KINDS
-        return f"{group}{space}/{plural}/{name}".rstrip("/")
+        return f"{GROUPS.get(plural, KINDS)}{space}/{plural}/{name}".rstrip("/")
 
     def may(self, who: str, verb: str, plural: str) -> bool:
         """Whether the server lets it through; nothing is kept."""

@@ -6,11 +6,18 @@ import sys
 
 import pytest
 
-from tests.chart.team import Team
+from canary.rollout.ending import Exit
+from tests.chart.helm import Data
+from tests.chart.team import SHOP, Team
+from tests.mesh import bookinfo
+from tests.parts.kube import SLOWLY
+from tests.parts.processes import wait_for
 
 pytestmark = pytest.mark.long
 
 Done = subprocess.CompletedProcess[str]
+SERVED: Data = {"phase": "Succeeded", "reason": "UnanalysedRevision", "message": "v2 serves", "observedGeneration": 1}
+VERSIONS = {"v2": "deployments", "v3": "statefulsets", "v4": "daemonsets"}
 
 
 def canary(team: Team, who: str, *argv: str) -> Done:
@@ -18,6 +25,61 @@ def canary(team: Team, who: str, *argv: str) -> Done:
     environment = {**os.environ, "KUBECONFIG": str(team.plane.kubeconfig(team.user(who)))}
     line = (sys.executable, "-m", "canary", *argv, "-n", team.namespace)
     return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def followed(team: Team) -> Team:
+    """Three Canaries more, for versions of three kinds of workload; each version serves everything."""
+    make(team, "virtualservices", bookinfo.virtual_service("shop", {"route": bookinfo.to("shop", v2=100)}))
+    make(team, "destinationrules", bookinfo.destination_rule("shop", tuple(VERSIONS)))
+    make(team, "services", bookinfo.service("shop"))
+    for version, plural in VERSIONS.items():
+        name, labels = f"shop-{version}", {"app": "shop", "version": version}
+        body = bookinfo.deployment(name, labels, 1)
+        body["kind"] = {"statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}.get(plural, "Deployment")
+        body["spec"] |= {"serviceName": "shop"} if plural == "statefulsets" else {}
+        body["spec"] = {key: one for key, one in body["spec"].items() if (plural, key) != ("daemonsets", "replicas")}
+        make(team, plural, body)
+        make(team, "canaries", {**SHOP, "metadata": {"name": name}, "spec": {**SHOP["spec"], "version": version}})
+        status = {**SERVED, "stable": {"name": version}}
+        team.plane.kube.merge(team.path("canaries", f"{name}/status"), {"status": status})
+        wait_for(lambda: looked_after(team, plural, name), f"{name} to be looked after", within=SLOWLY)  # noqa: B023
+    return team
+
+
+def make(team: Team, plural: str, body: Data) -> None:
+    """An object in the team's namespace."""
+    team.plane.kube.create(team.path(plural), body)
+
+
+def looked_after(team: Team, plural: str, name: str) -> bool:
+    """Whether its controller has seen a workload."""
+    found = team.plane.kube.read(team.path(plural, name))
+    return bool(found["metadata"]["generation"] == found["status"].get("observedGeneration"))
+
+
+@pytest.mark.parametrize("who", ["viewer", "approver", "operator", "view", "edit"])
+@pytest.mark.parametrize(
+    "argv", [("wait", "shop-v2"), ("watch", "shop-v2"), ("wait", "shop-v3"), ("wait", "shop-v4")]
+)
+def test_everybody_waits(followed: Team, who: str, argv: tuple[str, ...]) -> None:
+    """What runs behind the version may be read, whichever kind of workload it is."""
+    done = canary(followed, who, *argv)
+    assert (done.returncode, "v2 serves" in done.stdout) == (Exit.PROMOTED, True), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("who", ["operator", "edit"])
+def test_an_operator_starts_and_waits(followed: Team, who: str) -> None:
+    """As examples/ci/start.sh does."""
+    done = canary(followed, who, "start", "shop-v2", "--version", "v2", "--wait")
+    assert done.returncode == Exit.PROMOTED, done.stdout + done.stderr
+    assert "v2 already" in done.stdout
+
+
+def test_a_misspelt_version_is_told_to_an_operator(followed: Team) -> None:
+    """Routes may be read, so what there is is known."""
+    done = canary(followed, "operator", "start", "shop", "--version", "v22")
+    assert (done.returncode, "did you mean v2?" in done.stderr) == (0, True), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("who", ["viewer", "approver", "operator", "view"])

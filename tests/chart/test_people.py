@@ -10,9 +10,20 @@ from tests.parts.processes import wait_for
 MUST = "spec.author: must be your own name, "
 EVERYBODY = (*ROLES, *AGGREGATED)
 OURS = ("canaries", "canarypolicies", "metrictemplates")
+WORKLOADS = ("deployments", "statefulsets", "daemonsets")
 WRITES = ("create", "update", "patch", "delete")
 MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "everybody reads all kinds": (EVERYBODY, ("get", "list"), (*OURS, "canaryactions")),
+    "everybody reads which routes and pods a version means": (
+        EVERYBODY,
+        ("get",),
+        ("virtualservices", "services", *WORKLOADS),
+    ),
+    "everybody reads which build stands behind it": (
+        EVERYBODY,
+        ("list",),
+        ("destinationrules", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"),
+    ),
     "approvers and operators act": (("approver", "operator", "edit"), ("create",), ("canaryactions",)),
     "operators edit what belongs to a rollout": (("operator", "edit"), WRITES, OURS),
 }
@@ -20,7 +31,9 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 MAY_NOT: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "viewers write nothing": (("viewer", "view"), WRITES, (*OURS, "canaryactions", "virtualservices")),
     "approvers edit nothing": (("approver",), WRITES, (*OURS, "virtualservices")),
-    "routes aren't part of a role": (tuple(ROLES), ("get", *WRITES), ("virtualservices",)),
+    "routes are moved by nobody": (EVERYBODY, WRITES, ("virtualservices", "destinationrules")),
+    "workloads aren't part of a role": (tuple(ROLES), WRITES, (*WORKLOADS, "services")),
+    "what nobody needs isn't either": (tuple(ROLES), ("get", "list"), ("pods", "secrets", "configmaps")),
     "an action stays as it was asked": (EVERYBODY, ("update", "patch", "delete"), ("canaryactions",)),
     "a status is the controller's": (EVERYBODY, ("update", "patch"), ("canaries/status", "canaryactions/status")),
     "the cluster's policies are an administrator's": (EVERYBODY, WRITES, ("clustercanarypolicies",)),

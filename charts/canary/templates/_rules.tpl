@@ -1,4 +1,5 @@
-{{- /* Rules by which the controller works, as canary/kube/rbac.py has them with their reasons. */ -}}
+{{- /* Rules by which the controller works, as canary/kube/rbac.py has them with their reasons; at the end, what
+every person may see. */ -}}
 
 {{- define "canary.rules.lookedAfter" -}}
 - apiGroups: [canary-controller.dev]
@@ -60,4 +61,33 @@
   resources: [validatingadmissionpolicies, validatingadmissionpolicybindings]
   resourceNames: [{{ include "canary.actionPolicy" . | quote }}]
   verbs: [get]
+{{- end -}}
+
+{{- /* Besides our kinds: Events, which tell the story of a Canary, and what `canary wait` reads, in order to answer for
+the build that runs behind a version and not for one before it. */ -}}
+{{- define "canary.rules.seen" -}}
+- apiGroups: [canary-controller.dev]
+  resources: [canaries, canarypolicies, clustercanarypolicies, metrictemplates, canaryactions]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
+- apiGroups: [networking.istio.io]
+  resources: [virtualservices]
+  verbs: [get]
+- apiGroups: [networking.istio.io]
+  resources: [destinationrules]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get]
+- apiGroups: [apps]
+  resources: [statefulsets, daemonsets]
+  verbs: [get, list]
+- apiGroups: [apps]
+  resources: [replicasets, controllerrevisions]
+  verbs: [list]
 {{- end -}}
