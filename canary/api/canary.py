@@ -100,7 +100,7 @@ class CanarySpec(Model):
     provider: str | None = None
     """Whose metrics the builtins read: `envoy` or `istio`."""
     metrics_server: Address | None = None
-    """URL of the Prometheus to ask."""
+    """URL of the Prometheus to ask; the controller's --metrics-server unless given."""
     progress_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
     """Flagger's time for the canary to become ready; read as a deadline for step 0, 600 unless given."""
     revert_on_deletion: bool = False

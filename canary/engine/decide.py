@@ -125,8 +125,9 @@ def _warnings(idle: Idle, stable: Version) -> Iterable[Remark]:
 def _first(idle: Idle) -> Finding:
     if idle.canary.metadata.deletion_timestamp is not None or idle.status.phase is Phase.TERMINATING:
         return Finding(Hold(), "Deleted", "the Canary was deleted; nothing moves")
-    if idle.desired.problems:
-        return Finding(Hold(stalled=True), "InvalidSpec", "; ".join(idle.desired.problems))
+    wrong = (*idle.desired.problems, *idle.desired.obstacles)
+    if wrong:
+        return Finding(Hold(stalled=True), "InvalidSpec", "; ".join(wrong))
     if idle.desired.conflict:
         return Finding(Hold(stalled=True), "Conflict", idle.desired.conflict)
     target = target_of(idle.canary.spec.target_ref.kind)

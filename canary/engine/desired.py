@@ -21,6 +21,8 @@ class Desired:
     plan: Plan
     policy: Policy
     problems: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    """As `problems`, but only nothing starts: a rollout that runs goes on by what it has pinned."""
     warnings: tuple[str, ...] = ()
     """What is written and not used, or hardly meant: told when a rollout starts, which goes on all the same."""
     guards: tuple[Guard, ...] = ()

@@ -28,6 +28,9 @@ Data = dict[str, Any]
 _STANDS_ON = ("host", "routes", "virtualServices", "metricsServer")
 """Fields of a spec that a running rollout reads anew; all else that it needs is pinned."""
 
+NOBODY_TO_ASK = (
+    "is missing, and {} must be asked of a Prometheus; write it, or start the controller with --metrics-server"
+)
 NO_CLUSTERS = "spec.targetRef.kind: the controller moves VirtualServices; `canary run` moves an EnvoyRoute"
 
 
@@ -102,7 +105,8 @@ class Wishes:
             problems = (*absent, *self._refused(canary, templates), *errors)
         try:
             warnings = tuple(str(one) for one in found if one.severity is Severity.WARNING)
-            self._made = replace(desired(canary, policy, templates, problems), warnings=warnings)
+            made = desired(canary, policy, templates, problems)
+            self._made = replace(made, warnings=warnings, obstacles=() if problems else _unanswered(made))
         except Invalid as error:
             bare = canary.but(spec=canary.spec.but(analysis=None, canary_analysis=None))
             self._made = desired(bare, None, {}, problems or (str(error),))
@@ -164,6 +168,15 @@ class Wishes:
             return None
         found, problems = resource({"apiVersion": API_VERSION, "kind": kind, **json.loads(raw)}, extra="ignore")
         return found if found is not None else "; ".join(str(one) for one in problems)
+
+
+def _unanswered(wanted: Desired) -> tuple[str, ...]:
+    """That metrics would be asked of nobody, so that a rollout would wait for evidence at its first weight."""
+    spec, policy = wanted.canary.spec, wanted.policy
+    if spec.metrics_server is not None or spec.skip_analysis:
+        return ()
+    metrics = [one.name for one in policy.metrics if one.server is None or policy.min_requests]
+    return (f"spec.metricsServer: {NOBODY_TO_ASK.format(' and '.join(metrics))}",) if metrics else ()
 
 
 def _canary(data: Data) -> tuple[Canary, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from canary.api.plan import Traffic
 from canary.kinds.seen import FINALIZER
 from tests.bookinfo.site import GATED, NAME, RATES
 from tests.incluster.objects import GROUP, generation, is_gone, make, truth, until_told
-from tests.incluster.site import Site
+from tests.incluster.site import Replica, Site
 from tests.parts.cluster import ControlPlane
 
 Kubectl = Callable[..., str]
@@ -138,6 +138,38 @@ def test_an_address_that_may_not_be_asked_moves_nothing(site: Site) -> None:
     controller.ends()
     site.controller(environment={"CANARY_ALLOWED_METRICS_SERVERS": f"http://x:1,{site.mesh.prometheus.url}"})
     site.until_phase("Succeeded")
+
+
+@pytest.mark.long
+def test_without_a_prometheus_to_ask_nothing_starts_and_what_runs_waits_for_one(site: Site) -> None:
+    """The sentence names both ways to say who it is; without the setting no rollout of before is stranded."""
+    own = ("--metrics-server", site.mesh.prometheus.url)
+    written = generation(site)
+    site.apply(steps=[*GATED, {"weight": 60}])
+    site.change(metricsServer=None)
+    forgetful = site.controller()
+    site.until("InvalidSpec")
+    assert truth(site, "Stalled") == ("True", "InvalidSpec")
+    assert "spec.metricsServer: is missing" in site.status.message
+    assert "--metrics-server" in site.status.message
+    assert (generation(site), site.status.rollout) == (written, None)
+    restarted(site, forgetful, *own)
+    site.until("WaitingForApproval")
+    forgetful = restarted(site, site.replicas[-1])
+    site.act("approve")
+    site.until("MetricsUnreachable")
+    assert (truth(site, "Stalled")[0], site.traffic) == ("False", Traffic(weight=60))
+    assert "there is no Prometheus to ask" in site.status.message
+    restarted(site, forgetful, *own)
+    site.until_phase("Succeeded")
+    assert site.status.rollouts == 1
+
+
+def restarted(site: Site, controller: Replica, *options: str) -> Replica:
+    """Another one after it, told this."""
+    controller.send(signal.SIGTERM)
+    controller.ends()
+    return site.controller(*options)
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from .objects import ANALYSIS, TARGET, shown
 
 GUARD = {"name": "freeze", "expression": "step.to <= 50", "message": "frozen"}
 ERRORS = {"name": "errors", "templateRef": {"name": "errors"}, "thresholdRange": {"max": 1}}
+ELSEWHERE = {"name": "elsewhere", "templateRef": {"name": "elsewhere"}, "thresholdRange": {"max": 1}}
 QUERY = {"query": 'sum(rate(errors_total{app="{{ target }}"}[{{ interval }}]))'}
 
 
@@ -65,6 +66,52 @@ def test_who_names_no_prometheus_gets_the_controllers(cluster: Cluster) -> None:
     assert wishes.of(shown()).canary.spec.metrics_server == server
     assert wishes.of(shown({"metricsServer": "http://ours:9090"})).canary.spec.metrics_server == "http://ours:9090"
     assert Wishes(cluster.shared()).of(shown()).canary.spec.metrics_server is None
+
+
+LATENCY = {"name": "request-duration", "thresholdRange": {"max": 500}}
+NOBODY: dict[str, tuple[dict[str, Any], str]] = {
+    "a builtin": ({}, "request-success-rate"),
+    "two builtins": ({"analysis": {**ANALYSIS, "metrics": [*ANALYSIS["metrics"], LATENCY]}},
+                     "request-success-rate and request-duration"),
+    "a query": ({"analysis": {**ANALYSIS, "metrics": [{**LATENCY, "name": "own", "query": "up"}]}}, "own"),
+    "a template without an address": ({"analysis": {**ANALYSIS, "metrics": [ERRORS]}}, "errors"),
+    "requests to be counted beside a template":
+        ({"analysis": {**ANALYSIS, "metrics": [ELSEWHERE], "minRequests": 10}}, "elsewhere"),
+    "metrics of a policy": ({"policyRef": {"name": "ours"}, "analysis": {"stepWeights": [10]}}, "request-duration"),
+}  # fmt: skip
+SOMEBODY: dict[str, dict[str, Any]] = {
+    "no metrics": {"analysis": {"stepWeights": [10]}},
+    "metrics that nobody looks at": {"skipAnalysis": True},
+    "a template with an address": {"analysis": {**ANALYSIS, "metrics": [ELSEWHERE]}},
+    "a server": {"metricsServer": "http://ours:9090"},
+}
+
+
+def asking(cluster: Cluster) -> Cluster:
+    """With templates and a policy that say what is asked, and one of them of whom."""
+    cluster.has("MetricTemplate", "errors", QUERY)
+    provider = {"type": "prometheus", "address": "http://elsewhere:9090"}
+    cluster.has("MetricTemplate", "elsewhere", {**QUERY, "provider": provider})
+    cluster.has("CanaryPolicy", "ours", {"analysis": {"metrics": [LATENCY]}})
+    return cluster
+
+
+@pytest.mark.parametrize(("spec", "names"), NOBODY.values(), ids=NOBODY)
+def test_metrics_that_would_be_asked_of_nobody_let_nothing_start(
+    cluster: Cluster, spec: dict[str, Any], names: str
+) -> None:
+    """A rollout that runs is left alone by this; the controller's own server is one to ask."""
+    found = Wishes(asking(cluster).shared()).of(shown(spec))
+    told = "must be asked of a Prometheus; write it, or start the controller with --metrics-server"
+    assert found.obstacles == (f"spec.metricsServer: is missing, and {names} {told}",)
+    assert found.problems == ()
+    assert Wishes(cluster.shared("http://everybodys:9090")).of(shown(spec)).obstacles == ()
+
+
+@pytest.mark.parametrize("spec", SOMEBODY.values(), ids=SOMEBODY)
+def test_where_nobody_is_missed_a_rollout_starts(cluster: Cluster, spec: dict[str, Any]) -> None:
+    found = Wishes(asking(cluster).shared()).of(shown(spec))
+    assert (found.problems, found.obstacles) == ((), ())
 
 
 def test_addresses_that_may_not_be_asked_are_told_with_their_place(cluster: Cluster) -> None:

@@ -35,3 +35,15 @@ def test_in_mid_rollout_what_protects_still_acts() -> None:
     run.at(5, lambda: setattr(run.box.target, "value", wrong))
     run.run()
     assert run.box.world.traffic == Traffic()
+
+
+def test_what_only_a_start_must_not_meet_leaves_a_rollout_alone() -> None:
+    """At rest nothing starts; what runs already is promoted by what it has pinned."""
+    waits = driven("good")
+    waits.box.target.value = replace(waits.box.target.value, obstacles=WRONG)
+    ending = waits.run()
+    assert (ending.code, ending.sentence, waits.box.router.writes) == (Exit.INVALID, WRONG[0], [])
+    run = driven("good")
+    run.at(5, lambda: setattr(run.box.target, "value", replace(run.box.target.value, obstacles=WRONG)))
+    assert run.run().code is Exit.PROMOTED
+    assert "InvalidSpec" not in [turn.decision.reason for turn in run.turns[:-1]]
