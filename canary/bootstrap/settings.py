@@ -1,9 +1,15 @@
-"""What `canary controller` is told. Checked here, so that a wrong setting ends it before it has begun anything."""
+"""What `canary controller` is told. Checked here, so that a wrong setting ends it before it has begun anything.
+
+A sentence about one begins with its option, `--workers: `.
+"""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+from canary.api.address import PATTERN
+from canary.api.duration import brief
 from canary.engine.errors import Invalid
 from canary.kube.names import check_name, check_namespace, check_selector
 from canary.kube.pace import Pace
@@ -13,8 +19,7 @@ from canary.metrics.credentials import address
 
 from .site import Place
 
-SHORTEST_LEASE, LONGEST_LEASE = 6, 600
-"""Seconds."""
+SHORTEST_LEASE, LONGEST_LEASE = timedelta(seconds=6), timedelta(minutes=10)
 MOST_WORKERS = 256
 SHORTEST_RESYNC, LONGEST_RESYNC = timedelta(seconds=10), timedelta(days=1)
 
@@ -32,21 +37,24 @@ class Area:
     cross_namespace: bool = False
     """Whether a Canary may move VirtualServices of other namespaces, with the controller's rights."""
     allowed_metrics_servers: str = ""
-    """Prefixes of addresses that Canaries and templates may name, parted by commas or spaces; empty for all."""
+    """Prefixes of addresses that Canaries and templates may name, parted by commas or blanks; empty for all."""
 
     def __post_init__(self) -> None:
         """Raises Invalid for an address that is none."""
-        try:
-            if self.metrics_server is not None:
-                address(self.metrics_server)
-        except Invalid as error:
-            raise Invalid(f"metrics-server: {error}") from None
+        if self.metrics_server is not None:
+            _check_address("--metrics-server", self.metrics_server)
+        for one in self._named:
+            _check_address("--allowed-metrics-servers", one)
 
     @property
     def allowed(self) -> Allowed:
-        """What may be asked; the controller's own Prometheus always. Raises Invalid."""
-        named = tuple(self.allowed_metrics_servers.replace(",", " ").split())
+        """What may be asked; the controller's own Prometheus always."""
+        named = self._named
         return Allowed((*named, *([self.metrics_server] if named and self.metrics_server else ())))
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(self.allowed_metrics_servers.replace(",", " ").split())
 
 
 @dataclass(frozen=True)
@@ -71,30 +79,29 @@ class Settings:
     """Name of the ValidatingAdmissionPolicy that proves the authors of actions; empty for none."""
 
     def __post_init__(self) -> None:
-        _ = self.area.allowed
         self._check_names()
+        _check_listen(self.listen)
         if not 1 <= self.workers <= MOST_WORKERS:
-            raise Invalid(f"workers: {self.workers} isn't from 1 to {MOST_WORKERS}")
+            raise Invalid(f"--workers: {self.workers} isn't from 1 to {MOST_WORKERS}")
         if not (self.qps > 0 and math.isfinite(self.qps)):
-            raise Invalid(f"qps: {self.qps:g} isn't a number above 0")
+            raise Invalid(f"--qps: {self.qps:g} isn't a number above 0")
         if self.burst < 1:
-            raise Invalid(f"burst: {self.burst} isn't at least 1")
-        if not SHORTEST_RESYNC <= self.resync <= LONGEST_RESYNC:
-            raise Invalid("resync: must be from 10s to 24h")
-        seconds = self.lease_duration.total_seconds()
-        if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE or seconds != int(seconds):
-            raise Invalid(f"lease-duration: must be whole seconds from {SHORTEST_LEASE}s to {LONGEST_LEASE}s")
+            raise Invalid(f"--burst: {self.burst} isn't at least 1")
+        _check_between("--resync", self.resync, SHORTEST_RESYNC, LONGEST_RESYNC)
+        _check_between("--lease-duration", self.lease_duration, SHORTEST_LEASE, LONGEST_LEASE)
+        if self.lease_duration % timedelta(seconds=1):
+            raise Invalid(f"--lease-duration: {brief(self.lease_duration)} isn't whole seconds")
 
     def _check_names(self) -> None:
         """Those that may be empty are for none, or for all."""
-        check_name("lease", self.lease)
-        check_namespace("lease-namespace", self.lease_namespace)
+        check_name("--lease", self.lease)
+        check_namespace("--lease-namespace", self.lease_namespace)
         if self.area.namespace:
-            check_namespace("namespace", self.area.namespace)
+            check_namespace("--namespace", self.area.namespace)
         if self.area.selector:
-            check_selector("selector", self.area.selector)
+            check_selector("--selector", self.area.selector)
         if self.action_policy:
-            check_name("action-policy", self.action_policy)
+            check_name("--action-policy", self.action_policy)
 
     @property
     def pace(self) -> Pace:
@@ -106,3 +113,31 @@ class Settings:
         """Of the lead: written by for two thirds of the Lease, the rest is for a request that is under way."""
         seconds = int(self.lease_duration.total_seconds())
         return Terms(seconds, deadline=seconds * 2 / 3, every=min(2.0, seconds / 6), request=seconds / 3)
+
+
+def _check_address(option: str, url: str) -> None:
+    """Raises Invalid, without the passwords that an address may hold."""
+    try:
+        address(url)
+    except Invalid as error:
+        shown = re.sub(r"\?.*", "?***", re.sub(r"^(\w+://)?.*@", r"\1***@", url))
+        meant = f"http://{shown}"
+        hint = f"; did you mean {meant}?" if re.fullmatch(PATTERN, meant) else ""
+        raise Invalid(f"{option}: {shown!r} can't be asked: {error}{hint}") from None
+
+
+def _check_listen(text: str) -> None:
+    from canary.web.serving import DEFAULT, parsed  # imports an HTTP server, which the other commands don't need
+
+    try:
+        parsed(text)
+    except Invalid as error:
+        host, _, port = DEFAULT.partition(":")
+        meant = f"{host}:{text}" if text.isdigit() else f"{text}:{port}"
+        hint = f"; did you mean {meant}?" if text and ":" not in text else ""
+        raise Invalid(f"--listen: {error}{hint}") from None
+
+
+def _check_between(option: str, value: timedelta, least: timedelta, most: timedelta) -> None:
+    if not least <= value <= most:
+        raise Invalid(f"{option}: {brief(value)} isn't from {brief(least)} to {brief(most)}")

@@ -99,10 +99,18 @@ def _told(error: Exception) -> tuple[str, int]:
 
 
 def _usage(error: typer.TyperException) -> str:
-    message = error.format_message().replace(": Value error, ", ": ").replace(": Input should be ", ": must be ")
+    must = f": {_refused(error)}must be "
+    message = error.format_message().replace(": Value error, ", ": ").replace(": Input should be ", must)
     context = getattr(error, "ctx", None)
     hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
     return message[:1].lower() + message[1:] + hint
+
+
+def _refused(error: BaseException) -> str:
+    """The value of an option that isn't of its type, in quotes: pydantic says only what it should be."""
+    cause = error.__cause__
+    found = cause.errors() if isinstance(cause, ValueError) and hasattr(cause, "errors") else []
+    return f"{found[0]['input']!r} " if found else ""
 
 
 def _group(commands: Mapping[str, str], package: str) -> TyperGroup:

@@ -28,6 +28,7 @@ def _option(name: str, text: str, *names: str) -> Any:
 
 
 def command(
+    call: typer.Context,
     namespace: Annotated[
         str, _option("NAMESPACE", "Look after one namespace only; all without it.", "--namespace", "-n")
     ] = "",
@@ -42,7 +43,10 @@ def command(
     ] = None,
     allowed_metrics_servers: Annotated[
         str,
-        _option("ALLOWED_METRICS_SERVERS", "Prefixes of addresses that Canaries and templates may name; else all."),
+        _option(
+            "ALLOWED_METRICS_SERVERS",
+            "Addresses that Canaries and templates may name, and below, parted by commas; else all.",
+        ),
     ] = "",
     listen: Annotated[str, _option("LISTEN", "HOST:PORT of metrics and probes.")] = "127.0.0.1:8080",
     lease: Annotated[str, _option("LEASE", "Name of the Lease by which replicas elect a leader.")] = "canary",
@@ -86,7 +90,7 @@ def command(
         )
         _serve(settings)
     except Invalid as error:
-        raise Problem(str(error), 2) from error
+        raise UsageProblem(_as_written(str(error), call)) from error
     except CanaryError as error:
         raise Problem(str(error)) from error
     return 0
@@ -119,7 +123,16 @@ def _own_namespace() -> str:
 
 
 def _duration(option: str, text: str) -> timedelta:
+    """Raises Invalid."""
     try:
         return parse(text)
     except ValueError as error:
-        raise UsageProblem(f"{option}: {error}") from error
+        raise Invalid(f"{option}: {error}") from error
+
+
+def _as_written(sentence: str, call: typer.Context) -> str:
+    """About the variable, where an option was given by that."""
+    option, colon, what = sentence.partition(": ")
+    name = option.removeprefix("--").replace("-", "_")
+    source = call.get_parameter_source(name)
+    return f"CANARY_{name.upper()}{colon}{what}" if source and source.name == "ENVIRONMENT" else sentence

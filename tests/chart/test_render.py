@@ -72,7 +72,8 @@ def settings() -> dict[str, Any]:
     """Each variable of the command, with its default."""
     hints = typing.get_type_hints(controller.command, include_extras=True)
     parameters = inspect.signature(controller.command).parameters
-    return {hints[name].__metadata__[0].envvar: one.default for name, one in parameters.items()}
+    options = {name: one.default for name, one in parameters.items() if name != "call"}
+    return {hints[name].__metadata__[0].envvar: default for name, default in options.items()}
 
 
 def written(value: Any) -> str:
@@ -284,7 +285,7 @@ def starts(lease_duration: str = "15s", resync: str = "10m", area: Mapping[str, 
     """Whether the controller takes these."""
     try:
         wanted = Area(**(area or {}))
-        Settings(Place(), wanted, "", "canary", "shop", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
+        Settings(Place(), wanted, ":8080", "canary", "shop", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
     except Invalid:
         return False
     return True
