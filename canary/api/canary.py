@@ -12,6 +12,8 @@ from .status import Status
 
 API_VERSION = "canary-controller.dev/v1beta1"
 Address = Annotated[str, Field(max_length=2048)]
+Name = Annotated[str, Field(min_length=1)]
+"""Not empty; what else it must be depends on what it names."""
 
 
 class Metadata(Model):
@@ -39,10 +41,10 @@ class TargetRef(Model):
     """What moves."""
 
     api_version: str | None = None
-    """API version of a Kubernetes target."""
-    kind: str
+    """API version of a Kubernetes target, such as networking.istio.io/v1."""
+    kind: Name
     """`VirtualService` for Istio, `EnvoyRoute` for a route configuration of a standalone Envoy."""
-    name: str
+    name: Name
     """Its name, or `name.namespace`; for an EnvoyRoute the name of the route configuration."""
 
 
@@ -60,7 +62,7 @@ class EnvoyProxy(Model):
 class PolicyRef(Model):
     """A CanaryPolicy to take analysis and guards from; the Canary's own fields win, while guards add up."""
 
-    name: str
+    name: Name
     """Its name; standard, cautious and fast come with canary."""
     kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "CanaryPolicy"
     """`CanaryPolicy` unless given."""
@@ -73,15 +75,15 @@ class CanarySpec(Model):
     """What moves."""
     version: str | None = None
     """The version that shall serve everything: a subset or a host; for an EnvoyRoute the name of a cluster."""
-    stable: str | None = None
+    stable: Name | None = None
     """The version that serves today; needed only where several carry weight at the start."""
     revision: str = ""
     """What tells two builds of one version apart, where nothing else does: a tag, a digest, a commit."""
-    host: str | None = None
+    host: Name | None = None
     """Only where the target routes to several hosts: the one that moves."""
-    routes: tuple[str, ...] = ()
+    routes: tuple[Name, ...] = ()
     """Only to restrict which named routes move."""
-    virtual_services: tuple[str, ...] = ()
+    virtual_services: tuple[Name, ...] = ()
     """VirtualServices that move together with the target's, as `name` or `name.namespace`."""
     envoy: EnvoyProxy | None = None
     """Where the Envoy of an EnvoyRoute is found."""

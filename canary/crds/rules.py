@@ -12,7 +12,7 @@ from typing import Any
 from canary.api import address
 from canary.api.action_resource import ActionSpec
 from canary.api.analysis import Analysis, Metric, Range, StepSpec, Webhook
-from canary.api.canary import Canary, CanarySpec, EnvoyProxy, TemplateProvider
+from canary.api.canary import Canary, CanarySpec, EnvoyProxy, TargetRef, TemplateProvider
 from canary.api.duration import PATTERN
 from canary.api.model import Model
 from canary.api.plan import Gate, Match, StringMatch
@@ -103,6 +103,13 @@ RULES: Mapping[type[Model], tuple[Rule, ...]] = {
             "self.targetRef.kind == oldSelf.targetRef.kind && self.targetRef.name == oldSelf.targetRef.name",
             "targetRef can't be changed; delete the Canary and create another",
             "targetRef",
+        ),
+    ),
+    TargetRef: (
+        Rule(
+            f"self.kind != 'VirtualService' || !has(self.apiVersion) || self.apiVersion.startsWith('{target.ISTIO}')",
+            target.NOT_ISTIO,
+            "apiVersion",
         ),
     ),
     Analysis: (

@@ -87,7 +87,7 @@ def canary_of(found: Object) -> Canary:
         understood = CanarySpec.model_validate(spec)
     except ValidationError:
         ref, version = spec.get("targetRef") or {}, spec.get("version")
-        target = TargetRef(kind=str(ref.get("kind")), name=str(ref.get("name")))
+        target = TargetRef(kind=str(ref.get("kind") or "unknown"), name=str(ref.get("name") or "unknown"))
         understood = CanarySpec(target_ref=target, version=None if version is None else str(version))
     return Canary(metadata=metadata, spec=understood, status=status_of(found))
 

@@ -61,6 +61,11 @@ BAD: dict[str, tuple[Fields, str, str]] = {
         "spec.version",
         target.NO_CLUSTER,
     ),
+    "a VirtualService of another group": (
+        STEPS | {"targetRef.apiVersion": "apps/v1"},
+        "spec.targetRef.apiVersion",
+        target.NOT_ISTIO,
+    ),
     "an address without a scheme": (
         STEPS | {"metricsServer": "prometheus:9090"},
         "spec.metricsServer",
@@ -199,6 +204,13 @@ MALFORMED: dict[str, tuple[Fields, str]] = {
     "an unknown word": (STEPS | {"analysis.onDrift": "hodl"}, "spec.analysis.onDrift"),
     "a version that YAML takes for a number": (STEPS | {"version": 1.1}, "spec.version"),
     "a target without a name": (STEPS | {"targetRef": {"kind": "VirtualService"}}, "spec.targetRef.name"),
+    "a target with an empty name": (STEPS | {"targetRef.name": ""}, "spec.targetRef.name"),
+    "a target of an empty kind": (STEPS | {"targetRef.kind": ""}, "spec.targetRef.kind"),
+    "an empty host": (STEPS | {"host": ""}, "spec.host"),
+    "an empty stable version": (STEPS | {"stable": ""}, "spec.stable"),
+    "a route without a name": (STEPS | {"routes": ["default", ""]}, "spec.routes[1]"),
+    "another target without a name": (STEPS | {"virtualServices": [""]}, "spec.virtualServices[0]"),
+    "a policy without a name": (STEPS | {"policyRef": {"name": ""}}, "spec.policyRef.name"),
     "no target": (STEPS | {"targetRef": None}, "spec.targetRef"),
     "a list where a block is due": (STEPS | {"policyRef": []}, "spec.policyRef"),
     "an unknown kind of policy": (
@@ -226,6 +238,14 @@ GOOD: dict[str, Fields] = {
             {"weight": 100},
         ]
     },
+    "names of every form": STEPS
+    | {
+        "targetRef.name": "reviews.v1.shop",
+        "virtualServices": ["public", "public.front"],
+        "host": "Reviews.shop.svc.cluster.local.",
+        "routes": ["the default (80%)"],
+    },
+    "an older version of the API": STEPS | {"targetRef.apiVersion": "networking.istio.io/v1alpha3"},
     "A/B": {"analysis.iterations": 10, "analysis.match": [{"queryParams": {"preview": {"regex": "1|2"}}}]},
     "a strategy that comes from a policy": {"policyRef": {"name": "standard"}, "analysis": {"threshold": 2}},
     "Flagger's fields": STEPS

@@ -35,7 +35,8 @@ def shaped(**analysis: Any) -> Canary:
     return canary(without="steps", **analysis)
 
 
-IN_A_MESH = {"targetRef": {"kind": "VirtualService", "name": "web"}, "envoy": None, "revision": None}
+NAMED: dict[str, Any] = {"kind": "VirtualService", "name": "web"}
+IN_A_MESH: dict[str, Any] = {"targetRef": NAMED, "envoy": None, "revision": None}
 SHAPE = {**ANALYSIS, "steps": None, "iterations": 3}
 
 
@@ -127,6 +128,31 @@ def test_a_good_canary_has_no_problem() -> None:
             id="an EnvoyRoute needs an Envoy and a version",
         ),
         pytest.param(
+            canary(IN_A_MESH | {"targetRef": NAMED | {"name": "A B"}, "virtualServices": ["a", "a_b"]}),
+            ["error: spec.targetRef.name: 'A B' can't be a VirtualService; write its name, or `name.namespace`",
+             "error: spec.virtualServices[1]: 'a_b' can't be a VirtualService; write its name, or `name.namespace`"],
+            id="names that no object in a cluster can have",
+        ),
+        pytest.param(
+            canary({**IN_A_MESH, "version": "v 2", "stable": "http://web:80/", "host": "web:9080"}),
+            ["error: spec.version: 'v 2' can't be a subset or a host: letters, digits, '-' and '.', without a port",
+             "error: spec.stable: 'http://web:80/' can't be a subset or a host: letters, digits, '-' and '.', "
+             "without a port; did you mean web?",
+             "error: spec.host: 'web:9080' can't be a host: letters, digits, '-' and '.', without a port; "
+             "did you mean web?"],
+            id="hosts that no request can be sent to",
+        ),
+        pytest.param(
+            canary(IN_A_MESH | {"targetRef": NAMED | {"apiVersion": "apps/v1"}}),
+            ["error: spec.targetRef.apiVersion: 'apps/v1' has no VirtualService; write networking.istio.io/v1"],
+            id="a VirtualService of another group",
+        ),
+        pytest.param(
+            canary({"targetRef": {"kind": "EnvoyRoute", "name": "The Shop_1"}, "version": "v 2", "stable": "v:1"}),
+            [],
+            id="Envoy's names are free text",
+        ),
+        pytest.param(
             canary({"stable": "v2"}),
             ["warning: spec.version: 'v2' is spec.stable as well: "
              "where several versions carry weight no rollout starts, and one in flight goes back to it"],
@@ -172,6 +198,12 @@ def test_a_good_canary_has_no_problem() -> None:
             ["error: metadata.name: 'Web/1' can't be a name: at most 253 lower-case letters, digits, "
              "'-' and '.', with a letter or digit at both ends"],
             id="a name is one that Kubernetes would take",
+        ),
+        pytest.param(
+            Canary.model_validate({"metadata": {"name": "web..1"}, "spec": SPEC}),
+            ["error: metadata.name: 'web..1' can't be a name: at most 253 lower-case letters, digits, "
+             "'-' and '.', with a letter or digit at both ends"],
+            id="dots of a name don't follow each other",
         ),
     ],
 )  # fmt: skip

@@ -87,6 +87,12 @@ def test_a_spec_that_can_not_be_understood_still_says_what_it_moves() -> None:
     assert found.status == at_rest()
 
 
+def test_a_target_without_a_name_can_still_be_shown() -> None:
+    """It was kept before definitions refused it."""
+    found = canary_of(canary({"targetRef": {"kind": "VirtualService", "name": ""}}))
+    assert found.spec.target_ref.name == "unknown"
+
+
 def test_a_status_that_can_not_be_read_is_told_by_its_field() -> None:
     """And whose it is."""
     with pytest.raises(Rejected, match=r"Canary shop/reviews: status\.phase: .*newer canary\?"):

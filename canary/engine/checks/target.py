@@ -18,7 +18,13 @@ NO_SUBSET = "is missing: write the subset or the destination host that shall ser
 ENVOY_ELSEWHERE = "is for an EnvoyRoute; a VirtualService is found in the cluster"
 PROVIDERS = ("envoy", "istio")
 NO_ADDRESS = "is no URL such as http://127.0.0.1:9090, without a query"
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+ISTIO = "networking.istio.io/"
+NOT_ISTIO = f"has no VirtualService; write {ISTIO}v1"
+_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_PART}(\.{_PART})*")
+"""Kubernetes' rule for most objects."""
+_HOST = re.compile(rf"(?=.{{1,254}}$){_PART}(\.{_PART})*\.?", re.IGNORECASE)
+"""Istio's rule for destinations; subsets are held to it as well."""
 
 
 def names(case: Case) -> Iterator[Problem]:
@@ -72,6 +78,31 @@ def virtual_service(case: Case) -> Iterator[Problem]:
         yield Problem(("spec", "revision"), sentence, Severity.WARNING)
 
 
+def mesh_names(case: Case) -> Iterator[Problem]:
+    """What no object in a cluster can be called is never found there. Names of routes are free text."""
+    spec = case.spec
+    if spec.target_ref.kind != "VirtualService":
+        return
+    given = spec.target_ref.api_version
+    if given is not None and not given.startswith(ISTIO):
+        yield Problem(("spec", "targetRef", "apiVersion"), f"{given!r} {NOT_ISTIO}")
+    objects: dict[Field, str] = {("spec", "targetRef", "name"): spec.target_ref.name}
+    objects |= {("spec", "virtualServices", index): name for index, name in enumerate(spec.virtual_services)}
+    for field, name in objects.items():
+        if not _NAME.fullmatch(name):
+            yield Problem(field, f"{name!r} can't be a VirtualService; write its name, or `name.namespace`")
+    for wire, host in (("version", spec.version), ("stable", spec.stable), ("host", spec.host)):
+        if host and not _HOST.fullmatch(host):
+            yield _no_host(wire, host)
+
+
+def _no_host(wire: str, name: str) -> Problem:
+    what = "a host" if wire == "host" else "a subset or a host"
+    found = re.fullmatch(r"(?:\w+://)?([^/:]+)(?::\d*)?/?", name.strip())
+    hint = f"; did you mean {found[1]}?" if found and _HOST.fullmatch(found[1]) else ""
+    return Problem(("spec", wire), f"{name!r} can't be {what}: letters, digits, '-' and '.', without a port{hint}")
+
+
 def version(case: Case) -> Iterator[Problem]:
     """A version that is stable already is the way to ask for the way back, so this is no error."""
     spec = case.spec
@@ -119,4 +150,4 @@ def policy(case: Case) -> Iterator[Problem]:
         yield Problem(("spec", "policyRef", "name"), f"there is no {ref.kind} {ref.name!r}")
 
 
-CHECKS = (names, kind, envoy_route, virtual_service, version, addresses, provider, policy)
+CHECKS = (names, kind, envoy_route, virtual_service, mesh_names, version, addresses, provider, policy)
