@@ -67,7 +67,8 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(
             ("greet", "anna", "--times", "0"),
             2,
-            "canary: invalid value for '--times': '0' must be greater than or equal to 1\nTry 'canary greet --help'.\n",
+            "canary: invalid value for '--times': '0' must be greater than or equal to 1\n"
+            "Try 'canary greet --help'.\n",
             id="a value out of range is told in our words, not in those of a library",
         ),
         pytest.param(
