@@ -30,6 +30,9 @@ def commented() -> Iterator[tuple[str, str, str]]:
             yield ".".join(path), found["value"], found["comment"] or ""
 
 
+GROUPS = sorted({path.partition(".")[0] for path, _, _ in commented() if "." in path})
+
+
 def rows(permissions: tuple[Permission, ...]) -> str:
     """A table's lines."""
     return "\n".join(_row(one) for one in permissions)
@@ -57,6 +60,17 @@ def test_every_value_has_its_meaning_beside_it() -> None:
 def test_the_page_has_every_value() -> None:
     """In the same order, with the same words."""
     assert f"| Value | Default | Means |\n|---|---|---|\n{values()}\n" in PAGE
+
+
+def test_the_schema_says_the_same() -> None:
+    """An editor that reads it shows what each value means, and each group of values."""
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
+    groups = {name: one["properties"] for name, one in schema.items() if name in GROUPS}
+    told = {name: one.get("description") for name, one in schema.items() if name not in GROUPS}
+    told |= {f"{name}.{key}": one.get("description") for name, of in groups.items() for key, one in of.items()}
+    assert told.pop("global")
+    assert told == {path: comment for path, _, comment in commented()}
+    assert [name for name in GROUPS if not schema[name].get("description")] == []
 
 
 def first_install(page: str) -> list[str]:

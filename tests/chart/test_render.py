@@ -235,6 +235,7 @@ TYPOS: dict[str, tuple[str, str]] = {
     "a URL with a query": ("metricsServer=http://prometheus:9090/?a=b", "metricsServer"),
     "a label by which the pods are found": (r"podLabels.app\.kubernetes\.io/name=x", "podLabels"),
     "a label that the chart gives": (r"monitor.labels.helm\.sh/chart=x", "labels"),
+    "half a selector": (r"watch.selector=a\,\,b", "selector"),
     "nobody's account": ("serviceAccount.create=false", "serviceAccount/name"),
 }
 
@@ -254,9 +255,27 @@ def test_a_password_is_not_written_into_the_deployment(helm: Helm, given: str) -
         helm.run("template", "canary", str(CHART), "--set", given)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"])
+def test_metrics_are_not_served_where_nobody_comes(helm: Helm, host: str) -> None:
+    """The kubelet asks from outside of the pod, and would kill it again and again."""
+    with pytest.raises(Refused, match=re.escape(f"listen.host: {host} is heard within the pod only")):
+        helm.run("template", "canary", str(CHART), "--set", f"listen.host={host}")
+
+
+def test_no_setting_is_given_twice(helm: Helm) -> None:
+    """The one in `env` would win, and what was read from the other would be wrong: the port, the Lease's name."""
+    for name in environment(helm.render()):
+        with pytest.raises(Refused, match=f"env: {name} is set by the chart already"):
+            helm.render({"env": [{"name": "A"}, {"name": name, "value": "1"}]})
+    assert helm.render({"env": [{"name": each} for each in sorted(OUTSIDE)]})
+
+
 SCHEMA: Data = YAML(typ="safe").load(CHART / "values.schema.json")["properties"]
 DURATIONS = ["5s", "6s", "59s", "60s", "99s", "600s", "601s", "1m", "1m5s", "9m59s", "10m", "10m0s", "10m1s", "11m"]
 TURNS = ["9s", "10s", "9999s", "1m", "999m59s", "1h", "23h59m", "24h", "25h", "24h1s", "0s", "9000ms"]
+
+SELECTORS = ["", "a", "!a", "team=shop", "a==b,c != d", "x.io/a in (b, c),!d", "a notin ()", "a=", "a > 3"]
+HALF = ["a,,b", "a in (b", "a=b=c", "A_/b", "a b", ",", "a=" + "x" * 64]
 
 
 @pytest.mark.parametrize("text", DURATIONS)
@@ -269,6 +288,14 @@ def test_a_lease_that_helm_lets_through_is_one_for_the_controller(text: str) -> 
 def test_a_resync_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
     """And the other way round, in these forms."""
     assert bool(re.match(SCHEMA["resync"]["pattern"], text)) == starts(resync=text)
+
+
+@pytest.mark.parametrize("text", [*SELECTORS, *HALF])
+def test_a_selector_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
+    """And the other way round."""
+    pattern = SCHEMA["watch"]["properties"]["selector"]["pattern"]
+    assert bool(re.match(pattern, text)) == (text in SELECTORS)
+    assert starts(area={"selector": text}) == (text in SELECTORS)
 
 
 @pytest.mark.parametrize("url", [*ASKED, *NOT_ASKED])

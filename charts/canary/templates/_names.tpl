@@ -1,4 +1,4 @@
-{{- /* Names and labels. Helm gives a chart's templates no other place for what they share. */ -}}
+{{- /* Names, labels and settings. Helm gives a chart's templates no other place for what they share. */ -}}
 
 {{- define "canary.fullname" -}}
 {{- $name := ternary .Release.Name (printf "%s-canary" .Release.Name) (contains "canary" .Release.Name) -}}
@@ -30,6 +30,26 @@
 {{- $tag := printf ":%s" (.tag | default $.Chart.AppVersion) -}}
 {{- printf "%s%s" .repository (ternary (printf "@%s" .digest) $tag (ne .digest "")) -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* What the controller is told, as variables. */ -}}
+{{- define "canary.settings" -}}
+- {name: CANARY_NAMESPACE, value: {{ .Values.watch.namespace | quote }}}
+- {name: CANARY_SELECTOR, value: {{ .Values.watch.selector | quote }}}
+- {name: CANARY_CROSS_NAMESPACE, value: {{ .Values.watch.crossNamespace | quote }}}
+- {name: CANARY_METRICS_SERVER, value: {{ .Values.metricsServer | quote }}}
+- {name: CANARY_ALLOWED_METRICS_SERVERS, value: {{ join "," .Values.allowedMetricsServers | quote }}}
+- {name: CANARY_LISTEN, value: {{ printf "%s:%d" .Values.listen.host (int .Values.listen.port) | quote }}}
+- {name: CANARY_LEASE, value: {{ include "canary.lease" . | quote }}}
+- {name: CANARY_LEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
+- {name: CANARY_LEASE_DURATION, value: {{ .Values.lease.duration | quote }}}
+- {name: CANARY_WORKERS, value: {{ int .Values.workers | quote }}}
+- {name: CANARY_RESYNC, value: {{ .Values.resync | quote }}}
+- {name: CANARY_QPS, value: {{ .Values.qps | quote }}}
+- {name: CANARY_BURST, value: {{ int .Values.burst | quote }}}
+- {name: CANARY_ACTION_POLICY, value: {{ include "canary.actionPolicy" . | quote }}}
+- {name: CANARY_LOG_FORMAT, value: {{ .Values.log.format | quote }}}
+- {name: CANARY_LOG_LEVEL, value: {{ .Values.log.level | quote }}}
 {{- end -}}
 
 {{- define "canary.selectorLabels" -}}
