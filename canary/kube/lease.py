@@ -7,6 +7,7 @@ one request, which names the version of the object that it read, so it lands onl
 `election.py` leads by one, `stores/lease.py` has those of targets.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -25,6 +26,7 @@ from .errors import Absent, Changed
 from .resources import LEASES
 from .tenure import Sighting, Tenure, Terms
 
+log = logging.getLogger(__name__)
 USUAL = Terms()
 """What is asked for."""
 PARTING = 2.0
@@ -91,6 +93,8 @@ class Lease:
         self.alive = False
         """Whether that one showed a sign of life between two attempts."""
         self._client = replace(client, timeout=terms.request)
+        self._hurried = self._client.urgent()
+        """For what keeps it: a pause that the server asks of others must not cost it, and so the writes to come."""
         self._version = ""
         self._tenure: Tenure | None = None
         self._sighting: Sighting | None = None
@@ -118,10 +122,10 @@ class Lease:
         """Seconds since the last renewal, once there are too many to write; else 0."""
         return self._tenure.overdue(self.clock()) if self._tenure is not None else 0.0
 
-    def read(self) -> Object | None:
+    def read(self, client: Client | None = None) -> Object | None:
         """As it is there. Raises Unreachable, Rejected."""
         try:
-            return self._client.get(LEASES, self.claim.namespace, self.claim.name)
+            return (client or self._client).get(LEASES, self.claim.namespace, self.claim.name)
         except Absent:
             return None
 
@@ -144,7 +148,7 @@ class Lease:
         """Tries once; False where it wasn't renewed, and why shows in `check`."""
         sent = self.clock()
         try:
-            self._renewed(self._merge(self._version, {"renewTime": _now()}), sent)
+            self._renewed(self._merge(self._version, {"renewTime": _now()}, self._hurried), sent)
         except (Changed, Absent):
             self._look_again()
         except CanaryError as error:
@@ -156,7 +160,7 @@ class Lease:
     def release(self) -> None:
         """Lets the next one in at once; where that fails, it has to wait until the lease expires."""
         self._tenure = None
-        parting = replace(self._client, timeout=min(PARTING, self.terms.request))
+        parting = replace(self._hurried, timeout=min(PARTING, self.terms.request))
         with suppress(CanaryError):
             self._merge(self._version, {"holderIdentity": "", "renewTime": _now()}, parting)
 
@@ -201,7 +205,7 @@ class Lease:
     def _look_again(self) -> None:
         """After a renewal met another version: somebody else has it, or only a label changed."""
         try:
-            found = self.read()
+            found = self.read(self._hurried)
         except CanaryError as error:
             self._trouble = str(error)
             return
@@ -236,7 +240,12 @@ def renewing(lease: Lease, finished: threading.Event, lost: Callable[[], None]) 
     """Renews it until `finished`; calls `lost` and ends once it is over for good."""
     pause = lease.terms.every
     while not finished.wait(pause):
-        pause = lease.terms.every if lease.renew() else lease.terms.every / 4
+        try:
+            renewed = lease.renew()
+        except Exception:  # whatever it is: a leader that isn't renewed must hear that its term is over
+            log.exception("%s can't be renewed", lease.claim)
+            renewed = False
+        pause = lease.terms.every if renewed else lease.terms.every / 4
         if lease.lost:
             return lost()
 

@@ -6,15 +6,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from canary.engine.errors import Conflict
-from canary.kube.client import Client
+from canary.kube.client import Client, Object
 from canary.kube.election import Election, Leadership
-from canary.kube.lease import Claim, Identity
+from canary.kube.lease import Claim, Identity, renewing
+from canary.kube.pace import Pace
 from canary.kube.resources import CONFIG_MAPS, LEASES
+from canary.kube.tenure import Terms
 from tests.kube.conftest import Connect
 from tests.kube.holding import TERMS
 from tests.kube.leading import NAME
@@ -164,6 +167,42 @@ def test_a_term_that_lapsed_is_over_for_good(client: Client, namespace: str) -> 
     again.past = str(first.identity)
     assert again.attempt()
     again.check()
+
+
+def test_what_the_server_asks_others_to_wait_costs_no_lead(client: Client, namespace: str) -> None:
+    """A 429 holds all requests back but renewals: without the lead, weight 0 couldn't be written either."""
+    throttled, clock = replace(client, pace=Pace(200, 200)), Clock()
+    lease = Leadership(throttled, Claim(namespace, NAME, "the lead", {"name": NAME}), Identity.mine(), TERMS, clock)
+    assert lease.attempt()
+    throttled.pace.pause(600)
+    clock.now += TERMS.deadline - 0.1
+    assert lease.renew()
+    lease.release()
+    assert client.get(LEASES, namespace, NAME)["spec"]["holderIdentity"] == ""
+
+
+class Odd(Leadership):
+    """The answer to a renewal is one that nobody foresaw, each time."""
+
+    odd = False
+
+    def _renewed(self, found: Object, sent: float) -> None:
+        super()._renewed({} if self.odd else found, sent)
+
+
+def test_a_term_ends_also_where_renewals_raise(
+    client: Client, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else its work would go on without a word, and nobody stand for election again."""
+    clock, over = Clock(), threading.Event()
+    terms = Terms(TERMS.duration, TERMS.deadline, 0.05, TERMS.request)
+    lease = Odd(client, Claim(namespace, NAME, "the lead", {"name": NAME}), Identity.mine(), terms, clock)
+    assert lease.attempt()
+    lease.odd = True
+    threading.Thread(target=renewing, args=(lease, over, over.set), daemon=True).start()
+    wait_for(lambda: caplog.text.count("KeyError: 'metadata'") > 1, "two renewals", within=SLOWLY)
+    clock.now += TERMS.deadline
+    assert over.wait(SLOWLY)
 
 
 def test_work_that_raises_releases(client: Client, namespace: str) -> None:
