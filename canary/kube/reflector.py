@@ -146,8 +146,9 @@ class Reflector(Generic[T]):
         self._kept.wrote(_key(found), _version(found), self._project(found))
 
     def _run(self) -> None:
-        while not all(each.synced for each in self._after) and not self._over.is_set():
-            next(each for each in self._after if not each.synced).wait_synced(0.2)
+        for each in self._after:
+            while not each.wait_synced(0.2) and not self._over.is_set():
+                continue
         while not self._over.is_set():
             pause = self._followed()
             if pause:
