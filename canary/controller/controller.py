@@ -27,7 +27,7 @@ from canary.rollout.tick import ATTEMPTS, Turn, tick
 
 from .fleet import Fleet, Key, Rig, Timetable, Watcher
 from .logs import scrubbed
-from .looking import Answers, put_back, put_off
+from .looking import Answers, Question, put_back, put_off
 from .seat import Samples, Seat
 from .slots import Slots, share, slot_of, time_of
 
@@ -54,13 +54,6 @@ ONCE = 1
 """So many ticks in a row may raise without a word in the object: a race is over with the next one."""
 LONGEST = 500
 """Characters of an error that are shown to people."""
-
-
-class Question(NamedTuple):
-    """What can be asked together."""
-
-    source: Hashable
-    at: datetime
 
 
 class Asking(NamedTuple):
@@ -161,10 +154,11 @@ class Controller:
         if rig is None or record is None:
             return None
         try:
-            found, source = needs(rig.parts.target.desired(), record.status, now), rig.source
+            source, parts = rig.source, rig.parts
+            found = needs(parts.target.desired(), record.status, now)
         except Exception:  # noqa: BLE001 # the tick meets it again, and has somebody to tell
             return None
-        return Asking(None if found.at is None else Question(source, found.at), found.queries)
+        return Asking(None if found.at is None else Question(source, found.at, parts.metrics), found.queries)
 
     def _measure(self, question: Question, by_query: Mapping[Query, list[Seat]]) -> None:
         seats = list({id(seat): seat for those in by_query.values() for seat in those}.values())
@@ -184,11 +178,8 @@ class Controller:
                 self._ask(seat, late)
 
     def _measured(self, question: Question, queries: Iterable[Query], seats: list[Seat]) -> None:
-        rig = seats[0].rig
-        samples: Samples = {}
         try:
-            if rig is not None:
-                samples = rig.parts.metrics.measure(queries, question.at)
+            samples: Samples = question.metrics.measure(queries, question.at)
         except Exception as error:  # noqa: BLE001 # a look without answers is told as such
             for seat in seats:
                 self.watcher.crashed(seat.key, error)

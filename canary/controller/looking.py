@@ -4,14 +4,25 @@ A look that is due is put off for such a tick: what it sees of routes, replicas 
 without waiting for Prometheus, and the look follows in its slot.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from canary.engine import looks
 from canary.engine.observed import Query, Sample
 from canary.rollout.ports import Metrics
 from canary.rollout.record import Record
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked together: of one source, over windows that end at one time."""
+
+    source: Hashable
+    at: datetime
+    metrics: Metrics = field(compare=False)
+    """Who asks, as the slot found it: a Canary that is edited or deleted afterwards must not change what all others
+    of the slot are told."""
 
 
 @dataclass(frozen=True)
