@@ -126,10 +126,10 @@ def test_its_version_is_the_projects() -> None:
 
 
 def test_its_python_is_one_that_the_project_names() -> None:
-    """Both stages have the same, so that compiled packages fit."""
-    bases = {one.split()[0] for one in instructions("FROM")}
-    (base,) = bases
-    version = re.fullmatch(r"python:(3\.\d+)-slim", base)
+    """Both stages have the same, so that compiled packages fit; it is an exact one, which a digest may replace."""
+    assert [one.split()[0] for one in instructions("FROM")] == ["${PYTHON}", "${PYTHON}"]
+    assert LINES.index("FROM ${PYTHON} AS build") > LINES.index(f"ARG {instructions('ARG')[0]}")
+    version = re.fullmatch(r"PYTHON=python:(3\.\d+)\.\d+-slim-[a-z]+", instructions("ARG")[0])
     assert version is not None
     assert f"Programming Language :: Python :: {version[1]}" in (ROOT / "pyproject.toml").read_text("utf-8")
 
