@@ -9,7 +9,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.controller.fleet import Key
 from canary.controller.slots import jitter
-from canary.engine.errors import RAISES, CanaryError, Conflict, Unreachable
+from canary.engine.errors import RAISES, CanaryError, Conflict, Rejected, Unreachable
 from canary.engine.observed import Missing, RouteSeen
 from canary.istio.scope import Ref, Scope
 from canary.kinds.inbox import ActionInbox
@@ -49,19 +49,29 @@ class Outside:
 
 @dataclass(frozen=True)
 class SureRouter:
-    """The port Router: raises only where the server itself still says of the build what was read of a watch."""
+    """The port Router: raises only where the server itself still says of the build what was read of a watch, and
+    moves nothing of which somebody else may have the Lease."""
 
     router: IstioRouter
     workloads: KubernetesWorkloads
+    claim: Callable[[], None]
+    """Takes the Lease of the target, or raises."""
 
     def read(self, stable: str | None, canary: str) -> RouteSeen | Missing:
         """See the port."""
         return self.router.read(stable, canary)
 
     def write(self, stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
-        """See the port. Raises Conflict as well where the canary's workload was changed since it was read."""
-        if traffic != Traffic() and not self.workloads.still(canary):
+        """See the port. Raises Conflict as well where the canary's workload was changed since it was read, or the
+        target turns out to be somebody else's. Where that can't be told, exposure is lowered all the same."""
+        raises = traffic != Traffic()
+        if raises and not self.workloads.still(canary):
             raise Conflict(f"the workload behind {canary} has changed since it was read")
+        try:
+            self.claim()
+        except (Rejected, Unreachable):
+            if raises:
+                raise
         self.router.write(stable, canary, traffic, token)
 
 
@@ -94,7 +104,7 @@ class ClusterRig:
         self.wishes.jitter = jitter(self.key, desired.policy.interval)
         return Parts(
             target=self.target,
-            router=SureRouter(self._routes(), self.workloads),
+            router=SureRouter(self._routes(), self.workloads, self.store.claim),
             workloads=self.workloads,
             metrics=self.outside.metrics(desired.canary.spec.metrics_server),
             store=self.store,

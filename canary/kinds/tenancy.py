@@ -1,6 +1,8 @@
-"""Nothing starts while somebody else has the target: a store that takes the target's Lease before it saves a rollout.
+"""Nothing moves while somebody else has the target: its Lease is taken before a rollout is saved or traffic is moved.
 
-A run of the command that holds the Lease is left alone: the Canary says so, and asks again after a while.
+Usually that is one and the same moment. Where a rollout is taken over from another leader there may be nothing to
+save before the first write, and a run of the command may have come while nobody led. A run that holds the Lease is
+left alone: the Canary says so, and asks again after a while.
 """
 
 import time
@@ -85,9 +87,14 @@ class TenantStore:
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict as well where a rollout would run on somebody else's target."""
-        if status.rollout is not None and not self.holds and not self.rival:
-            self._take()
+        if status.rollout is not None:
+            self.claim()
         return self.store.save(status, version)
+
+    def claim(self) -> None:
+        """Asks for the Lease, unless it is held, or somebody is believed to have it. Raises as the tenancy."""
+        if not self.holds and not self.rival:
+            self._take()
 
     def complain(self, why: str, now: datetime, reason: str = Unreadable.reason) -> None:
         """See CanaryStore."""
