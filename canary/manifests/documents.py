@@ -1,6 +1,7 @@
 """YAML text to plain data, with the place of every key and every list item. JSON is read as the YAML it is.
 
-Scalars are read as Kubernetes reads them: dates stay text. `validation.py` makes resources of the data.
+Scalars are read as kubectl reads them: `yes`, `n` and `off` are true or false, 010 is 8, dates stay text.
+`validation.py` makes resources of the data.
 """
 
 import re
@@ -22,6 +23,8 @@ LARGEST = 100_000
 """Values in one document, aliases counted each time: more is a bomb or a mistake."""
 
 _TAG = "tag:yaml.org,2002:"
+_SWITCH = re.compile("(?P<on>y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)|n|N|no|No|NO|false|False|FALSE|off|Off|OFF")
+_OCTAL = re.compile("[-+]?0[0-7_]+")
 _SENTENCES = (
     (r"found character '\\t'", "a tab can't indent; use spaces"),
     (
@@ -79,12 +82,21 @@ def documents(text: str) -> Iterator[Document]:
 
 def _nodes(text: str) -> Iterator[Node | Document]:
     try:
-        composer = YAML(typ="safe", pure=True).get_constructor_parser(text)[0].composer
+        composer = _yaml().get_constructor_parser(text)[0].composer
         while composer.check_node():
             yield composer.get_node()
     except _SLIPS as error:
         mark, sentence = _told(error, text)
         yield Document(None, mark, problems=((mark, Problem((), sentence)),))
+
+
+def _yaml() -> YAML:
+    """YAML 1.2, with the switches of 1.1."""
+    yaml = YAML(typ="safe", pure=True)
+    words = re.compile(f"({_SWITCH.pattern})$")
+    _ = yaml.resolver.versioned_resolver  # made when it is asked for; what is added before would be all that it knows
+    yaml.resolver.add_version_implicit_resolver((1, 2), f"{_TAG}bool", words, list("yYnNoO"))
+    return yaml
 
 
 def _document(node: Node) -> Document:
@@ -173,9 +185,16 @@ class _Builder:
         if kind not in ("int", "float", "bool", "null"):
             return self.report(node, way, f"has the tag {kind}, which means nothing here; remove it")
         try:
-            return self.scalars.construct_object(node)
-        except ValueError:
+            return self.plain(node, kind)
+        except (ValueError, KeyError):
             return self.report(node, way, f"{node.value!r} can't be read as {kind}")
+
+    def plain(self, node: ScalarNode, kind: str) -> Any:
+        if kind == "bool" and (switch := _SWITCH.fullmatch(node.value)):
+            return switch["on"] is not None
+        if kind == "int" and _OCTAL.fullmatch(node.value):
+            return int(node.value, 8)
+        return self.scalars.construct_object(node)
 
     def report(self, node: Node, way: Field, sentence: str) -> None:
         """Reports, and stands for the value as null."""

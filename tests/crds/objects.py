@@ -218,6 +218,14 @@ MALFORMED: dict[str, tuple[Fields, str]] = {
         "spec.policyRef.kind",
     ),
     "true for a number": (STEPS | {"analysis.threshold": True}, "spec.analysis.threshold"),
+    "a number in quotes": (STEPS | {"analysis.threshold": "2"}, "spec.analysis.threshold"),
+    "a weight in quotes": ({"analysis.stepWeights": ["10"]}, "spec.analysis.stepWeights[0]"),
+    "a bound in quotes": (
+        metric(name="request-duration", thresholdRange={"max": "500"}),
+        "spec.analysis.metrics[0].thresholdRange.max",
+    ),
+    "a switch in quotes": (STEPS | {"suspend": "yes"}, "spec.suspend"),
+    "1 for true": (STEPS | {"suspend": 1}, "spec.suspend"),
     "more steps than can be": ({"analysis.stepWeights": [1] * 101}, "spec.analysis.stepWeights"),
     "an approval by nobody": (
         steps({"gates": [{"approval": {"count": 0}}]}),
@@ -259,6 +267,7 @@ GOOD: dict[str, Fields] = {
         "autoscalerRef": {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "reviews"},
         "service": {"port": 9080, "retries": {"attempts": 3}, "gateways": ["mesh"], "headers": {"a": {"b": 1}}},
     },
+    "a whole number with a point": STEPS | {"analysis.threshold": 2.0},
     "every form of a duration": STEPS
     | {
         "analysis.interval": "1m0.5s",

@@ -1,7 +1,10 @@
-"""What people see: columns, names and explanations."""
+"""What people see: columns, names and explanations; and how kubectl reads what they write."""
+
+import json
 
 import pytest
 
+from canary.manifests.documents import documents
 from tests.parts.cluster import ControlPlane
 
 from .conftest import Kubectl
@@ -84,3 +87,31 @@ def test_explain(field: str, told: list[str], kubectl: Kubectl) -> None:
     assert answer.done, answer.err
     words = " ".join(answer.out.split(" ")).replace("\n    ", " ")
     assert [one for one in told if one not in words] == []
+
+
+def test_a_file_is_read_as_kubectl_reads_it(kubectl: Kubectl) -> None:
+    """Words that are true or false in some versions of YAML only, and every form of a number."""
+    words = (
+        "y",
+        "Yes",
+        "NO",
+        "n",
+        "on",
+        "Off",
+        "TRUE",
+        "yEs",
+        "'yes'",
+        "!!str on",
+        "nope",
+        "~",
+        "1:30",
+        "2026-01-31",
+    )
+    numbers = ("010", "-010", "0o10", "08", "0x1F", "0b11", "+1", "1_000", "1_0.5", ".5", "1.", "1e3", "12e03")
+    text = "apiVersion: v1\nkind: Thing\nmetadata: {name: x}\nspec:\n"
+    text += "".join(f"- {value}\n" for value in (*words, *numbers))
+    answer = kubectl("label", "--local", "--filename=-", "a=b", "--output=json", given=text)
+    assert answer.done, answer.err
+    [document] = documents(text)
+    assert document.data["spec"] == json.loads(answer.out)["spec"]
+    assert [type(one) for one in document.data["spec"][:7]] == [bool] * 7

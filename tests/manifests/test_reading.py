@@ -124,7 +124,7 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
         ),
         pytest.param(
             changed("[10, 50]", "[true, 50]"),
-            ["14:19: error: spec.analysis.stepWeights[0]: must be a number, not true"],
+            ["14:19: error: spec.analysis.stepWeights[0]: must be a whole number, not true"],
             id="true is no 1",
         ),
         pytest.param(
@@ -167,6 +167,32 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             id="what is neither true nor false",
         ),
         pytest.param(changed("version: v2", "version: v2\n  suspend: yes"), [], id="yes is true, as for kubectl"),
+        pytest.param(
+            changed("version: v2", "version: v2\n  suspend: 'yes'\n  skipAnalysis: 1"),
+            ["8:3: error: spec.suspend: must be true or false, not 'yes'; write it without quotes",
+             "9:3: error: spec.skipAnalysis: must be true or false, not 1; did you mean true?"],
+            id="what is like true or false, and isn't",
+        ),
+        pytest.param(
+            changed("threshold: 5", 'threshold: "2"').replace("[10, 50]", "['10', 50.0]").replace("99", '"99"'),
+            ["13:5: error: spec.analysis.threshold: must be a whole number, not '2'; write it without quotes",
+             "14:19: error: spec.analysis.stepWeights[0]: must be a whole number, not '10'; "
+             "write it without quotes",
+             "17:26: error: spec.analysis.metrics[0].thresholdRange.min: must be a number, not '99'; "
+             "write it without quotes"],
+            id="numbers in quotes are texts",
+        ),
+        pytest.param(
+            changed("version: v2", "version: on\n  stable: No"),
+            ["7:3: error: spec.version: must be text, and YAML reads this as true; write it in quotes",
+             "8:3: error: spec.stable: must be text, and YAML reads this as false; write it in quotes"],
+            id="words that are true or false for YAML",
+        ),
+        pytest.param(
+            changed("version: v2", "version: v2\n  suspend: !!bool maybe"),
+            ["8:12: error: spec.suspend: 'maybe' can't be read as bool"],
+            id="what is said to be true or false, and is neither",
+        ),
         pytest.param(
             changed("- name: request-success-rate\n        thresholdRange", "- thresholdRange"),
             ["16:9: error: spec.analysis.metrics[0].name: is missing"],
@@ -507,12 +533,12 @@ def test_load_raises_every_error_and_no_warning(tmp_path: Path) -> None:
     """A line each."""
     file = tmp_path / "f.yaml"
     file.write_text(
-        changed("interval: 1m", "interval: 10ms").replace("threshold: 5", "threshold: 0\n    onDrift: no")
+        changed("interval: 1m", "interval: 10ms").replace("threshold: 5", "threshold: 0\n    onDrift: never")
     )
     with pytest.raises(Invalid) as error:
         load([str(file), str(tmp_path / "nowhere.yaml")])
     assert str(error.value).splitlines() == [
-        f"{file}:14:5: error: spec.analysis.onDrift: 'no' is not hold, reassert or rollback",
+        f"{file}:14:5: error: spec.analysis.onDrift: 'never' is not hold, reassert or rollback",
         f"{tmp_path}/nowhere.yaml: error: there is no such file",
     ]
 
