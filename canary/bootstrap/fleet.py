@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -160,10 +161,12 @@ class ClusterFleet:
                 self._rigs.clear()
                 self._tenants.clear()
 
-    def _leads(self) -> None:
-        if self.term is None:
+    def _leads(self, during: Lease | None = None) -> None:
+        """Raises Conflict where this replica doesn't lead (any more); `during`: in that term, not in a later one."""
+        term = self.term
+        if term is None or during not in (None, term):
             raise Conflict("this replica doesn't lead")
-        self.term.check()
+        term.check()
 
     @property
     def first(self) -> tuple[Reflector[Any], ...]:
@@ -203,15 +206,16 @@ class ClusterFleet:
     def _rigged(self, key: Key, found: CanarySeen) -> ClusterRig:
         namespace, name = key
         target = found.refs[0] if found.refs else Ref(namespace, name)
-        store = CanaryStore(self._writer, self.canaries, namespace, name, found.uid)
+        writer = self.client.guarded(partial(self._leads, self.term))  # a tick may outlive its term
+        store = CanaryStore(writer, self.canaries, namespace, name, found.uid)
         subject = EventSubject(CANARIES.api_version, CANARIES.kind, namespace, name, found.uid)
         outside = Outside(
-            client=self._mirror,
+            client=self._mirror.guarded(writer.guard),
             seen=lambda: self._same(key, found.uid),
             older=lambda mine: older(key, mine, self._rivals(namespace, mine)),
             metrics=self._metrics,
             reads=lambda refs: self._movers.add(key, refs),
-            notifier=Events(self._writer, lambda: subject, self.instance, self._refused),
+            notifier=Events(writer, lambda: subject, self.instance, self._refused),
             clock=self.clock,
             confined=not self.area.cross_namespace,
         )
