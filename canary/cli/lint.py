@@ -34,17 +34,18 @@ def command(
 ) -> int:
     """Check manifests, and say what is wrong, where, and what was probably meant.
 
-    Ends with 0 where a rollout could start, else with 2.
+    Ends with 0 where a rollout could start, else with 2. Objects of other kinds are passed over.
     """
     files = _files(file)
-    problems = lint(read(files, policy))
+    reading = read(files, policy)
+    problems, others = lint(reading), len(reading.others)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors
     if output is Output.JSON:
-        found = {"problems": [each.wire() for each in problems], "errors": errors, "warnings": warnings}
-        print(json.dumps(found, indent=2))
+        counts = {"errors": errors, "warnings": warnings, "passedOver": others}
+        print(json.dumps({"problems": [each.wire() for each in problems], **counts}, indent=2))
     else:
-        _print(problems, _summary(errors, warnings, len(files) + (policy is not None)))
+        _print(problems, _summary(errors, warnings, len(files) + (policy is not None)) + _besides(others))
     return BAD if errors or (strict and warnings) else FINE
 
 
@@ -66,6 +67,10 @@ def _print(problems: tuple[Located, ...], summary: str) -> None:
 def _summary(errors: int, warnings: int, files: int) -> str:
     counted = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
     return f"{' and '.join(counted) or 'no problems'} in {_count(files, 'file')}"
+
+
+def _besides(others: int) -> str:
+    return f"; {_count(others, 'object')} of other kinds passed over" if others else ""
 
 
 def _count(number: int, word: str) -> str:

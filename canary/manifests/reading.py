@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
+from canary.api.canary import API_VERSION, Canary, CanaryPolicy, MetricTemplate
 from canary.api.kinds import Resource
 from canary.engine.checks import (
     Problem,
@@ -19,6 +19,7 @@ from canary.engine.errors import Invalid
 from .documents import Document, Mark, documents
 from .files import shown, text_of
 from .located import Located
+from .others import other, unopened
 from .policies import meant, shipped, shipped_names
 from .templates import templates_of
 from .validation import resource
@@ -55,6 +56,8 @@ class Reading:
     """Of writing and shape; `lint` adds those of meaning."""
     offered: str | None = None
     """Name of the policy that holds for Canaries without a `policyRef`."""
+    others: tuple[str, ...] = ()
+    """The file of each object of somebody else's; nothing more is known of them."""
 
     @property
     def canaries(self) -> tuple[Canary, ...]:
@@ -100,6 +103,8 @@ class Given:
 def read(paths: Iterable[str], policy: str | None = None) -> Reading:
     """Reads files (`-` is the standard input), and one more whose only policy is offered to all Canaries."""
     reading = _joined([_file(path) for path in paths])
+    if reading.others and not reading.placed:
+        reading = replace(reading, problems=(*reading.problems, *_nothing(reading.others)))
     if policy is None:
         return reading
     extra = _file(policy)
@@ -166,8 +171,13 @@ def _file(path: str) -> Reading:
 def _read(path: str, document: Document) -> Reading:
     """A document whose writing is at fault is judged no further: what it means isn't known."""
     bare = Placed(path, document)
+    if other(document.data):
+        return Reading(others=(path,))
     if document.problems:
         return Reading((bare,), tuple(bare.located(problem, mark) for mark, problem in document.problems))
+    packed = unopened(document.data)
+    if packed is not None:
+        return Reading((bare,), (bare.located(packed),))
     made, problems = resource(document.data)
     return Reading((Placed(path, document, made),), tuple(bare.located(problem) for problem in problems))
 
@@ -177,7 +187,17 @@ def _joined(readings: Iterable[Reading]) -> Reading:
     return Reading(
         tuple(placed for each in every for placed in each.placed),
         tuple(problem for each in every for problem in each.problems),
+        others=tuple(path for each in every for path in each.others),
     )
+
+
+def _nothing(others: tuple[str, ...]) -> Iterator[Located]:
+    """Whoever has nothing checked named the wrong file, or the chart has left out what was meant."""
+    for path in dict.fromkeys(others):
+        sentence = (
+            f"holds none of canary's objects (apiVersion: {API_VERSION}), only {others.count(path)} of other kinds"
+        )
+        yield _whole(path, sentence)
 
 
 def _whole(path: str, sentence: str) -> Located:

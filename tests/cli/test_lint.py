@@ -94,7 +94,36 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ],
         "errors": 0,
         "warnings": 1,
+        "passedOver": 0,
     }
+
+
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n---\n"
+
+
+def test_what_a_chart_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its other objects are counted, and nothing is said of them."""
+    for options in ((), ("-o", "json")):
+        given = (SERVICE + SERVICE + CANARY).encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        assert run(["lint", "-f", "-", *options]) == 0
+    text, data = capsys.readouterr().out.split("\n", 1)
+    assert text == "no problems in 1 file; 2 objects of other kinds passed over"
+    assert json.loads(data) == {"problems": [], "errors": 0, "warnings": 0, "passedOver": 2}
+
+
+def test_a_folder_with_files_of_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of ours is enough; without any, nothing was checked, which is an error, whatever policy is offered."""
+    (folder / "service.yaml").write_text(SERVICE)
+    (folder / "web.yaml").write_text(CANARY)
+    assert run(["lint", "-f", "."]) == 0
+    assert capsys.readouterr().out == "no problems in 2 files; 1 object of other kinds passed over\n"
+    (folder / "web.yaml").write_text(POLICY)
+    assert run(["lint", "-f", "service.yaml", "--policy", "web.yaml"]) == 2
+    assert capsys.readouterr().out == (
+        "service.yaml: error: holds none of canary's objects (apiVersion: canary-controller.dev/v1beta1), "
+        "only 1 of other kinds\n1 error in 2 files; 1 object of other kinds passed over\n"
+    )
 
 
 def test_a_policy_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,11 +244,41 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             id="a misspelt kind",
         ),
         pytest.param(
-            "apiVersion: apps/v1\nkind: Pod\n",
-            ["1:1: error: apiVersion: 'apps/v1' is unknown; write apiVersion: canary-controller.dev/v1beta1",
-             "2:1: error: kind: 'Pod' is unknown; "
+            "apiVersion: apps/v1\nkind: Pod\n---\napiVersion: v1\nkind: Service\n",
+            ["error: holds none of canary's objects (apiVersion: canary-controller.dev/v1beta1), "
+             "only 2 of other kinds"],
+            id="objects of other kinds only: nothing was checked",
+        ),
+        pytest.param(
+            f"apiVersion: apps/v1\nkind: Deployment\nmetadata: !tag x\n---\n{CANARY}---\n"
+            "apiVersion: v1\nkind: ConfigMap\nitems: [{key: a}]\n",
+            [],
+            id="objects of other kinds beside ours are passed over, whatever is in them",
+        ),
+        pytest.param(
+            changed(HEAD, "apiVersion: apps/v1\n"),
+            ["1:1: error: apiVersion: 'apps/v1' is unknown; write apiVersion: canary-controller.dev/v1beta1"],
+            id="a kind of ours in a group of others",
+        ),
+        pytest.param(
+            "apiVersion: flager.app/v1beta1\nkind: Canry\n",
+            ["1:1: error: apiVersion: 'flager.app/v1beta1' is unknown; "
+             "write apiVersion: canary-controller.dev/v1beta1",
+             "2:1: error: kind: 'Canry' is unknown; did you mean Canary?"],
+            id="a group that is like Flagger's",
+        ),
+        pytest.param(
+            "kind: Service\nmetadata: {name: web}\n",
+            ["1:1: error: apiVersion: is missing; write apiVersion: canary-controller.dev/v1beta1",
+             "1:1: error: kind: 'Service' is unknown; "
              "there are Canary, CanaryPolicy, ClusterCanaryPolicy, MetricTemplate, CanaryAction"],
-            id="somebody else's kind",
+            id="what doesn't say whose kind it is",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: List\nitems:\n"
+            "- {apiVersion: v1, kind: Service}\n- {apiVersion: canary-controller.dev/v1beta1, kind: Canary}\n",
+            ["3:1: error: items: has objects of canary's in it; write each as a document of its own, parted by ---"],
+            id="a list, as kubectl prints several objects",
         ),
         pytest.param(
             HEAD + "kind: AlertProvider\nmetadata: {name: slack}\n",
