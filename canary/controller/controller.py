@@ -27,8 +27,8 @@ from canary.rollout.tick import ATTEMPTS, Turn, tick
 
 from .fleet import Fleet, Key, Rig, Timetable, Watcher
 from .logs import scrubbed
-from .looking import Answers, Question, put_back, put_off
-from .seat import Samples, Seat
+from .looking import Answers, Measured, Question, put_back, put_off
+from .seat import Seat
 from .slots import Slots, share, slot_of, time_of
 
 RESYNC = timedelta(minutes=10)
@@ -48,6 +48,9 @@ WAITS = 10
 """How many slots a look may be later for that; then it is one without an answer, which is told."""
 AGAIN = timedelta(seconds=1)
 """When such a look asks again."""
+BELATED = 1
+"""So many answers in a row may come after their look, and the next look is asked anew; after more of them, looks are
+ones without an answer, which is told."""
 
 
 ONCE = 1
@@ -141,8 +144,10 @@ class Controller:
             seat.slot = slot if seat.slot is None else seat.slot
             found = self._queries(seat, now)
             if found is None or found.question is None:
-                self._ask(seat, None if found is None else {})
+                self._ask(seat, None if found is None else Measured())
                 continue
+            if found.question == seat.question:
+                continue  # woken meanwhile; it is ticked with the answer
             for query in found.queries:
                 looking.setdefault(found.question, {}).setdefault(query, []).append(seat)
         for question in sorted(looking, key=lambda one: one.at):
@@ -166,6 +171,8 @@ class Controller:
             busy = self._asking.get(question.source, 0)
             if busy < ASKING:
                 self._asking[question.source] = busy + 1
+                for seat in seats:
+                    seat.question = question
         if busy < ASKING:
             self.askers.submit(self._measured, question, tuple(by_query), seats)
             return
@@ -175,29 +182,30 @@ class Controller:
             if seat.waits <= WAITS:
                 self._due(seat, self.clock.now() + AGAIN)
             else:
-                self._ask(seat, late)
+                self._ask(seat, Measured(question.at, late))
 
     def _measured(self, question: Question, queries: Iterable[Query], seats: list[Seat]) -> None:
         try:
-            samples: Samples = question.metrics.measure(queries, question.at)
+            samples = question.metrics.measure(queries, question.at)
         except Exception as error:  # noqa: BLE001 # a look without answers is told as such
             for seat in seats:
                 self.watcher.crashed(seat.key, error)
             samples = dict.fromkeys(queries, Missing(Kind.UNAVAILABLE, f"{type(error).__name__}: {error}"))
         finally:
-            self._asked(question.source)
-        self._answered(seats, samples)
-
-    def _asked(self, source: Hashable) -> None:
-        with self._lock:
-            busy = self._asking.pop(source) - 1
-            if busy:
-                self._asking[source] = busy
-
-    def _answered(self, seats: Iterable[Seat], samples: Samples) -> None:
+            self._asked(question, seats)
         for seat in seats:
             seat.waits = 0
-            self._ask(seat, samples)
+            self._ask(seat, Measured(question.at, samples))
+
+    def _asked(self, question: Question, seats: Iterable[Seat]) -> None:
+        """It is no longer under way."""
+        with self._lock:
+            busy = self._asking.pop(question.source) - 1
+            if busy:
+                self._asking[question.source] = busy
+            for seat in seats:
+                if seat.question is question:
+                    seat.question = None
 
     # ---- ticks ----------------------------------------------------------------------------------------------
 
@@ -205,8 +213,8 @@ class Controller:
         with self._lock:
             return self._seats.setdefault(key, Seat(key))
 
-    def _ask(self, seat: Seat, samples: Samples | None) -> None:
-        if seat.ask(samples):
+    def _ask(self, seat: Seat, measured: Measured | None) -> None:
+        if seat.ask(measured):
             try:
                 self.workers.submit(self._serve, seat)
             except RuntimeError:  # it is being stopped
@@ -215,15 +223,15 @@ class Controller:
     def _serve(self, seat: Seat) -> None:
         """Ticks until nobody asks any more."""
         while True:
-            samples = seat.begin()
+            measured = seat.begin()
             if self._running and self._seats.get(seat.key) is seat:
-                self._guarded(seat, samples)
+                self._guarded(seat, measured)
             if seat.done():
                 return
 
-    def _guarded(self, seat: Seat, samples: Samples | None) -> None:
+    def _guarded(self, seat: Seat, measured: Measured | None) -> None:
         try:
-            due = self._tick(seat, samples)
+            due = self._tick(seat, measured)
             seat.failures = 0
         except Exception as error:  # noqa: BLE001 # whatever it is, it stops this one only
             seat.failures += 1
@@ -237,7 +245,7 @@ class Controller:
         if seat.key not in self._seats:
             self.watcher.forgot(seat.key)  # once more: it went away during its tick, which told of it afterwards
 
-    def _tick(self, seat: Seat, samples: Samples | None) -> datetime | None:
+    def _tick(self, seat: Seat, measured: Measured | None) -> datetime | None:
         """One tick with all its turns; when the next one is due, None where the Canary is gone."""
         seat.rig = rig = seat.rig or self.fleet.rig(seat.key)
         if rig is None:
@@ -246,13 +254,13 @@ class Controller:
         late = None if seat.slot is None else self.clock.now().timestamp() - seat.slot
         seat.slot = None
         try:
-            return self._ticked(seat, rig, samples, late)
+            return self._ticked(seat, rig, measured, late)
         except Unreadable as error:
             return self._unread(seat, rig, str(error))
 
-    def _ticked(self, seat: Seat, rig: Rig, samples: Samples | None, late: float | None) -> datetime:
+    def _ticked(self, seat: Seat, rig: Rig, measured: Measured | None, late: float | None) -> datetime:
         record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
-        turn, record = self._between(seat, rig, record, samples, late)
+        turn, record = self._between(seat, rig, record, measured, late)
         if turn is not None and turn.decision.actions and not turn.trouble:
             again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
             turn = again or turn
@@ -274,20 +282,36 @@ class Controller:
             self.watcher.hindered(seat.key, f"can't say so in its status: {error}", now)
 
     def _between(
-        self, seat: Seat, rig: Rig, record: Record, samples: Samples | None, late: float | None
+        self, seat: Seat, rig: Rig, record: Record, measured: Measured | None, late: float | None
     ) -> tuple[Turn | None, Record]:
         """The turns of a tick, which takes a look only where its slot has measured for it."""
-        if samples is not None:
-            return self._turns(seat, rig, record, samples, late)
+        if measured is not None:
+            measured = self._timely(seat, rig, record, measured)
+        if measured is not None:
+            return self._turns(seat, rig, record, measured, late)
         off = put_off(record, self.clock.now())
-        turn, after = self._turns(seat, rig, off, {}, late)
+        turn, after = self._turns(seat, rig, off, Measured(), late)
         return turn, put_back(after, record, off)
 
+    def _timely(self, seat: Seat, rig: Rig, record: Record, measured: Measured) -> Measured | None:
+        """What the look that is due now may use; None where that isn't measured yet, and its slot follows."""
+        due = needs(rig.parts.target.desired(), record.status, self.clock.now())
+        if due.at is None:
+            return measured
+        if due.at == measured.at:
+            seat.belated = 0
+            return measured
+        if measured.at is None or seat.belated < BELATED:
+            seat.belated += measured.at is not None
+            return None
+        late = Missing(Kind.TIMED_OUT, "the answer came when the next look was due already")
+        return Measured(due.at, dict.fromkeys(due.queries, late))
+
     def _turns(
-        self, seat: Seat, rig: Rig, record: Record, samples: Samples, late: float | None
+        self, seat: Seat, rig: Rig, record: Record, measured: Measured, late: float | None
     ) -> tuple[Turn | None, Record]:
         """The last turn; None where the state was changed by others again and again."""
-        parts = replace(rig.parts, metrics=Answers(samples, rig.parts.metrics))
+        parts = replace(rig.parts, metrics=Answers(measured, rig.parts.metrics))
         turn: Turn | None = None
         for _ in range(ATTEMPTS):
             try:

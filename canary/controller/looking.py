@@ -26,16 +26,25 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The port Metrics, for one tick: what its slot has measured already; the rest is asked now."""
+class Measured:
+    """What a slot has measured, which counts for one look only: the next one would count the same window again."""
 
-    samples: Mapping[Query, Sample]
+    at: datetime | None = None
+    """Of the look; None where none was due that asks anything."""
+    samples: Mapping[Query, Sample] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The port Metrics, for one tick: what its slot has measured already for this look; the rest is asked now."""
+
+    measured: Measured
     metrics: Metrics
 
     def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
-        asked = tuple(queries)
-        missing = [query for query in asked if query not in self.samples]
-        return {**self.samples, **(self.metrics.measure(missing, at) if missing else {})}
+        known = self.measured.samples if at == self.measured.at else {}
+        missing = [query for query in queries if query not in known]
+        return {**known, **(self.metrics.measure(missing, at) if missing else {})}
 
 
 def put_off(record: Record, now: datetime) -> Record:

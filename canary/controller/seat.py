@@ -1,16 +1,14 @@
 """What the controller keeps of one Canary between its ticks, and that never two of them run at a time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 
-from canary.engine.observed import Query, Sample
 from canary.rollout.record import Record
 
 from .fleet import Key, Rig
+from .looking import Measured, Question
 
-Samples = Mapping[Query, Sample]
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=2)
 """Pauses after a tick that raised: the first, and the longest."""
 
@@ -31,27 +29,31 @@ class Seat:
     """The slot for which it waits to be ticked."""
     waits: int = 0
     """Slots in a row in which its source had too much to answer."""
+    question: Question | None = None
+    """The one that was asked last, until it is answered."""
+    belated: int = 0
+    """Answers in a row that came when the next look was due already."""
     _lock: Lock = field(default_factory=Lock)
     _busy: bool = False
     _again: bool = False
-    _samples: Samples | None = None
+    _measured: Measured | None = None
 
-    def ask(self, samples: Samples | None = None) -> bool:
+    def ask(self, measured: Measured | None = None) -> bool:
         """Asks for a tick; True where the caller must see to it, False where somebody who is at it will."""
         with self._lock:
-            if samples is not None:
-                self._samples = samples
+            if measured is not None:
+                self._measured = measured
             if self._busy:
                 self._again = True
                 return False
             self._busy = True
             return True
 
-    def begin(self) -> Samples | None:
+    def begin(self) -> Measured | None:
         """What the tick that begins now may use of its slot."""
         with self._lock:
-            samples, self._samples, self._again = self._samples, None, False
-            return samples
+            measured, self._measured, self._again = self._measured, None, False
+            return measured
 
     def done(self) -> bool:
         """Whether nobody asked meanwhile; else the caller goes on."""

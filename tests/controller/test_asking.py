@@ -1,14 +1,17 @@
 """What a slot asks, and what becomes of it where the answer takes a while."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import pytest
 
+from canary.api.evidence import LookResult
+from canary.controller.controller import BELATED
+from canary.controller.fleet import Key
 from canary.controller.seat import Seat
 from canary.engine.errors import Unreachable
-from canary.engine.observed import Query, Sample, Value
+from canary.engine.observed import Counts, Query, Sample, Shape, Value
 from canary.rollout.ports import Parts
 from canary.sandbox.fleet import SandboxRig
 from tests.controller.later import Later, until_asked, waiting
@@ -70,3 +73,136 @@ def test_what_becomes_of_one_canary_changes_nothing_for_others_of_its_slot(rig: 
         assert rollout.look is not None
         assert (rollout.look.verdict, rollout.look.message) == ("pass", "all checks passed")
     assert {key for key, _ in many.watcher.crashes} <= {first.key}
+
+
+# ---- answers that take a while -------------------------------------------------------------------------------------
+
+
+@dataclass
+class OneBadWindow:
+    """All requests fail in the windows that end at one time, and none in any other."""
+
+    bad: datetime | None = None
+    asked: list[datetime] = field(default_factory=list)
+
+    def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
+        """See Metrics."""
+        self.asked.append(at)
+        failed = 100 if at == self.bad else 0
+        return {one: Counts(100, failed) if one.shape is Shape.COUNTS else Value(100.0 - failed) for one in queries}
+
+
+def one_that_looks() -> tuple[Virtual, Later, Key, OneBadWindow]:
+    """It looks every five seconds; the question of its third look stands in line, and its window is a bad one."""
+    many, windows = Virtual(), OneBadWindow()
+    metrics = [{"name": "request-success-rate", "interval": "5s", "thresholdRange": {"min": 99}}]
+    key = many.add("web", interval="5s", metrics=metrics, **HELD)
+    setattr(many.box(key), "metrics", windows)  # noqa: B010 # it has the sandbox's own type
+    later = waiting(many)
+    until_asked(many, later, [key], looks=2)
+    windows.bad = later.questions[0].at
+    return many, later, key, windows
+
+
+def seen(many: Virtual, key: Key) -> list[LookResult]:
+    """Its looks, as they are told."""
+    turns = [turn for turn in many.watcher.turns[key] if turn.decision.looked]
+    rollouts = [turn.decision.status.rollout for turn in turns]
+    return [rollout.look for rollout in rollouts if rollout is not None and rollout.look is not None]
+
+
+def test_a_look_that_is_being_measured_is_not_asked_again() -> None:
+    """Whatever wakes the rollout meanwhile; it is ticked at once all the same, and looks with the answer."""
+    many, later, key, windows = one_that_looks()
+    asked, turns = len(windows.asked), len(many.watcher.turns[key])
+    for _ in range(3):
+        many.controller.wake(key)
+        many.fleet.advance(1)
+    assert len(later.questions) == 1
+    assert len(many.watcher.turns[key]) == turns + 3
+    later.answer()
+    assert len(windows.asked) == asked + 1
+    assert (seen(many, key)[-1].at, seen(many, key)[-1].verdict) == (windows.bad, "hold")
+
+
+def test_one_bad_window_counts_once() -> None:
+    """Its answer comes when the next look is due already: that one is asked about its own window."""
+    many, later, key, windows = one_that_looks()
+    many.fleet.advance(5.5)
+    later.answer()
+    looks = len(seen(many, key))
+    many.fleet.advance(1)
+    later.answer()
+    assert len(seen(many, key)) == looks + 1
+    assert windows.bad is not None
+    assert seen(many, key)[-1].at == windows.asked[-1] == windows.bad + timedelta(seconds=5)
+    many.fleet.advance(300)
+    assert {look.verdict for look in seen(many, key)} == {"pass"}
+    assert many.status(key).canary_weight == 50
+
+
+def test_an_answer_that_is_late_now_and_then_costs_no_look_its_evidence() -> None:
+    """As long as there is one in time between two of them."""
+    many, later, key, _ = one_that_looks()
+    for _ in range(4):
+        many.fleet.advance(6)
+        later.answer()
+        looks = len(seen(many, key))
+        until_asked(many, later, [key], looks=looks + 1)
+    assert {check.result for look in seen(many, key)[3:] for check in look.checks} == {"passed"}
+
+
+def test_what_was_answered_for_a_tick_that_raised_is_asked_again() -> None:
+    """The look is still due, and nothing is under way for it."""
+    many, later, key, windows = one_that_looks()
+    asked, read = len(windows.asked), many.box(key).router.read
+    setattr(many.box(key).router, "read", raising)  # noqa: B010 # a method, replaced
+    later.answer()
+    assert len(many.watcher.crashes) == 1
+    setattr(many.box(key).router, "read", read)  # noqa: B010
+    many.controller.wake(key)
+    many.fleet.advance(1)
+    later.answer()
+    assert windows.asked[asked:] == [windows.bad] * 2
+    assert seen(many, key)[-1].at == windows.bad
+
+
+@pytest.mark.parametrize("belated", [0, BELATED], ids=["none was late", "the last one was late"])
+def test_a_look_that_was_not_due_in_its_slot_waits_for_the_next_one(belated: int) -> None:
+    """Its tick began so late that it is due by now: it isn't asked from there, where others wait to be ticked."""
+    many, workers = Virtual(), Later()
+    key = many.add("web", **HELD, interval="2m")
+    many.controller.start()
+    while not many.looks(key):
+        many.fleet.advance(10)
+    asked, looks, many.controller.workers = many.box(key).metrics.asked, len(many.looks(key)), workers
+    while not workers.jobs:
+        many.fleet.advance(10)
+    workers.jobs[0][1][0].belated = belated
+    many.fleet.advance(120)
+    workers.answer()
+    assert (many.box(key).metrics.asked, len(many.looks(key))) == (asked, looks)
+    many.fleet.advance(1)
+    workers.answer()
+    assert (many.box(key).metrics.asked, len(many.looks(key))) == (asked + 1, looks + 1)
+
+
+def raising(stable: str | None, canary: str) -> None:
+    """In place of what reads the route."""
+    raise ZeroDivisionError("a bug")
+
+
+def test_answers_that_always_come_too_late_are_told() -> None:
+    """It neither passes nor fails by them, and goes on once they come in time."""
+    many, later, key, _ = one_that_looks()
+    looks = len(seen(many, key))
+    for _ in range(4):
+        until_asked(many, later, [key])
+        many.fleet.advance(6)
+        later.answer()
+    told = seen(many, key)[looks:]
+    assert len(told) == 3
+    assert {(look.verdict, look.checks[0].result) for look in told} == {("hold", "missing")}
+    assert all("the answer came when the next look was due already" in look.message for look in told)
+    until_asked(many, later, [key], looks=looks + 4)
+    assert seen(many, key)[-1].verdict == "pass"

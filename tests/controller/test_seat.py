@@ -1,9 +1,10 @@
 """One Canary between its ticks: who must tick it, with what, and how long after it raised."""
 
-from canary.controller.seat import LONGEST, SHORTEST, Samples, Seat
+from canary.controller.looking import Measured
+from canary.controller.seat import LONGEST, SHORTEST, Seat
 
 KEY = ("shop", "web")
-MEASURED: Samples = {}
+MEASURED = Measured()
 
 
 def test_who_asks_first_must_see_to_it() -> None:
