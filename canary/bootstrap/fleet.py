@@ -81,8 +81,8 @@ class ClusterFleet:
     client: Client
     area: Area
     clock: Clock
-    verified: Callable[[datetime], bool]
-    """Whether authors of actions that were made at a time are proved."""
+    verified: Callable[[str, datetime], bool]
+    """Whether authors of actions that were made in a namespace at a time are proved."""
     asked: Callable[[Missing | None], None] = lambda missing: None
     """Told of each request to a Prometheus, and why it wasn't answered."""
     instance: str = "canary"
@@ -220,7 +220,7 @@ class ClusterFleet:
             confined=not self.area.cross_namespace,
         )
         tenant = TenantStore(store, self._tenancy(key, target))
-        inbox = ActionInbox(self._writer, self.actions, key, found.born, self.verified)
+        inbox = ActionInbox(writer, self.actions, key, found.born, partial(self.verified, namespace))
         return ClusterRig(key, found.uid, outside, Wishes(self._wants), tenant, inbox)
 
     def _same(self, key: Key, uid: str) -> CanarySeen | None:

@@ -136,7 +136,7 @@ class Life:
         self.times = SandboxFleet(at=self.world.now())
         area = Area(self.site.namespace, f"site={self.site.name}")
         client = Client(self.wire, timeout=20.0)
-        self.fleet = ClusterFleet(client, area, self.times, lambda at: True)
+        self.fleet = ClusterFleet(client, area, self.times, lambda namespace, at: True)
         self.fleet._prometheus[PROMETHEUS] = cast(Any, Rates(self.world))
         claim = Claim(self.site.namespace, self.site.lead, "the lead", {"name": self.site.lead})
         self.clock = Hurried()

@@ -34,7 +34,7 @@ def test_what_is_not_at_rest_for_sure_is_looked_at_first(
     metadata: dict[str, Any], status: dict[str, Any], pressing: bool
 ) -> None:
     """Thousands at rest wait for their turn, evenly."""
-    fleet = ClusterFleet(client(Wire()), Area("shop"), WallClock(), lambda at: at > datetime.now(UTC))
+    fleet = ClusterFleet(client(Wire()), Area("shop"), WallClock(), lambda namespace, at: at > datetime.now(UTC))
     fleet.canaries.put(canary(status=status, **metadata))
     assert fleet.pressing(("shop", "reviews")) is pressing
     assert not fleet.pressing(("shop", "others"))

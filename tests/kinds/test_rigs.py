@@ -27,7 +27,7 @@ KEY = ("shop", "reviews")
 @pytest.fixture
 def fleet() -> ClusterFleet:
     """It leads."""
-    made = ClusterFleet(client(Wire()), Area(), WallClock(), lambda at: at > datetime.now(UTC))
+    made = ClusterFleet(client(Wire()), Area(), WallClock(), lambda namespace, at: at > datetime.now(UTC))
     made.term = Lease(made.client, Claim("canary-system", "canary", "the lead", {}), Identity.mine())
     return made
 
