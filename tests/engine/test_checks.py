@@ -578,10 +578,48 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
             id="a bound that is no number",
         ),
         pytest.param(
-            asking({**RATE, "thresholdRange": {"min": 990}}, {"name": "request-duration", "threshold": 0.5}),
+            asking({**RATE, "thresholdRange": {"min": 990}}),
             ["error: spec.analysis.metrics[0].thresholdRange: min 990 can't be reached: "
              "request-success-rate is per cent"],
-            id="a success rate above 100 per cent; a duration may be below one",
+            id="a success rate above 100 per cent",
+        ),
+        pytest.param(
+            asking({"name": "request-duration", "threshold": 0.5}),
+            ["warning: spec.analysis.metrics[0].threshold: max 0.5 is in milliseconds, not in seconds; "
+             "did you mean 500?"],
+            id="a duration in seconds",
+        ),
+        pytest.param(
+            asking({**RATE, "thresholdRange": {"max": 99}}, {**DURATION, "thresholdRange": {"min": 500}}),
+            ["warning: spec.analysis.metrics[0].thresholdRange: max 99 fails whoever answers more requests "
+             "without an error; did you mean min: 99?",
+             "warning: spec.analysis.metrics[1].thresholdRange: min 500 fails whoever answers faster, "
+             "and nobody who is slower; did you mean max: 500?"],
+            id="the bound of the other side",
+        ),
+        pytest.param(
+            asking({**RATE, "thresholdRange": {"max": 100}}),
+            ["warning: spec.analysis.metrics[0].thresholdRange: max 100 can't fail, "
+             "no more than 100 per cent can succeed; did you mean min?"],
+            id="a bound that no success rate passes",
+        ),
+        pytest.param(
+            asking({**RATE, "thresholdRange": {"min": 95, "max": 99}}),
+            ["warning: spec.analysis.metrics[0].thresholdRange: max 99 fails whoever answers more requests "
+             "without an error; write min alone"],
+            id="a success rate that mustn't be too good",
+        ),
+        pytest.param(
+            asking({**RATE, "thresholdRange": {"min": 99, "max": 100}},
+                   {**DURATION, "thresholdRange": {"min": 1, "max": 500}},
+                   query("up", name="share", thresholdRange={"max": 0.5})),
+            [],
+            id="both bounds, and those of one's own metrics",
+        ),
+        pytest.param(
+            asking(query("up", name="request-success-rate", thresholdRange={"min": 0.99})),
+            [],
+            id="a query has the unit that its author gives it, whatever it is called",
         ),
         pytest.param(
             asking({"name": "request-success-rate", "threshold": 0.99}),

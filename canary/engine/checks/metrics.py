@@ -69,16 +69,32 @@ def _range(metric: Metric) -> Iterator[tuple[Field, str, Severity]]:
         yield field, "must be a number, not NaN", Severity.ERROR
     elif low is not None and high is not None and low > high:
         yield field, f"min {low:g} is above max {high:g}; {SWAPPED}", Severity.ERROR
-    elif metric.name == "request-success-rate" and low is not None:
-        yield from _per_cent(field, low)
+    elif metric.query is None and metric.template_ref is None and metric.name in BUILTINS:
+        yield from ((field, *found) for found in _UNITS[metric.name](low, high))
 
 
-def _per_cent(field: Field, low: float) -> Iterator[tuple[Field, str, Severity]]:
-    if low > 100:
-        yield field, f"min {low:g} can't be reached: request-success-rate is per cent", Severity.ERROR
-    if 0 < low <= 1:
-        sentence = f"min {low:g} is per cent, not a share; did you mean {low * 100:g}?"
-        yield field, sentence, Severity.WARNING
+def _per_cent(low: float | None, high: float | None) -> Iterator[tuple[str, Severity]]:
+    if low is not None and low > 100:
+        yield f"min {low:g} can't be reached: request-success-rate is per cent", Severity.ERROR
+    if low is not None and 0 < low <= 1:
+        yield f"min {low:g} is per cent, not a share; did you mean {low * 100:g}?", Severity.WARNING
+    if high is not None and high < 100:
+        meant = f"did you mean min: {high:g}?" if low is None else "write min alone"
+        yield f"max {high:g} fails whoever answers more requests without an error; {meant}", Severity.WARNING
+    elif high is not None and low is None:
+        yield f"max {high:g} can't fail, no more than 100 per cent can succeed; did you mean min?", Severity.WARNING
+
+
+def _milliseconds(low: float | None, high: float | None) -> Iterator[tuple[str, Severity]]:
+    if low is not None and high is None:
+        meant = f"did you mean max: {low:g}?"
+        yield f"min {low:g} fails whoever answers faster, and nobody who is slower; {meant}", Severity.WARNING
+    if high is not None and 0 < high <= 1:
+        yield f"max {high:g} is in milliseconds, not in seconds; did you mean {high * 1000:g}?", Severity.WARNING
+
+
+_UNITS = {"request-success-rate": _per_cent, "request-duration": _milliseconds}
+"""What isn't in the unit of a builtin, or is the bound of the other side."""
 
 
 def queries(case: Case) -> Iterator[Problem]:
