@@ -18,6 +18,7 @@ from canary.api.status import Condition, Outcome, Phase
 from canary.controller.gauges import PHASES
 from canary.controller.logs import JsonLines, TextLines
 from canary.controller.metrics import Metrics
+from canary.engine.conditions import Type
 from canary.engine.errors import RAISES, Unreadable
 from canary.engine.people import TAKE
 from canary.engine.telling import QUIET
@@ -228,3 +229,18 @@ def test_the_page_shows_a_line_as_it_is_logged() -> None:
     record.canary = {key: one[key] for key in ("namespace", "name", "phase", "weight", "reason")}
     assert json.loads(JsonLines().format(record)) == one
     assert TextLines().format(record) == f"{line}{one['message']}"
+
+
+def test_the_health_check_for_argo_cd_asks_for_what_there_is() -> None:
+    """Its conditions and reasons are the engine's; nobody would miss one that never comes."""
+    code = (ROOT / "docs/istio.md").read_text().partition("dev_Canary: |\n")[2].partition("```")[0]
+    [asleep] = re.findall(r"asleep = \{(.*)\}", code)
+    assert set(re.findall(r"(\w+) = true", asleep)) <= reasons()
+    told = set(re.findall(r"\bis\.(\w+)", code))
+    assert told == {"Stalled", "Promoted", "Ready"} <= set(get_args(Type))
+
+
+def test_the_example_of_kubectl_get_has_a_reason() -> None:
+    """docs/kinds.md shows one as it is."""
+    [row] = re.findall(r"^reviews +reviews .*$", (ROOT / "docs/kinds.md").read_text(), re.MULTILINE)
+    assert row.split()[-2] in reasons()
