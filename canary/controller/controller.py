@@ -10,7 +10,7 @@ pause that grows; it stops nobody else. Once stopped, no tick begins, and the wr
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from canary.rollout.record import Record, load, save
 from canary.rollout.tick import ATTEMPTS, Turn, tick
 
 from .fleet import Fleet, Key, Rig, Timetable, Watcher
+from .jobs import submit
 from .logs import scrubbed
 from .looking import Answers, Measured, Question, put_back, put_off
 from .seat import Seat
@@ -47,7 +48,7 @@ ASKING = 8
 WAITS = 10
 """How many slots a look may be later for that; then it is one without an answer, which is told."""
 AGAIN = timedelta(seconds=1)
-"""When such a look asks again."""
+"""When such a look asks again, and who could not be ticked is ticked."""
 BELATED = 1
 """So many answers in a row may come after their look, and the next look is asked anew; after more of them, looks are
 ones without an answer, which is told."""
@@ -174,9 +175,22 @@ class Controller:
                 for seat in seats:
                     seat.question = question
         if busy < ASKING:
-            self.askers.submit(self._measured, question, tuple(by_query), seats)
-            return
-        late = dict.fromkeys(by_query, Missing(Kind.TIMED_OUT, "earlier questions are still unanswered"))
+            self._submit(question, tuple(by_query), seats)
+        else:
+            self._later(question, by_query, seats, "earlier questions are still unanswered")
+
+    def _submit(self, question: Question, queries: Sequence[Query], seats: Sequence[Seat]) -> None:
+        try:
+            submit(self.askers, self._measured, question, queries, seats)
+        except RuntimeError as error:
+            self._asked(question, seats)
+            for seat in seats if self._running else ():
+                self.watcher.crashed(seat.key, error)
+            self._later(question, queries, seats, f"it could not be asked: {error}")
+
+    def _later(self, question: Question, queries: Iterable[Query], seats: Iterable[Seat], why: str) -> None:
+        """Looks again in a slot that follows, but not for ever."""
+        late = dict.fromkeys(queries, Missing(Kind.TIMED_OUT, why))
         for seat in seats:
             seat.waits += 1
             if seat.waits <= WAITS:
@@ -184,7 +198,7 @@ class Controller:
             else:
                 self._ask(seat, Measured(question.at, late))
 
-    def _measured(self, question: Question, queries: Iterable[Query], seats: list[Seat]) -> None:
+    def _measured(self, question: Question, queries: Iterable[Query], seats: Sequence[Seat]) -> None:
         try:
             samples = question.metrics.measure(queries, question.at)
         except Exception as error:  # noqa: BLE001 # a look without answers is told as such
@@ -216,9 +230,12 @@ class Controller:
     def _ask(self, seat: Seat, measured: Measured | None) -> None:
         if seat.ask(measured):
             try:
-                self.workers.submit(self._serve, seat)
-            except RuntimeError:  # it is being stopped
-                return
+                submit(self.workers, self._serve, seat)
+            except RuntimeError as error:
+                seat.leave()
+                if self._running:  # else the pool was shut down
+                    self.watcher.crashed(seat.key, error)
+                    self._due(seat, self.clock.now() + AGAIN)
 
     def _serve(self, seat: Seat) -> None:
         """Ticks until nobody asks any more."""

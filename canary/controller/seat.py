@@ -63,6 +63,11 @@ class Seat:
             self._busy = False
             return True
 
+    def leave(self) -> None:
+        """Whoever had to see to a tick can't; the next one who asks must. What was measured is kept for that."""
+        with self._lock:
+            self._busy = False
+
     @property
     def pause(self) -> timedelta:
         """After ticks that raised."""
