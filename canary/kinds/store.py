@@ -65,20 +65,19 @@ class CanaryStore:
 
     def save(self, status: Status, version: str | None) -> str:
         """See the port. Raises Conflict where spec or status have changed since, and Unreachable."""
-        seen = self._seen()
+        seen, client = self._seen(), self._client.urgent() if _lowers(status) else self._client
         if seen is None:
             raise Unreachable(f"{self} isn't there any more")
         try:
             version = version or seen.version
             if status.rollout is not None and not seen.guarded:
-                version = self._finalizers(version, (*seen.finalizers, FINALIZER))
+                version = self._finalizers(client, version, (*seen.finalizers, FINALIZER))
             change = difference(
                 json.loads(seen.status or b"{}"), room.fitting(status).model_dump(mode="json", by_alias=True)
             )
-            client = self._client.urgent() if _lowers(status) else self._client
             return self._kept(client.merge_status(CANARIES, self._namespace, self._name, version, change))
         except Changed:
-            self.look()
+            self._look(client)
             raise
         except Rejected as error:
             raise Unreachable(str(error)) from error
@@ -95,7 +94,7 @@ class CanaryStore:
         try:
             self._kept(self._client.merge_status(CANARIES, self._namespace, self._name, seen.version, change))
         except Changed:
-            self.look()
+            self._look(self._client)
             raise
 
     def release(self) -> None:
@@ -104,18 +103,11 @@ class CanaryStore:
         if seen is None or not seen.guarded:
             return
         try:
-            self._finalizers(seen.version, tuple(one for one in seen.finalizers if one != FINALIZER))
+            self._finalizers(self._client, seen.version, tuple(one for one in seen.finalizers if one != FINALIZER))
         except Changed:
-            self.look()
+            self._look(self._client)
             raise
         except Absent:
-            return
-
-    def look(self) -> None:
-        """Reads the object from the server, because what is kept may be old; leaves it where that fails."""
-        try:
-            self._canaries.put(self._client.get(CANARIES, self._namespace, self._name))
-        except Failure:
             return
 
     def __str__(self) -> str:
@@ -125,9 +117,16 @@ class CanaryStore:
         found = self._canaries.get(self._namespace, self._name)
         return found if found is not None and self._uid in (None, found.uid) else None
 
-    def _finalizers(self, version: str, wanted: tuple[str, ...]) -> str:
+    def _look(self, client: Client) -> None:
+        """Reads the object from the server, because what is kept may be old; leaves it where that fails."""
+        try:
+            self._canaries.put(client.get(CANARIES, self._namespace, self._name))
+        except Failure:
+            return
+
+    def _finalizers(self, client: Client, version: str, wanted: tuple[str, ...]) -> str:
         change = {"metadata": {"finalizers": list(wanted)}}
-        return self._kept(self._client.merge(CANARIES, self._namespace, self._name, version, change))
+        return self._kept(client.merge(CANARIES, self._namespace, self._name, version, change))
 
     def _kept(self, found: Object) -> str:
         self._canaries.put(found)

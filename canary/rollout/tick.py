@@ -10,7 +10,7 @@ from datetime import datetime
 from canary.api.status import Message
 from canary.engine.decide import Decision, decide, needs
 from canary.engine.desired import Desired
-from canary.engine.errors import Unreachable
+from canary.engine.errors import Conflict, Unreachable
 from canary.engine.observed import Missing, Observed
 
 from .apply import apply
@@ -42,26 +42,27 @@ class Turn:
         return tuple({one.id: one for one in (*self.told, *self.decision.messages)}.values())
 
 
-def tick(parts: Parts, record: Record) -> Iterator[Turn]:
+def tick(parts: Parts, record: Record, last: bool = False) -> Iterator[Turn]:
     """Usually one turn; more where somebody else wrote in between, decided anew at once.
 
-    Raises Conflict where another writer owns the state, and nothing else that a port foresees.
+    Raises Conflict where another writer owns the state, and nothing else that a port foresees. `last` is for who owns
+    the state, and read it again and again to no avail: then that is a state that can't be saved.
     """
     for _ in range(ATTEMPTS):
-        turn, conflict = _turn(parts, record)
+        turn, conflict = _turn(parts, record, last)
         yield turn
         if not conflict:
             break
         record = turn.record
 
 
-def _turn(parts: Parts, record: Record) -> tuple[Turn, bool]:
+def _turn(parts: Parts, record: Record, last: bool) -> tuple[Turn, bool]:
     now = parts.clock.now()
     desired = parts.target.desired()
     observed = gather(parts, needs(desired, record.status, now), record.fresh)
     decision = decide(desired, record.status, observed, now)
     fresh = record.fresh and isinstance(observed.route, Missing)
-    record, unsaved = _save(parts, replace(record, fresh=fresh), decision, now)
+    record, unsaved = _save(parts, replace(record, fresh=fresh), decision, now, last)
     applied = apply(parts, decision.actions, lowering_only=bool(unsaved))
     outbox = record.status.outbox
     record, untold = _tell(parts, record)
@@ -78,11 +79,15 @@ def unread(observed: Observed, decision: Decision) -> tuple[str, ...]:
     return tuple(f"{what} can't be read: {seen}" for what, seen in missing if str(seen) not in decision.sentence)
 
 
-def _save(parts: Parts, record: Record, decision: Decision, now: datetime) -> tuple[Record, tuple[str, ...]]:
+def _save(
+    parts: Parts, record: Record, decision: Decision, now: datetime, last: bool
+) -> tuple[Record, tuple[str, ...]]:
     """The record afterwards, and why it could not be saved."""
     try:
         return save(parts.store, record, decision.status, now), ()
-    except Unreachable as error:
+    except (Conflict, Unreachable) as error:
+        if isinstance(error, Conflict) and not last:
+            raise
         return replace(record, status=decision.status), (f"status can't be saved: {error}",)
 
 

@@ -254,6 +254,17 @@ def test_what_lowers_goes_first() -> None:
         assert queue.hurried == [first]
 
 
+def test_what_lowers_is_read_again_first_as_well() -> None:
+    """After a conflict: held back, it would name the same old version with each try."""
+    end = End(outcome=Outcome.ROLLED_BACK, reason="ChecksFailed", message="bad", at=NOW)
+    queue, found = Queue(), canary(finalizers=[FINALIZER])
+    made = replace(client(Wire([409, found])), pace=queue)
+    store = CanaryStore(made, watching(found), "shop", "reviews")
+    with pytest.raises(Conflict):
+        store.save(at_rest().but(rollout=rollout().but(end=end, meant=Traffic())), None)
+    assert queue.hurried == [True, True]
+
+
 class Queue(Pace):
     """Notes who wants to go first."""
 

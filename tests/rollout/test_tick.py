@@ -8,8 +8,9 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.plan import Traffic
-from canary.api.status import Outcome
+from canary.api.status import Outcome, Status
 from canary.engine.decide import needs
+from canary.engine.errors import Conflict
 from canary.rollout.drive import Options
 from canary.rollout.ending import Exit
 from canary.rollout.gather import gather
@@ -123,6 +124,25 @@ def test_a_conflict_is_decided_again_at_once() -> None:
     turns = list(tick(box.parts, record))
     assert [turn.decision.reason for turn in turns] == ["StepPassed", "TrafficDrift"]
     assert box.world.traffic == Traffic(weight=35)
+
+
+@pytest.mark.parametrize("owner", [False, True], ids=["a run, which ends", "the controller, in the end"])
+def test_a_state_that_somebody_else_saves_is_whose_it_is(owner: bool) -> None:
+    """A run lowers nothing on behalf of another run's rollout; the controller's rollouts are its own."""
+    box, record = at_first_step()
+
+    def contested(status: Status, version: str | None) -> str:
+        raise Conflict("another run saved in between")
+
+    box.store.save = contested  # type: ignore[method-assign]
+    ask(box, Verb.ROLLBACK)
+    if owner:
+        turn = last(tick(box.parts, record, last=True))
+        assert turn.trouble == ("status can't be saved: another run saved in between",)
+    else:
+        with pytest.raises(Conflict):
+            last(tick(box.parts, record))
+    assert box.world.traffic == Traffic(weight=0 if owner else 20)
 
 
 def test_a_conflict_without_end_is_left_to_the_next_tick() -> None:
