@@ -144,7 +144,7 @@ class Service:
                 leaps = Leaps()
                 while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
                     if leaps.back():
-                        controller.press()  # slots are times of day, and those that were given are far ahead now
+                        controller.look_anew()  # slots are times of day, and those given before are far ahead
                 controller.stop()
                 askers.shutdown(wait=False, cancel_futures=True)  # they write nothing
                 _drained(workers)

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -206,20 +207,42 @@ def test_a_deleted_canary_is_forgotten() -> None:
     assert many.controller.count == 0
 
 
-def test_pressed_rollouts_look_though_their_clock_was_set_back() -> None:
+def set_back(many: Virtual, key: Key) -> None:
+    """Its clock, by an hour."""
+    many.fleet.at -= timedelta(hours=1)
+    many.box(key).world.start -= timedelta(hours=1)
+    many.box(key).world.now -= timedelta(hours=1)
+
+
+def test_rollouts_look_though_their_clock_was_set_back() -> None:
     """The slot that was given is an hour away then; what is running is due anew by the clock as it is."""
     many = Virtual()
     key = many.add("web", **HELD)
     many.controller.start()
     many.fleet.advance(30)
-    many.fleet.at -= timedelta(hours=1)
-    many.box(key).world.start -= timedelta(hours=1)
-    many.box(key).world.now -= timedelta(hours=1)
+    set_back(many, key)
     turns = len(many.watcher.turns[key])
-    many.controller.press()
+    many.controller.look_anew()
     many.fleet.advance(60)
     assert len(many.watcher.turns[key]) > turns + 1
     assert many.looks(key)[-1] < many.looks(key)[0]
+
+
+def test_who_is_at_rest_is_looked_at_though_the_clock_was_set_back() -> None:
+    """It tries again every few seconds, and nothing would wake it: somebody else has its target."""
+    many = Virtual()
+    key = many.add("web")
+    many.controller.start()
+    many.fleet.advance(600)
+    many.box(key).target.value = replace(many.box(key).target.value, conflict="a run has the target")
+    many.controller.wake(key)
+    many.fleet.advance(30)
+    assert many.status(key).reason == "Conflict"
+    set_back(many, key)
+    turns = len(many.watcher.turns[key])
+    many.controller.look_anew()
+    many.fleet.advance(60)
+    assert len(many.watcher.turns[key]) >= turns + 3
 
 
 def test_what_happened_while_nobody_led_is_seen_soon() -> None:
