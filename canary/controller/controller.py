@@ -283,10 +283,9 @@ class Controller:
     def _ticked(self, seat: Seat, rig: Rig, measured: Measured | None, late: float | None) -> datetime:
         record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
         turn, record = self._between(seat, rig, record, measured, late)
-        if turn is not None and turn.decision.actions and not turn.trouble:
-            again, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
-            turn = again or turn
-        return self.clock.now() + UNSURE if turn is None else self._settled(seat, rig, record, turn)
+        if turn.decision.actions and not turn.trouble:
+            turn, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
+        return self._settled(seat, rig, record, turn)
 
     def _unread(self, seat: Seat, rig: Rig, why: str) -> datetime:
         """Nothing moves until somebody has mended it, and that wakes nobody."""
@@ -305,7 +304,7 @@ class Controller:
 
     def _between(
         self, seat: Seat, rig: Rig, record: Record, measured: Measured | None, late: float | None
-    ) -> tuple[Turn | None, Record]:
+    ) -> tuple[Turn, Record]:
         """The turns of a tick, which takes a look only where its slot has measured for it."""
         if measured is not None:
             measured = self._timely(seat, rig, record, measured)
@@ -331,20 +330,19 @@ class Controller:
 
     def _turns(
         self, seat: Seat, rig: Rig, record: Record, measured: Measured, late: float | None
-    ) -> tuple[Turn | None, Record]:
-        """The last turn; None where the state was changed by others again and again."""
+    ) -> tuple[Turn, Record]:
+        """The last turn. A state that others change again and again is in the end one that can't be saved."""
         parts = replace(rig.parts, metrics=Answers(measured, rig.parts.metrics))
-        turn: Turn | None = None
-        for _ in range(ATTEMPTS):
+        for left in reversed(range(ATTEMPTS)):
             try:
                 began = time.perf_counter()
-                for turn in tick(parts, record):
+                for turn in tick(parts, record, last=not left):
                     self.watcher.ticked(seat.key, turn, time.perf_counter() - began, late)
                     record, began, late = turn.record, time.perf_counter(), None
                 return turn, record
             except Conflict:
                 record = reread(rig, record)
-        return None, record
+        raise AssertionError("the last tick meets no Conflict")
 
     def _settled(self, seat: Seat, rig: Rig, record: Record, turn: Turn) -> datetime:
         """Keeps what is needed for the next tick, puts away the rest, and says when that is due."""
