@@ -11,6 +11,12 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _LONGEST = 2562047 * 3600
 """Whole hours in an int64 of nanoseconds, which is what Go counts in."""
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_SPELT = re.compile(
+    r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<unit>|ms(ecs?)?|millis(econds?)?|s(ecs?|econds?)?|m(ins?|inutes?)?"
+    r"|h(rs?|ours?)?|d(ays?)?)",
+    re.IGNORECASE,
+)
+"""How durations are written elsewhere."""
 PATTERN = rf"^(0|({_PART.pattern})+)$"
 """For schemas: all that `parse` reads, and little that it doesn't."""
 
@@ -20,13 +26,22 @@ def parse(text: str) -> timedelta:
     if text == "0":
         return timedelta()
     if not _WHOLE.fullmatch(text):
-        hint = f"; did you mean {text}s?" if re.fullmatch(r"\d+", text) else ""
-        hint = hint or ("; write days in hours" if re.fullmatch(r"\d+d", text) else "")
-        raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{hint}")
+        raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{_meant(text)}")
     parts = [float(n) * _SECONDS[unit] for n, unit in _PART.findall(text)]
     if sum(parts) > _LONGEST:
         raise ValueError(f"{text!r} is longer than a duration can be, which is 2562047h")
     return sum((timedelta(seconds=part) for part in parts), timedelta())
+
+
+def _meant(text: str) -> str:
+    """Of one number, with a unit in words or none."""
+    given = _SPELT.fullmatch(text)
+    if given is None:
+        return ""
+    unit = given["unit"].lower()
+    if unit.startswith("d"):
+        return "; write days in hours"
+    return f"; did you mean {given['number']}{'ms' if unit.startswith(('ms', 'mil')) else unit[:1] or 's'}?"
 
 
 def brief(value: timedelta) -> str:
@@ -49,7 +64,8 @@ def _read(value: Any) -> Any:
     if isinstance(value, str):
         return parse(value)
     hint = f"; did you mean {value}s?" if isinstance(value, int) and not isinstance(value, bool) else ""
-    raise ValueError(f"{value!r} is not a duration such as 30s, 5m or 1h30m{hint}")
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    raise ValueError(f"{shown} is not a duration such as 30s, 5m or 1h30m{hint}")
 
 
 Duration = Annotated[

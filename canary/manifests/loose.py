@@ -4,10 +4,12 @@
 The models themselves aren't strict: they are also read from what an earlier version has stored.
 """
 
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
+from canary.api.duration import parse
 from canary.api.model import Model
 from canary.engine.checks import Field, Problem
 
@@ -26,14 +28,14 @@ def loose(data: Any, model: type[Model], way: Field = ()) -> Iterator[Problem]:
         several = isinstance(value, list)
         for index, each in enumerate(value if several else [value]):
             here = (*way, name, index) if several else (*way, name)
-            sentence = _of_another_type(each, field.kind.removeprefix("[]").partition(" ")[0])
+            sentence = _of_another_type(name, each, field.kind.removeprefix("[]").partition(" ")[0])
             if sentence:
                 yield Problem(here, sentence)
             elif isinstance(each, dict) and field.model is not None and field.many != "mapping":
                 yield from loose(each, field.model, here)
 
 
-def _of_another_type(value: Any, kind: str) -> str:
+def _of_another_type(name: str, value: Any, kind: str) -> str:
     """What is wrong with a scalar where a number or a switch is due; empty where nothing is."""
     match kind, value:
         case "boolean", str():
@@ -41,12 +43,24 @@ def _of_another_type(value: Any, kind: str) -> str:
         case "boolean", int() | float() if not isinstance(value, bool):
             hint = f"; did you mean {str(bool(value)).lower()}?" if value in (0, 1) else ""
         case "integer" | "number", str():
-            hint = UNQUOTED if _is_number(value) else ""
+            hint = UNQUOTED if _is_number(value) else _counted(name, value)
         case "integer" | "number", bool():
             hint = ""
         case _:
             return ""
     return f"{MUST[_PYDANTIC[kind]]}, not {shown(value)}{hint}"
+
+
+def _counted(name: str, text: str) -> str:
+    """What was meant by a number with a unit, where the unit is the field's own."""
+    if share := re.fullmatch(r"(\d+(\.\d+)?) ?%", text):
+        return f"; did you mean {share[1]}?"
+    if not name.endswith("Seconds"):
+        return ""
+    try:
+        return f"; did you mean {parse(text).total_seconds():g}?"
+    except ValueError:
+        return ""
 
 
 def _is_number(text: str) -> bool:

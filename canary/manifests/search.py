@@ -13,6 +13,8 @@ from canary.engine.nearest import did_you_mean, nearest
 from .fields import Known, inside, known, ways
 
 Way = tuple[str, ...]
+ALIKE = 0.8
+"""How like a field's name a word must be for a guess: there are hundreds of fields."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def _meant(parts: Way) -> str:
     tails: dict[str, str] = {}
     for kind, way in _everything():
         tails.setdefault(".".join(way[-len(parts) :]), str(_found(kind, way)))
-    near = nearest(".".join(parts), (*tails, *KINDS))
-    if near is None or nearest(parts[-1], [near.rpartition(".")[2]]) is None:
+    near = nearest(".".join(parts), (*tails, *KINDS), ALIKE)
+    if near is None or nearest(parts[-1], [near.rpartition(".")[2]], ALIKE) is None:
         return ""
     return f"; did you mean {tails.get(near, near)}?"
 

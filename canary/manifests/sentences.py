@@ -10,6 +10,7 @@ from canary.api.model import Model
 from canary.engine.checks import Field, Problem, dotted
 from canary.engine.nearest import did_you_mean, nearest
 
+from .examples import either, in_full
 from .fields import inside, known, ways
 
 MUST = {
@@ -38,12 +39,14 @@ def _sentence(error: Any, way: Field, model: type[Model]) -> str:
         case "missing":
             return "is missing"
         case "literal_error" | "enum":
-            return _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
+            return _not_one_of(way, value, re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
             return str(context["error"])
         case "int_parsing_size" | "finite_number":
             return "must be a number" if str(value) == "nan" else f"{shown(value)} is too large"
-    return _out_of_bounds(error) or _wrong_type(kind, value) or str(error["msg"]).replace("Input should", "should")
+    return (
+        _out_of_bounds(error) or _wrong_type(way, kind, value) or str(error["msg"]).replace("Input should", "should")
+    )
 
 
 def _out_of_bounds(error: Any) -> str | None:
@@ -62,21 +65,27 @@ def _out_of_bounds(error: Any) -> str | None:
     return None
 
 
-def _wrong_type(kind: str, value: Any) -> str | None:
+def _wrong_type(way: Field, kind: str, value: Any) -> str | None:
     must = MUST.get(kind.partition("_")[0])
     if must is None:
         return None
-    if kind == "string_type" and isinstance(value, bool):
-        return f"{must}, and YAML reads this as {shown(value)}; write it in quotes"
-    quotes = "; write it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
-    return f"{must}, not {shown(value)}{quotes}"
+    match kind:
+        case "string_type" if isinstance(value, bool):
+            return f"{must}, and YAML reads this as {shown(value)}; write it in quotes"
+        case "string_type" if isinstance(value, int | float):
+            hint = "; write it in quotes"
+        case "tuple_type" | "dict_type" | "model_type" | "model_attributes_type":
+            hint = in_full(way, value, listed=kind == "tuple_type")
+        case _:
+            hint = ""
+    return f"{must}, not {shown(value)}{hint}"
 
 
-def _not_one_of(value: Any, expected: list[str]) -> str:
+def _not_one_of(way: Field, value: Any, expected: list[str]) -> str:
     if len(expected) == 1:
         return f"must be {expected[0]}, not {shown(value)}"
     allowed = f"{', '.join(expected[:-1])} or {expected[-1]}"
-    return f"{shown(value)} is not {allowed}{did_you_mean(str(value), expected)}"
+    return f"{shown(value)} is not {allowed}{either(way, value) or did_you_mean(str(value), expected)}"
 
 
 def _meant(way: Field, model: type[Model]) -> str:

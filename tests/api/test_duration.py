@@ -42,10 +42,15 @@ def test_gos_forms_are_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("1 min", "'1 min' is not a duration such as 30s, 5m or 1h30m"),
+        ("1 min", "'1 min' is not a duration such as 30s, 5m or 1h30m; did you mean 1m?"),
+        ("30sec", "'30sec' is not a duration such as 30s, 5m or 1h30m; did you mean 30s?"),
+        ("1.5 Hours", "'1.5 Hours' is not a duration such as 30s, 5m or 1h30m; did you mean 1.5h?"),
+        ("250 millis", "'250 millis' is not a duration such as 30s, 5m or 1h30m; did you mean 250ms?"),
+        ("2 days", "'2 days' is not a duration such as 30s, 5m or 1h30m; write days in hours"),
+        ("5 monkeys", "'5 monkeys' is not a duration such as 30s, 5m or 1h30m"),
         ("", "'' is not a duration such as 30s, 5m or 1h30m"),
         ("-5s", "'-5s' is not a duration such as 30s, 5m or 1h30m"),
-        ("5S", "'5S' is not a duration such as 30s, 5m or 1h30m"),
+        ("5S", "'5S' is not a duration such as 30s, 5m or 1h30m; did you mean 5s?"),
         ("s", "'s' is not a duration such as 30s, 5m or 1h30m"),
         ("30", "'30' is not a duration such as 30s, 5m or 1h30m; did you mean 30s?"),
         ("1d", "'1d' is not a duration such as 30s, 5m or 1h30m; write days in hours"),

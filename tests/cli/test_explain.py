@@ -104,6 +104,7 @@ def test_without_a_field_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]
             "canary.spec has no field 'anlysis'; did you mean analysis?",
             id="a misspelt part of a full name",
         ),
+        pytest.param("nope", "there is no field 'nope'", id="a name that is a little like many"),
         pytest.param("spec.banana", "there is no field 'spec.banana'", id="a name that is like none"),
         pytest.param("canary.spec.version.x", "canary.spec.version has no field 'x'", id="below a plain field"),
         pytest.param("", "there is no field ''", id="no name"),

@@ -12,7 +12,7 @@ from tests.manifests.test_reading import CANARY, POLICY, SHORT
 
 WARNED = CANARY.replace("threshold: 5", "threshold: 0")
 BROKEN = CANARY.replace("interval: 1m", "interval: 1 min").replace("{min: 99}", "{mim: 99}")
-INTERVAL = "12:5: error: spec.analysis.interval: '1 min' is not a duration such as 30s, 5m or 1h30m"
+INTERVAL = "12:5: error: spec.analysis.interval: '1 min' is not a duration such as 30s, 5m or 1h30m; did you mean 1m?"
 RANGE = "17:26: error: spec.analysis.metrics[0].thresholdRange.mim: unknown field; did you mean min?"
 THRESHOLD = "13:5: warning: spec.analysis.threshold: 0 means 1: the first failed check rolls back"
 

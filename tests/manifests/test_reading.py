@@ -112,7 +112,7 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
         ),
         pytest.param(
             changed("[10, 50]", "10"),
-            ["14:5: error: spec.analysis.stepWeights: must be a list, not 10"],
+            ["14:5: error: spec.analysis.stepWeights: must be a list, not 10; did you mean [10]?"],
             id="a number where a list is due",
         ),
         pytest.param(
@@ -139,7 +139,8 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
         ),
         pytest.param(
             changed("interval: 1m", "interval: 1 min"),
-            ["12:5: error: spec.analysis.interval: '1 min' is not a duration such as 30s, 5m or 1h30m"],
+            ["12:5: error: spec.analysis.interval: '1 min' is not a duration such as 30s, 5m or 1h30m; "
+             "did you mean 1m?"],
             id="what is no duration",
         ),
         pytest.param(
