@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor as SlotPool
@@ -44,8 +45,8 @@ from .site import WallClock
 LABELS = {"app.kubernetes.io/name": "canary", "app.kubernetes.io/component": "controller"}
 ARENA_MAX = -8
 """M_ARENA_MAX of malloc.h."""
-POLL = 0.5
-"""Seconds."""
+POLL, SOON = 0.5, 0.1
+"""Seconds between two looks at whether anything has to be done, and as long as not all kinds are listed."""
 PARTING = 5.0
 """Seconds that writes in hand may take once the process is asked to end."""
 LAST = 1.0
@@ -136,19 +137,20 @@ class Service:
             with self.fleet.led(term, controller.wake, controller.forget):
                 controller.start()
                 log.info("looking after %d Canaries", controller.count)
-                if self._synced(self.fleet.reflectors, over):
-                    controller.press()
-                    self._shows_all(over)
-                    timetable(self.clock.now() + UNDER_WAY, settled)
-                    repeated(timetable, self.clock.now, self.settings.resync, self._clear)
-                leaps = Leaps()
-                while not over.wait(POLL):  # a signal that another thread was given is noticed between two waits
-                    if leaps.back():
-                        controller.look_anew()  # slots are times of day, and those given before are far ahead
+                repeated(timetable, self.clock.now, self.settings.resync, self._clear)
+                timetable(self.clock.now() + UNDER_WAY, settled)
+                listed = partial(self._listed, controller, timetable, over)
+                attend(over, self._all_synced, listed, Leaps(), controller.look_anew)
                 controller.stop()
                 askers.shutdown(wait=False, cancel_futures=True)  # they write nothing
                 _drained(workers)
         self.metrics.leading(False)
+
+    def _listed(self, controller: Controller, timetable: Timetable, over: threading.Event) -> None:
+        """All kinds were: what stood on one that came late can be decided now."""
+        controller.press()
+        self._shows_all(over)
+        timetable(self.clock.now(), settled)
 
     def _clear(self, now: datetime) -> None:
         self.fleet.forget_unused()
@@ -163,6 +165,9 @@ class Service:
             status = self.fleet.standing(key)
             if status is not None and not self.metrics.shows(key):
                 self.metrics.stands(key, status)
+
+    def _all_synced(self) -> bool:
+        return all(each.synced for each in self.fleet.reflectors)
 
     def _synced(self, those: Sequence[Reflector[Any]], over: threading.Event) -> bool:
         """Whether all of these were listed before the term was over."""
@@ -216,6 +221,25 @@ def scheduled() -> Iterator[Callable[[datetime, Callable[[], None]], None]]:
         yield lambda at, call: _add(scheduler, at, call)
     finally:
         scheduler.shutdown(wait=False)
+
+
+def attend(
+    over: threading.Event,
+    synced: Callable[[], bool],
+    listed: Callable[[], None],
+    leaps: Leaps,
+    leapt: Callable[[], None],
+) -> None:
+    """Until the term is over: calls `listed` once all is `synced`, which may be never where a kind can't be listed,
+    and `leapt` whenever the clock was set back: slots are times of day, and those that were given are far ahead then.
+    """
+    waiting = True
+    while not over.wait(SOON if waiting else POLL):  # a signal that another thread was given is noticed in between
+        if waiting and synced():
+            waiting = False
+            listed()
+        if leaps.back():
+            leapt()
 
 
 def settled() -> None:
