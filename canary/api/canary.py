@@ -178,13 +178,13 @@ class TemplateProvider(Model):
     address: Address | None = None
     """URL of the server; the Canary's `metricsServer` unless given."""
     headers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Sent with each query."""
+    """Flagger's field, not used yet; `metricsServer` is asked with the headers in PROMETHEUS_HEADERS."""
     secret_ref: SecretRef | None = None
-    """Credentials."""
+    """Flagger's field, not used yet; `metricsServer` is asked with the credentials in PROMETHEUS_* variables."""
     region: str | None = None
     """Flagger's field for CloudWatch."""
     insecure_skip_verify: bool = False
-    """Accept any certificate."""
+    """Flagger's field, not used yet; PROMETHEUS_CA_FILE says who vouches for `metricsServer`."""
 
 
 class MetricTemplateSpec(Model):

@@ -12,6 +12,7 @@ from canary.engine.checks import (
     check_policy,
     check_template,
     dotted,
+    of_template,
     shared,
 )
 from canary.engine.errors import Invalid
@@ -221,11 +222,13 @@ def _of_canary(canary: Canary, reading: Reading) -> list[Problem]:
     """All but what is reported elsewhere already: at the policy itself, or at a broken document."""
     policy = reading.policy_of(canary)
     elsewhere = {shared(policy, each) for each in check_policy(policy)} if policy is not None else set()
-    found = check(canary, policy, templates_of(canary, policy, reading.templates))
+    templates = templates_of(canary, policy, reading.templates)
+    unread = {of_template(each, problem) for each in templates.values() for problem in check_template(each)}
+    found = check(canary, policy, templates)
     return [
         _nearest(each, canary, reading)
         for each in found
-        if each not in elsewhere and not _follows(each, canary, reading)
+        if each not in elsewhere and each.sentence not in unread and not _follows(each, canary, reading)
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
 from canary.engine.checks import ENVOY_ROUTE, Capabilities, check, check_policy, check_template
+from canary.engine.checks.unread import NOT_SENT
 from tests.addresses import NOT_ASKED
 
 RATE: dict[str, Any] = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
@@ -677,6 +678,16 @@ REFERS = {"name": "errors", "thresholdRange": {"max": 1}, "templateRef": {"name"
         ),
         pytest.param(
             REFERS,
+            template("up", insecureSkipVerify=True, secretRef={"name": "prometheus"}),
+            ["error: spec.analysis.metrics[0].templateRef: in the MetricTemplate errors, spec.provider.secretRef: "
+             f"{NOT_SENT.format('PROMETHEUS_TOKEN or its like')}",
+             "warning: spec.analysis.metrics[0].templateRef: in the MetricTemplate errors, "
+             "spec.provider.insecureSkipVerify: isn't used by this build; "
+             "PROMETHEUS_CA_FILE says who vouches for metricsServer"],
+            id="a template whose server wants credentials",
+        ),
+        pytest.param(
+            REFERS,
             template("rate(errors[{{ variables.window }}])"),
             ["error: spec.analysis.metrics[0].templateRef: "
              "{{ variables.window }} isn't given in templateVariables"],
@@ -727,6 +738,14 @@ def test_a_template_may_name_its_own_server() -> None:
              "did you mean http://prometheus:9090?"],
             id="an address without a scheme",
         ),
+        pytest.param(
+            template("up", headers={"X-Scope-OrgID": ["shop"]}, region="eu-west-1"),
+            ["spec.provider.headers: isn't sent by this build; remove it, and address as well: "
+             "metricsServer is asked then, with what PROMETHEUS_HEADERS holds where canary runs",
+             "spec.provider.region: isn't used by this build"],
+            id="headers that nobody sends",
+        ),
+        pytest.param(template("up", headers={}, insecureSkipVerify=False), [], id="what asks for nothing"),
     ],
 )  # fmt: skip
 def test_a_template_alone(given: MetricTemplate, problems: list[str]) -> None:

@@ -131,6 +131,17 @@ def test_addresses_that_may_not_be_asked_are_told_with_their_place(cluster: Clus
     assert Wishes(cluster.shared()).of(seen).problems == ()
 
 
+def test_a_template_whose_credentials_nobody_sends_stalls(cluster: Cluster) -> None:
+    """Its server would refuse each question, once weight has moved."""
+    provider = {"type": "prometheus", "address": "http://thanos", "secretRef": {"name": "thanos"}}
+    cluster.has("MetricTemplate", "errors", {**QUERY, "provider": provider})
+    analysis = {**ANALYSIS, "metrics": [ERRORS]}
+    [problem] = Wishes(cluster.shared()).of(shown({"analysis": analysis})).problems
+    assert problem.startswith(
+        "spec.analysis.metrics[0].templateRef: in the MetricTemplate errors, spec.provider.secretRef: isn't sent"
+    )
+
+
 def test_templates_of_two_namespaces_are_two(cluster: Cluster) -> None:
     """One of the same name elsewhere could let a bad version pass."""
     cluster.has("MetricTemplate", "errors", {"query": "own"})

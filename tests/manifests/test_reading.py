@@ -332,6 +332,12 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             ["24:1: error: spec.query: is missing", "26:3: error: spec.qery: unknown field; did you mean query?"],
             id="a broken template isn't said to be absent",
         ),
+        pytest.param(
+            changed("- name: request-success-rate", "- name: errors\n        templateRef: {name: errors}")
+            + "---\n" + TEMPLATE.replace("http://prometheus:9090}", "http://prometheus:9090, region: x}"),
+            ["25:65: warning: spec.provider.region: isn't used by this build"],
+            id="what isn't used of a template is said once, where it stands",
+        ),
     ],
 )  # fmt: skip
 def test_every_problem_stands_at_its_line_and_column(text: str, told: list[str], tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from canary.api.canary import Canary, CanaryPolicy, CanarySpec, Metadata, Metric
 from . import guards, metrics, strategy, target, timing, traffic, unread
 from .case import Case, shared
 from .problem import ABLEST, ENVOY_ROUTE, ROUTERS, Capabilities, Field, Problem, Severity, dotted
+from .unread import of_template
 
 __all__ = [
     "ENVOY_ROUTE", "Capabilities", "Field", "Problem", "Severity",
-    "check", "check_policy", "check_template", "dotted", "shared",
+    "check", "check_policy", "check_template", "dotted", "of_template", "shared",
 ]  # fmt: skip
 
 Check = Callable[[Case], Iterator[Problem]]
@@ -34,6 +35,7 @@ _OF_A_WHOLE_CANARY: tuple[Check, ...] = (
     metrics.servers,
     metrics.reporter,
     metrics.template_refs,
+    unread.providers,
 )
 """What a policy alone can't be asked."""
 
@@ -64,7 +66,7 @@ def check_template(template: MetricTemplate) -> list[Problem]:
     """What is wrong with a MetricTemplate, whoever refers to it."""
     address = template.spec.provider.address
     found = target.address(("spec", "provider", "address"), address) if address else ()
-    return [*found, *metrics.template(template)]
+    return [*found, *metrics.template(template), *unread.provider(template)]
 
 
 def _run(checks: Iterable[Check], case: Case) -> list[Problem]:

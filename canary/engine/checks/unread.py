@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from canary.api.canary import MetricTemplate
+
 from ..nearest import did_you_mean
 from .case import Case
-from .problem import Problem, Severity
+from .problem import Problem, Severity, dotted
 
 HARMLESS = ("event", "post-rollout")
 """They only tell somebody."""
@@ -13,6 +15,10 @@ HOOKS = (
     *("rollback", *HARMLESS),
 )
 NO_HOOK = "is no type of webhook"
+NOT_SENT = (
+    "isn't sent by this build; remove it, and address as well: metricsServer is asked then, with what {} holds where "
+    "canary runs"
+)
 IGNORED = {
     "autoscaler_ref": "autoscalerRef",
     "ingress_ref": "ingressRef",
@@ -57,4 +63,37 @@ def cloned(case: Case) -> Iterator[Problem]:
             yield Problem(("spec", wire), sentence, Severity.WARNING)
 
 
-CHECKS = (webhooks, told, readiness, cloned)
+def provider(template: MetricTemplate) -> Iterator[Problem]:
+    """What its server would refuse, if it wants credentials, is said before a rollout waits for it."""
+    given = template.spec.provider
+    for wire, value, variable in (
+        ("headers", given.headers, "PROMETHEUS_HEADERS"),
+        ("secretRef", given.secret_ref, "PROMETHEUS_TOKEN or its like"),
+    ):
+        if value:
+            yield Problem(("spec", "provider", wire), NOT_SENT.format(variable))
+    for wire, asked, hint in (
+        ("insecureSkipVerify", given.insecure_skip_verify, "; PROMETHEUS_CA_FILE says who vouches for metricsServer"),
+        ("region", given.region, ""),
+    ):
+        if asked:
+            yield Problem(("spec", "provider", wire), f"isn't used by this build{hint}", Severity.WARNING)
+
+
+def providers(case: Case) -> Iterator[Problem]:
+    """The same of each template that is referred to."""
+    for index, metric in enumerate(case.analysis.metrics or ()):
+        template = case.templates.get(metric.template_ref.key) if metric.template_ref else None
+        if template is None:
+            continue
+        for found in provider(template):
+            sentence = of_template(template, found)
+            yield case.problem("metrics", sentence, index, "templateRef", severity=found.severity)
+
+
+def of_template(template: MetricTemplate, problem: Problem) -> str:
+    """How a problem of a template reads at the metric that refers to it."""
+    return f"in the MetricTemplate {template.metadata.name}, {dotted(problem.field)}: {problem.sentence}"
+
+
+CHECKS = (webhooks, told, readiness, cloned, providers)
