@@ -27,6 +27,7 @@ from canary.controller.fleet import Key
 from canary.engine.errors import Conflict, Invalid
 from canary.engine.observed import Missing
 from canary.istio.scope import Ref
+from canary.kinds.departed import Departed
 from canary.kinds.inbox import ActionInbox, asked
 from canary.kinds.leftovers import Leftovers
 from canary.kinds.movers import Movers
@@ -97,6 +98,7 @@ class ClusterFleet:
     _movers: Movers = field(default_factory=Movers)
     _tenants: WeakValueDictionary[Ref, Tenants] = field(default_factory=WeakValueDictionary)
     """By VirtualService, the Canaries whose rollouts hold its Lease; as long as one of them is wired."""
+    _departed: Departed = field(default_factory=Departed)
     _prometheus: dict[str | None, Prometheus] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -200,13 +202,15 @@ class ClusterFleet:
         with self._lock:
             rig = self._rigs.get(key)
             if rig is None or rig.uid != found.uid:
-                rig = self._rigs[key] = self._rigged(key, found)
+                if self.term is None:
+                    raise Conflict("this replica doesn't lead")
+                rig = self._rigs[key] = self._rigged(key, found, self.term)
             return rig
 
-    def _rigged(self, key: Key, found: CanarySeen) -> ClusterRig:
+    def _rigged(self, key: Key, found: CanarySeen, term: Lease) -> ClusterRig:
         namespace, name = key
         target = found.refs[0] if found.refs else Ref(namespace, name)
-        writer = self.client.guarded(partial(self._leads, self.term))  # a tick may outlive its term
+        writer = self.client.guarded(partial(self._leads, term))  # a tick may outlive its term
         store = CanaryStore(writer, self.canaries, namespace, name, found.uid)
         subject = EventSubject(CANARIES.api_version, CANARIES.kind, namespace, name, found.uid)
         outside = Outside(
@@ -219,20 +223,15 @@ class ClusterFleet:
             clock=self.clock,
             confined=not self.area.cross_namespace,
         )
-        tenant = TenantStore(store, self._tenancy(key, target))
+        lease = TargetLease(self.client, Objects(target.namespace, KIND, target.name, name), term)
+        joint = Joint(lease, self._tenants.setdefault(target, Tenants()), found.uid)
         inbox = ActionInbox(writer, self.actions, key, found.born, partial(self.verified, namespace))
-        return ClusterRig(key, found.uid, outside, Wishes(self._wants), tenant, inbox)
+        return ClusterRig(key, found.uid, outside, Wishes(self._wants), TenantStore(store, joint), inbox)
 
     def _same(self, key: Key, uid: str) -> CanarySeen | None:
         """The Canary, unless another one has its name by now."""
         found = self.canaries.get(*key)
         return found if found is not None and found.uid == uid else None
-
-    def _tenancy(self, key: Key, target: Ref) -> Joint:
-        if self.term is None:
-            raise Conflict("this replica doesn't lead")
-        lease = TargetLease(self.client, Objects(target.namespace, KIND, target.name, key[1]), self.term)
-        return Joint(lease, self._tenants.setdefault(target, Tenants()), key)
 
     def _rivals(self, namespace: str, mine: CanarySeen) -> Iterable[tuple[Key, CanarySeen]]:
         """Canaries that name one of the same VirtualServices, and may move it: what else they name blocks nobody."""
@@ -267,13 +266,9 @@ class ClusterFleet:
 
     def _canary(self, event: Event[CanarySeen]) -> None:
         key, before, after = (event.namespace, event.name), event.before, event.after
-        gone = after is None or (before is not None and before.uid != after.uid)
-        if gone:
-            with self._lock:
-                rig = self._rigs.pop(key, None)
+        if before is not None and (after is None or before.uid != after.uid):
+            self._departs(key, before)
             self.forget(key)
-            if rig is not None:
-                rig.gone()
         changed = before is None or after is None or before.wish != after.wish
         refs = {*(before.refs if before else ()), *(after.refs if after else ())}
         if after is None:
@@ -285,6 +280,15 @@ class ClusterFleet:
         if (before.refs if before else ()) != (after.refs if after else ()):
             for other in self._movers.of(*refs) - {key}:
                 self.wake(other)
+
+    def _departs(self, key: Key, before: CanarySeen) -> None:
+        """It isn't there any more, though its rollout may have been running: somebody took the finalizer."""
+        with self._lock:
+            rig, term = self._rigs.pop(key, None), self.term
+            if rig is None and term is not None and before.guarded:
+                rig = self._rigged(key, before, term)
+        if rig is not None and (rig.store.leave() or before.guarded):
+            self._departed.add(rig.store.tenancy, rig.outside.client.guard)
 
     def _action(self, event: Event[CanaryAction]) -> None:
         if event.before is None and event.after is not None:

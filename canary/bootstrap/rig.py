@@ -1,7 +1,6 @@
 """One Canary of a cluster, wired for the controller: what it reads is in memory, what it writes asks the leader."""
 
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -9,7 +8,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.controller.fleet import Key
 from canary.controller.slots import jitter
-from canary.engine.errors import RAISES, CanaryError, Conflict, Rejected, Unreachable
+from canary.engine.errors import RAISES, Conflict, Rejected, Unreachable
 from canary.engine.observed import Missing, RouteSeen
 from canary.istio.scope import Ref, Scope
 from canary.kinds.inbox import ActionInbox
@@ -133,12 +132,6 @@ class ClusterRig:
     def raises(self, why: str, now: datetime) -> None:
         """See the port."""
         self.store.complain(why, now, RAISES)
-
-    def gone(self) -> None:
-        """The Canary isn't there any more, though its rollout may have been running: somebody took the finalizer."""
-        if self.store.holds:
-            with suppress(CanaryError):  # the Lease is over at the latest when this controller's is
-                self.store.abandon()
 
     def rest(self) -> None:
         """What was read of routes is in memory once more, in the mirror, and so is what is wished."""

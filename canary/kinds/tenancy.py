@@ -13,31 +13,46 @@ from threading import Lock
 from typing import Protocol
 
 from canary.api.status import Status
-from canary.engine.errors import Conflict, Unreadable
+from canary.engine.errors import Conflict, Rejected, Unreadable
 from canary.engine.observed import Stored
 
-from .sharing import Key
 from .store import CanaryStore
 
 BELIEVED = 10.0
 """Seconds for which somebody who had the target is believed to have it still."""
 
 
+class TargetLease(Protocol):
+    """What takes part in the Lease of a target: see `stores/lease.py`."""
+
+    def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
 class Tenancy(Protocol):
-    """The Lease of a target."""
+    """The Lease of a target, for one Canary."""
 
     def acquire(self) -> None:
         """To hold it already is well. Raises Conflict, saying who runs; Unreachable, Rejected."""
 
     def release(self) -> None:
-        """To hold nothing is well. Raises Unreachable, Rejected."""
+        """To hold nothing is well. Raises Conflict, Unreachable, Rejected."""
+
+    @property
+    def claimed(self) -> bool:
+        """Whether it may be held: it was asked for, nobody said no, and it isn't given back yet."""
+
+    def leave(self) -> bool:
+        """The Canary is gone, so it acquires nothing any more. Whether there may be something to release."""
 
 
 @dataclass(frozen=True)
 class Tenants:
-    """Who runs on one target now."""
+    """Who runs on one target now, or may."""
 
-    keys: set[Key] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
+    """Of Canary objects."""
     lock: Lock = field(default_factory=Lock)
     """Nobody comes while the last one gives the Lease back: he would rely on one that is free a moment later."""
 
@@ -46,23 +61,45 @@ class Tenants:
 class Joint:
     """The Lease of a target that several Canaries of one controller move, each its own host or routes."""
 
-    lease: Tenancy
+    lease: TargetLease
     tenants: Tenants
     """The same for all of them."""
-    key: Key
+    uid: str
+    """Of the Canary object: another one of its name is another tenant."""
+    gone: bool = False
 
     def acquire(self) -> None:
-        """See Tenancy."""
+        """See Tenancy. Raises Conflict as well once the Canary is gone."""
         with self.tenants.lock:
-            self.lease.acquire()
-            self.tenants.keys.add(self.key)
+            self.tenants.uids.add(self.uid)  # before it is asked for: where the answer is lost, it may be ours
+            try:
+                self._there()
+                self.lease.acquire()
+                self._there()
+            except (Conflict, Rejected):
+                self.tenants.uids.discard(self.uid)
+                raise
 
     def release(self) -> None:
         """See Tenancy."""
         with self.tenants.lock:
-            if self.tenants.keys <= {self.key}:
+            if self.tenants.uids <= {self.uid}:
                 self.lease.release()
-            self.tenants.keys.discard(self.key)
+            self.tenants.uids.discard(self.uid)
+
+    @property
+    def claimed(self) -> bool:
+        """See Tenancy."""
+        return self.uid in self.tenants.uids
+
+    def _there(self) -> None:
+        if self.gone:
+            raise Conflict("the Canary isn't there any more")
+
+    def leave(self) -> bool:
+        """See Tenancy. Waits for nobody: a release waits for what is just being asked for."""
+        self.gone = True
+        return self.claimed
 
 
 @dataclass
@@ -105,14 +142,15 @@ class TenantStore:
 
         The finalizer goes last: whoever is killed in between leaves it, and so the Lease is looked for again.
         """
-        if self.holds or self.store.guarded:
-            self.abandon()
+        if self.tenancy.claimed or self.store.guarded:
+            self.tenancy.release()
+            self.holds = False
         self.store.release()
 
-    def abandon(self) -> None:
-        """Others may have the target; the object is put away, or gone. Raises as the tenancy."""
-        self.tenancy.release()
+    def leave(self) -> bool:
+        """The Canary is gone. Whether its tenancy may have to be released."""
         self.holds = False
+        return self.tenancy.leave()
 
     def _take(self) -> None:
         try:

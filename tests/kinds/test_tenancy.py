@@ -20,16 +20,22 @@ class Tenancy:
 
     answer: Exception | None = None
     log: list[str] = field(default_factory=list)
+    claimed: bool = False
 
     def acquire(self) -> None:
         self.log.append("acquire")
         if self.answer is not None:
             raise self.answer
+        self.claimed = True
 
     def release(self) -> None:
         self.log.append("release")
         if self.answer is not None:
             raise self.answer
+        self.claimed = False
+
+    def leave(self) -> bool:
+        return self.claimed
 
 
 @dataclass
@@ -113,7 +119,7 @@ def test_a_canary_at_rest_costs_nothing() -> None:
 def test_two_on_one_target_share_its_lease() -> None:
     """The last of them lets go of it."""
     lease, tenants = Tenancy(), Tenants()
-    one, other = Joint(lease, tenants, ("shop", "a")), Joint(lease, tenants, ("shop", "b"))
+    one, other = Joint(lease, tenants, "a"), Joint(lease, tenants, "b")
     one.acquire()
     other.acquire()
     one.release()
@@ -125,15 +131,15 @@ def test_two_on_one_target_share_its_lease() -> None:
 def test_a_lease_that_could_not_be_released_is_released_the_next_time() -> None:
     """Its tenant is still known."""
     lease, tenants = Tenancy(), Tenants()
-    one = Joint(lease, tenants, ("shop", "a"))
+    one = Joint(lease, tenants, "a")
     one.acquire()
     lease.answer = Unreachable("connection refused")
     with pytest.raises(Unreachable):
         one.release()
-    assert tenants.keys == {("shop", "a")}
+    assert tenants.uids == {"a"}
     lease.answer = None
     one.release()
-    assert tenants.keys == set()
+    assert tenants.uids == set()
 
 
 def test_nobody_comes_while_the_last_one_gives_the_lease_back() -> None:
@@ -147,7 +153,7 @@ def test_nobody_comes_while_the_last_one_gives_the_lease_back() -> None:
         def release(self) -> None:
             seen.append(tenants.lock.locked())
 
-    one = Joint(Watching(), tenants, ("shop", "a"))
+    one = Joint(Watching(), tenants, "a")
     one.acquire()
     one.release()
     assert seen == [True, True]
