@@ -10,7 +10,7 @@ pause that grows; it stops nobody else. Once stopped, no tick begins, and the wr
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ from .fleet import Fleet, Key, Rig, Timetable, Watcher
 from .jobs import submit
 from .logs import scrubbed
 from .looking import Answers, Measured, Question, put_back, put_off
+from .questions import Questions
 from .seat import Seat
 from .slots import Slots, share, slot_of, time_of
 
@@ -43,10 +44,9 @@ LATER = timedelta(minutes=1)
 """How soon again, at the latest, while a rollout is running."""
 TRANSIENT = frozenset({"RouteUnreadable", "RevisionUnknown", "Conflict"})
 """Reasons to be at rest that may pass without an event of ours."""
-ASKING = 8
-"""How many questions may be under way to one source; further ones come later, those that are overdue most first."""
 WAITS = 10
-"""How many slots a look may be later for that; then it is one without an answer, which is told."""
+"""How many slots a look may be later because its source has too many questions; then it is one without an answer,
+which is told."""
 AGAIN = timedelta(seconds=1)
 """When such a look asks again, and who could not be ticked is ticked."""
 BELATED = 1
@@ -82,7 +82,7 @@ class Controller:
     resync: timedelta = RESYNC
     _seats: dict[Key, Seat] = field(default_factory=dict)
     _slots: Slots = field(default_factory=Slots)
-    _asking: dict[Hashable, int] = field(default_factory=dict)
+    _questions: Questions = field(default_factory=Questions)
     _lock: Lock = field(default_factory=Lock)
     _running: bool = False
 
@@ -173,13 +173,7 @@ class Controller:
 
     def _measure(self, question: Question, by_query: Mapping[Query, list[Seat]]) -> None:
         seats = list({id(seat): seat for those in by_query.values() for seat in those}.values())
-        with self._lock:
-            busy = self._asking.get(question.source, 0)
-            if busy < ASKING:
-                self._asking[question.source] = busy + 1
-                for seat in seats:
-                    seat.question = question
-        if busy < ASKING:
+        if self._questions.begin(question, seats):
             self._submit(question, tuple(by_query), seats)
         else:
             self._later(question, by_query, seats, "earlier questions are still unanswered")
@@ -188,7 +182,7 @@ class Controller:
         try:
             submit(self.askers, self._measured, question, queries, seats)
         except RuntimeError as error:
-            self._asked(question, seats)
+            self._questions.end(question, seats)
             for seat in seats if self._running else ():
                 self.watcher.crashed(seat.key, error)
             self._later(question, queries, seats, f"it could not be asked: {error}")
@@ -211,20 +205,10 @@ class Controller:
                 self.watcher.crashed(seat.key, error)
             samples = dict.fromkeys(queries, Missing(Kind.UNAVAILABLE, f"{type(error).__name__}: {error}"))
         finally:
-            self._asked(question, seats)
+            self._questions.end(question, seats)
         for seat in seats:
             seat.waits = 0
             self._ask(seat, Measured(question.at, samples))
-
-    def _asked(self, question: Question, seats: Iterable[Seat]) -> None:
-        """It is no longer under way."""
-        with self._lock:
-            busy = self._asking.pop(question.source) - 1
-            if busy:
-                self._asking[question.source] = busy
-            for seat in seats:
-                if seat.question is question:
-                    seat.question = None
 
     # ---- ticks ----------------------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.status import Phase, Status
-from canary.controller.controller import ASKING, GAP, Controller
+from canary.controller.controller import GAP, Controller
 from canary.controller.fleet import Key
 from canary.controller.logs import Decisions
 from canary.controller.metrics import Metrics
+from canary.controller.questions import ASKING
 from canary.engine.errors import Rejected, Unreachable, Unreadable
 from canary.engine.observed import Stored
 from canary.rollout.tick import Turn

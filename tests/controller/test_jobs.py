@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from canary.controller.controller import ASKING, WAITS, Controller
+from canary.controller.controller import WAITS, Controller
 from canary.controller.fleet import Key
 from canary.controller.jobs import submit
+from canary.controller.questions import ASKING
 from canary.sandbox.fleet import Inline
 from tests.controller.virtual import HELD, Virtual
 
