@@ -266,19 +266,19 @@ class ClusterFleet:
 
     def _canary(self, event: Event[CanarySeen]) -> None:
         key, before, after = (event.namespace, event.name), event.before, event.after
-        if before is not None and (after is None or before.uid != after.uid):
+        another = before is None or after is None or before.uid != after.uid
+        if before is not None and another:
             self._departs(key, before)
             self.forget(key)
-        changed = before is None or after is None or before.wish != after.wish
-        refs = {*(before.refs if before else ()), *(after.refs if after else ())}
+        named, names = before.refs if before else (), after.refs if after else ()
         if after is None:
             self._movers.remove(key)
-        else:
-            self._movers.replace(key, after.refs)
-        if after is not None and changed:
+        elif another or named != names:  # else what was found out about it is still true
+            self._movers.replace(key, names)
+        if after is not None and (another or before is None or before.wish != after.wish):
             self.wake(key)
-        if (before.refs if before else ()) != (after.refs if after else ()):
-            for other in self._movers.of(*refs) - {key}:
+        if named != names:
+            for other in self._movers.of(*named, *names) - {key}:
                 self.wake(other)
 
     def _departs(self, key: Key, before: CanarySeen) -> None:

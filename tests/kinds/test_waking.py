@@ -1,0 +1,59 @@
+"""Which events of a watch wake a Canary."""
+
+from typing import Any
+
+import pytest
+
+from canary.controller.fleet import Key
+from canary.istio.scope import Ref
+from canary.kube.client import Object
+from canary.kube.resources import VIRTUAL_SERVICES, Resource
+
+from .leading import KEY, Leading
+from .objects import canary, running
+
+DELEGATE = Ref("shop", "reviews-delegate")
+
+
+class Woken(Leading):
+    """Who was woken since the last look."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.woken: list[Key] = []
+        self.fleet.wake, self.fleet.listening = self.woken.append, True
+        for each in self.fleet.reflectors:
+            each._synced.set()
+
+    def by(self, resource: Resource, found: Object) -> int:
+        """How often one event wakes the Canary."""
+        self.woken.clear()
+        self.fleet._kept[resource]._saw(found)
+        assert set(self.woken) <= {KEY}
+        return len(self.woken)
+
+
+@pytest.fixture
+def here() -> Woken:
+    """Somebody listens."""
+    return Woken()
+
+
+def test_a_delegate_that_somebody_changes_wakes_whom_it_serves(here: Woken) -> None:
+    """A tick found it out; saves of our own status don't make that forgotten, other routes in the spec do."""
+    here.wired().outside.reads((Ref(*KEY), DELEGATE))
+    foreign: dict[str, Any] = {"metadata": {"namespace": DELEGATE.namespace, "name": DELEGATE.name}, "spec": {}}
+    saved = canary(status=running().wire(), resourceVersion="800")
+    here.fleet.canaries.put(saved)
+    here.fleet.canaries._saw(saved)
+    assert here.by(VIRTUAL_SERVICES, {**foreign, "metadata": {**foreign["metadata"], "resourceVersion": "9"}}) == 1
+    here.fleet.canaries._saw(canary({"virtualServices": ["other"]}, resourceVersion="801"))
+    assert here.by(VIRTUAL_SERVICES, {**foreign, "metadata": {**foreign["metadata"], "resourceVersion": "10"}}) == 0
+
+
+def test_a_canary_of_the_same_name_knows_nothing_of_the_delegates_of_the_one_before(here: Woken) -> None:
+    """It finds out for itself."""
+    here.wired().outside.reads((Ref(*KEY), DELEGATE))
+    here.fleet.canaries._saw(canary(uid="u2", resourceVersion="800"))
+    assert here.fleet._movers.of(DELEGATE) == set()
+    assert here.fleet._movers.of(Ref(*KEY)) == {KEY}
