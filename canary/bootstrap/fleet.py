@@ -321,16 +321,16 @@ class ClusterFleet:
         """Idle rollouts care for builds only, running ones for replicas as well."""
         if not self.listening:
             return
-        found = json.loads(event.after or event.before or b"{}")
-        labels = found["spec"]["template"]["metadata"]["labels"]
+        there = [json.loads(found) for found in (event.before, event.after) if found]
+        labels = [found["spec"]["template"]["metadata"]["labels"] for found in there]
         rebuilt = _build(event.before) != _build(event.after)
         for key, _ in self.canaries.items(event.namespace):
             rig = self._rigs.get(key)
             if rig is None:
                 if rebuilt:
                     self.wake(key)
-            elif rig.concerned(labels):
-                rig.meets(found["metadata"]["uid"])
+            elif any(rig.concerned(one) for one in labels):  # its pods may have left a version
+                rig.meets(there[-1]["metadata"]["uid"])
                 if rebuilt or rig.running:
                     self.wake(key)
 

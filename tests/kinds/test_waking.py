@@ -7,7 +7,7 @@ import pytest
 from canary.controller.fleet import Key
 from canary.istio.scope import Ref
 from canary.kube.client import Object
-from canary.kube.resources import VIRTUAL_SERVICES, Resource
+from canary.kube.resources import DEPLOYMENTS, VIRTUAL_SERVICES, Resource
 
 from .leading import KEY, Leading
 from .objects import canary, running
@@ -57,3 +57,24 @@ def test_a_canary_of_the_same_name_knows_nothing_of_the_delegates_of_the_one_bef
     here.fleet.canaries._saw(canary(uid="u2", resourceVersion="800"))
     assert here.fleet._movers.of(DELEGATE) == set()
     assert here.fleet._movers.of(Ref(*KEY)) == {KEY}
+
+
+def deployment(version: str, generation: int) -> Object:
+    """Whose pods are of a version."""
+    labels = {"app": "reviews", "version": version}
+    about = {"namespace": "shop", "name": "reviews", "uid": "d1", "resourceVersion": f"{generation}"}
+    status = dict.fromkeys(("replicas", "availableReplicas", "updatedReplicas"), 3)
+    return {
+        "metadata": {**about, "generation": generation},
+        "spec": {"replicas": 3, "template": {"metadata": {"labels": labels}}},
+        "status": {**status, "observedGeneration": generation},
+    }
+
+
+def test_pods_that_come_to_a_version_or_leave_it_wake_whose_version_it_is(here: Woken) -> None:
+    """Also where they are none of its versions' afterwards; others don't."""
+    here.wired().selectors["v2"] = {"app": "reviews", "version": "v2"}
+    assert here.by(DEPLOYMENTS, deployment("v1", 1)) == 0
+    assert here.by(DEPLOYMENTS, deployment("v2", 2)) == 1
+    assert here.by(DEPLOYMENTS, deployment("v3", 3)) == 1
+    assert here.by(DEPLOYMENTS, deployment("v4", 4)) == 0
