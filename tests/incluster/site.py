@@ -157,10 +157,10 @@ class Site:
         """Waits until the VirtualService says so."""
         self.when(lambda: self.traffic == Traffic(weight=weight), f"weight {weight}")
 
-    def when(self, condition: Callable[[], bool], what: str) -> None:
+    def when(self, condition: Callable[[], bool], what: str, every: float = 0.02) -> None:
         """Waits for a condition; what the controllers logged goes with the failure."""
         try:
-            wait_for(condition, what, within=SLOWLY)
+            wait_for(condition, what, within=SLOWLY, every=every)
         except AssertionError as error:
             logs = "\n".join(replica.text[-3000:] for replica in self.replicas)
             found = self.mesh.kube.read(self.path("Canary"))["items"]
