@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from canary.engine.errors import Rejected, Unreachable
 from canary.kube.client import Client
-from canary.kube.errors import Failure
 from canary.kube.resources import ADMISSION_POLICIES, ADMISSION_POLICY_BINDINGS, CANARY_ACTIONS
 
 FRESH = 30.0
 """Seconds for which what was read holds."""
+AGAIN = 5.0
+"""Seconds after which it is read again where there was no answer; what was known holds until there is one."""
 SPREAD = timedelta(seconds=5)
 """Until API servers go by a policy that has changed: they look once a second at what their watches have told."""
 NAMESPACE = "kubernetes.io/metadata.name"
@@ -51,17 +53,25 @@ class Authors:
     _read_at: float | None = field(default=None)
 
     def proved(self, namespace: str, at: datetime) -> bool:
-        """Whether the author of an action that was made there at `at` is proved."""
+        """Whether the author of an action that was made there at `at` is proved. Raises Unreachable: ask later."""
         if self.policy and (self._read_at is None or self.clock() - self._read_at >= FRESH):
-            self._proof, self._read_at = self._read(), self.clock()
+            self._refresh()
         return self._proof is not None and self._proof.holds(namespace, at)
 
+    def _refresh(self) -> None:
+        try:
+            self._proof, self._read_at = self._read(), self.clock()
+        except Unreachable:
+            if self._read_at is None:
+                raise
+            self._read_at = self.clock() - FRESH + AGAIN
+
     def _read(self) -> Proof | None:
-        """None where authors aren't proved, or where it can't be told."""
+        """None where authors aren't proved, or where we may not know. Raises Unreachable."""
         try:
             policy = self.client.get(ADMISSION_POLICIES, "", self.policy)
             binding = self.client.get(ADMISSION_POLICY_BINDINGS, "", self.policy)
-        except Failure:
+        except Rejected:
             return None
         rules, bound = policy.get("spec") or {}, binding.get("spec") or {}
         times = [_standing_since(each) for each in (policy, binding)]

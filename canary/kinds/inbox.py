@@ -12,10 +12,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from canary.api.action import CanaryAction
+from canary.api.action import CanaryAction, Verb
 from canary.api.action_resource import ActionResource
 from canary.api.status import Status
-from canary.engine.errors import CanaryError
+from canary.engine.errors import CanaryError, Unreachable
 from canary.engine.people import was_taken
 from canary.kube.client import Client
 from canary.kube.errors import Absent
@@ -55,7 +55,8 @@ class ActionInbox:
         created: datetime,
         verified: Callable[[datetime], bool],
     ) -> None:
-        """`created`: when the Canary was. `verified` tells whether authors of actions of a time are proved."""
+        """`created`: when the Canary was. `verified` tells whether authors of actions of a time are proved; it may
+        raise Unreachable."""
         self._client = client
         self._actions = actions
         self._namespace, self._name = canary
@@ -66,7 +67,8 @@ class ActionInbox:
         """See the port."""
         found = (action for _, action in self._named() if not self._foreign(action))
         mine = sorted(found, key=lambda action: (action.at, action.id))
-        return tuple(one.but(verified=bool(one.author) and self._verified(one.at)) for one in mine)
+        judged = (self._judged(action) for action in mine)
+        return tuple(action for action in judged if action is not None)
 
     def remove_old(self, status: Status, now: datetime) -> int:
         """Removes what is older than KEPT and was taken, or never will be. Returns how many; never raises."""
@@ -78,6 +80,13 @@ class ActionInbox:
                 self._remove(name)
                 removed += 1
         return removed
+
+    def _judged(self, action: CanaryAction) -> CanaryAction | None:
+        """None for an approval whose author can't be looked into now: refused, it would be lost for good."""
+        try:
+            return action.but(verified=bool(action.author) and self._verified(action.at))
+        except Unreachable:
+            return None if action.verb is Verb.APPROVE else action
 
     def _foreign(self, action: CanaryAction) -> bool:
         """Whether it was for an earlier Canary of the name. The server's times are whole seconds."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from canary.engine.errors import CanaryError
+from canary.engine.errors import CanaryError, Unreachable
 from canary.engine.observed import Kind
-from canary.kinds.authors import FRESH, NAMESPACE, SPREAD, Authors
+from canary.kinds.authors import AGAIN, FRESH, NAMESPACE, SPREAD, Authors
 from canary.kube.errors import Away
 
 from .objects import NOW, Wire, client, later
@@ -141,11 +141,27 @@ def test_it_is_read_once_in_a_while_and_never_where_nobody_proves() -> None:
     assert silent.sent == []
 
 
+def test_without_an_answer_nobody_is_judged_and_what_was_known_holds() -> None:
+    """An approval that is refused for want of an answer is lost; so the answer is asked for again, soon."""
+    time, away = [0.0], Away(Kind.REFUSED, "connection refused")
+    wire = Wire([away, policy(), binding(), away, 404])
+    authors = Authors(client(wire), NAME, lambda: time[0])
+    with pytest.raises(Unreachable):
+        authors.proved("shop", NOW)
+    assert authors.proved("shop", NOW)
+    time[0] = FRESH
+    assert authors.proved("shop", NOW)
+    time[0] += AGAIN - 0.1
+    assert authors.proved("shop", NOW)
+    assert len(wire.sent) == 4
+    time[0] += 0.1
+    assert not authors.proved("shop", NOW)
+
+
 ANSWERS: dict[str, list[Data | int | CanaryError]] = {
     "no policy": [404],
     "no binding": [policy(), 404],
     "it may not be read": [403],
-    "the server is away": [Away(Kind.REFUSED, "connection refused")],
     "a binding that only warns": [policy(), binding({"validationActions": ["Warn", "Audit"]})],
     "a binding of another policy": [policy(), binding({"policyName": "another"})],
     "a binding without actions": [policy(), made({"policyName": NAME}, MADE)],

@@ -9,7 +9,9 @@ import pytest
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Status
+from canary.engine.observed import Kind
 from canary.kinds.inbox import KEPT, ActionInbox, asked
+from canary.kube.errors import Away
 
 from .objects import NOW, Wire, client, later
 
@@ -69,6 +71,17 @@ def test_an_author_is_verified_where_that_was_proved_when_the_action_was_made() 
     found = {one.id: one.verified for one in inbox(before, after, nobody, since=NOW).read()}
     assert found == {"uid-before": False, "uid-after": True, "uid-nobody": False}
     assert not any(one.verified for one in inbox(before, after).read())
+
+
+def test_an_approval_waits_until_its_author_can_be_looked_into() -> None:
+    """What is refused is refused for good. Nothing else waits for that: least of all a rollback."""
+
+    def unanswered(at: datetime) -> bool:
+        raise Away(Kind.TIMED_OUT, "no answer")
+
+    objects = Lying([created("yes"), created("back", verb="rollback"), created("nobody", author="")])
+    found = ActionInbox(client(Wire()), objects, ("shop", "reviews"), CREATED, unanswered).read()
+    assert [(one.id, one.verified) for one in found] == [("uid-back", False), ("uid-nobody", False)]
 
 
 @pytest.mark.parametrize(
