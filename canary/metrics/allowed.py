@@ -43,7 +43,7 @@ class Allowed:
         try:
             object.__setattr__(self, "_places", tuple(_place(one) for one in self.prefixes))
         except Invalid as error:
-            raise Invalid(f"{SETTING.removeprefix('--')}: {error}") from None
+            raise Invalid(f"{SETTING}: {error}") from None
 
     def refusal(self, url: str) -> str:
         """Why it may not be asked, in a sentence; empty where it may, and for what is no address at all."""
