@@ -15,11 +15,12 @@ Unreachable
 Each holds a `Missing` for those who read.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.observed import Kind, Missing
@@ -89,7 +90,7 @@ class Answer:
     def parsed(self) -> Any:
         """The JSON in it, or None."""
         try:
-            return json.loads(self.body)
+            return from_json(self.body)
         except ValueError:
             return None
 

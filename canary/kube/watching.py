@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
 from canary.engine.observed import Kind
 
 from .client import Client, Object, Stream
@@ -43,7 +45,7 @@ class Watch:
 
     def _event(self, line: bytes) -> Happening:
         try:
-            found = json.loads(line)
+            found = from_json(line)
             event = Happening(found["type"], found["object"])
             event.object.get("metadata")
         except (ValueError, TypeError, KeyError, AttributeError):

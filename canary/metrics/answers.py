@@ -4,11 +4,12 @@
 https://prometheus.io/docs/prometheus/latest/querying/api/.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pydantic_core import from_json
 
 from canary.api.analysis import Reporter
 from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
@@ -57,8 +58,8 @@ class Tally:
 def result(status: int, body: bytes, scrubbed: Callable[[str], str]) -> Any | Missing:
     """The `data.result` of an answer that is complete. The server's words are passed on `scrubbed`."""
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = from_json(body)
+    except ValueError:
         document = None
     words = _words(document, body, scrubbed)
     if status != 200:

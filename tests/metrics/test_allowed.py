@@ -64,7 +64,8 @@ def test_the_controllers_own_server_is_always_allowed() -> None:
 
 def test_a_prefix_that_is_no_address_is_told() -> None:
     """A controller that lets nothing be asked would start otherwise."""
-    with pytest.raises(Invalid, match=r"^--allowed-metrics-servers: 'prometheus:9090' can't be asked: .*; did you mean http://prometheus:9090\?"):
+    told = r"^--allowed-metrics-servers: 'prometheus:9090' can't be asked: .*; did you mean http://prometheus:9090\?$"
+    with pytest.raises(Invalid, match=told):
         _ = Area(allowed_metrics_servers="prometheus:9090").allowed
 
 
