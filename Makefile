@@ -13,7 +13,7 @@ install = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 .PHONY: demo
 demo: $(demo) ## watch a rollout on a real Envoy
@@ -39,11 +39,16 @@ cluster-tools: ## build a Kubernetes control plane for tests, from Go modules (o
 	@folder=$$(tests/parts/cluster-tools/build) && echo "the cluster tools are in $$folder"
 
 .PHONY: bench
-bench: bench-table bench-scale ## measure all there is (half an hour)
+bench: bench-table bench-reactions bench-scale ## measure all there is (40 minutes)
 
 .PHONY: bench-table
 bench-table: $(dev) ## measure the engine and what a rollout costs
 	@.venv/bin/python -m tests.bench
+
+.PHONY: bench-reactions
+bench-reactions: $(dev) ## measure how soon the controller acts (needs the cluster tools)
+	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN \
+	  && .venv/bin/python -m tests.bench.reactions --runs 20
 
 .PHONY: bench-scale
 bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries (needs the cluster tools)
