@@ -13,6 +13,7 @@ from tests.engine.situations import NOW
 from tests.parts.cluster import ControlPlane
 
 CHART = "{apiVersion: v2, name: shop, version: 0.1.0}"
+pytestmark = pytest.mark.long  # Helm looks every few seconds
 BRIEFLY, LONG = "3s", "60s"
 """How long Helm waits for what doesn't come, and for what does."""
 
