@@ -2,24 +2,24 @@
 
 Protective rules stand first: nothing that waits stands before something that protects.
 Each rule takes the folded situation and returns a Finding, or None when it has nothing to say.
-`decide.py` turns the finding into a Decision; `situation.py` folded what was observed;
-what starts a rollout stands in `targets/`.
+`decide.py` turns the finding into a Decision; `situation.py` folded what was observed; `wording.py` has the words
+that rules share; what starts a rollout stands in `targets/`.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from canary.api.analysis import OnDrift
 from canary.api.duration import brief
-from canary.api.plan import Answer, Traffic
+from canary.api.plan import Answer
 from canary.api.status import GateWait, Outcome
 
-from . import guards
+from . import guards, wording
 from .guarded import holding
 from .judges.judge import Verdict
-from .observed import GONE, Missing, RouteSeen
+from .observed import GONE, Missing
 from .outcome import Advance, Close, Finding, Hold, Promote, Reassert, RollBack
-from .plan import below, exposed, is_promotion, next_index, promotion_index, step_at
+from .plan import below, next_index, promotion_index, step_at
 from .situation import Situation, needed
 from .targets import target_of
 
@@ -70,7 +70,7 @@ def canary_lost(s: Situation) -> Finding | None:
     if not s.exposed or available is None:
         return None
     if available == 0:
-        return lower(s, Outcome.ROLLED_BACK, "CanaryUnavailable", _nobody(s))
+        return lower(s, Outcome.ROLLED_BACK, "CanaryUnavailable", wording.nobody(s))
     since, grace = s.rollout.short_since, s.rollout.policy.unready_grace
     if since is not None and s.now - since >= grace:
         wants = needed(s.rollout, s.rollout.meant)
@@ -132,7 +132,7 @@ def taking_back(s: Situation) -> Finding | None:
     """A lowering that was saved is finished, whatever the rollout waits for: weight that came with adoption."""
     if not s.taking_back or s.stable_available == 0:
         return None
-    return Finding(Reassert(), "WaitingForRoute", f"waiting for the route to be at {_words(s.rollout.meant)}")
+    return Finding(Reassert(), "WaitingForRoute", wording.awaited(s))
 
 
 # ---- what waits ------------------------------------------------------------------------------------------------
@@ -167,8 +167,8 @@ def drifted(s: Situation) -> Finding | None:
     """Somebody else changed the route; it is seen, said, and not overwritten blindly."""
     if s.route is None or s.ours:
         return None
-    meant = _words(s.rollout.meant)
-    sentence = f"the route was changed: {_found(s.route)}, not {meant}"
+    meant = wording.traffic(s.rollout.meant)
+    sentence = f"the route was changed: {wording.found(s.route)}, not {meant}"
     match s.rollout.policy.on_drift:
         case OnDrift.ROLLBACK:
             return lower(s, Outcome.ROLLED_BACK, "TrafficDrift", sentence)
@@ -207,7 +207,7 @@ def not_in_place(s: Situation) -> Finding | None:
         return None
     if s.route is None:
         return Finding(Hold(), "RouteUnreadable", f"the route can't be read: {s.observed.route}")
-    reason, sentence = "WaitingForRoute", f"waiting for the route to be at {_words(s.rollout.meant)}"
+    reason, sentence = "WaitingForRoute", wording.awaited(s)
     if s.lowers(s.rollout.meant):
         return Finding(Reassert(), reason, sentence)
     return raise_to(s, s.rollout.step, Reassert(), reason, sentence)
@@ -219,7 +219,7 @@ def gate_closed(s: Situation) -> Finding | None:
         return None
     gate = s.closed[0]
     have = f"{len(s.rollout.approvals)} of {gate.needed} approvals" if gate.needed > 1 else "an approval"
-    until = f", until {_moment(gate.deadline, s.now)}" if gate.deadline else ", without end"
+    until = f", until {wording.moment(gate.deadline, s.now)}" if gate.deadline else ", without end"
     return Finding(Hold(), "WaitingForApproval", f"at {s.weight}%, {gate.name} waits for {have}{until}")
 
 
@@ -228,7 +228,7 @@ def not_enough_evidence(s: Situation) -> Finding | None:
     look = s.rollout.look
     if look is None or Verdict(look.verdict) is not Verdict.HOLD or s.step.looks == 0 or s.rollout.skipped:
         return None
-    return Finding(Hold(), look.reason, f"holding at {_words(s.rollout.meant)}: {look.message}")
+    return Finding(Hold(), look.reason, f"holding at {wording.traffic(s.rollout.meant)}: {look.message}")
 
 
 # ---- what moves ------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def step_complete(s: Situation) -> Finding | None:
     following = next_index(s.rollout.plan, s.rollout.step)
     if following is None:
         return all_promoted(s)
-    return raise_to(s, following, Advance(following), *_passed(s, following))
+    return raise_to(s, following, Advance(following), *wording.passed(s, following))
 
 
 def all_promoted(s: Situation) -> Finding:
@@ -254,7 +254,7 @@ def all_promoted(s: Situation) -> Finding:
 
 def keep_holding(s: Situation) -> Finding:
     """Nothing else to say."""
-    return Finding(Hold(), "Analysing", f"holding at {_words(s.rollout.meant)}: {_remaining(s)}")
+    return Finding(Hold(), "Analysing", f"holding at {wording.traffic(s.rollout.meant)}: {wording.remaining(s)}")
 
 
 ACTIVE: tuple[Rule, ...] = (
@@ -288,7 +288,7 @@ def edited_since(s: Situation) -> Finding | None:
     """Promoted, and then somebody else changed the route: nothing is raised for a rollout that is over."""
     if s.in_place or s.lowers(s.rollout.meant):
         return None
-    found = _found(s.route) if s.route else "unknown"
+    found = wording.found(s.route) if s.route else "unknown"
     return Finding(Close(), "TrafficDrift", f"the route was changed by somebody else since: {found}")
 
 
@@ -296,12 +296,12 @@ def not_back_yet(s: Situation) -> Finding | None:
     """A saved lowering is always finished, whatever was written to the route meanwhile."""
     if s.in_place:
         return None
-    meant = _words(s.rollout.meant)
+    meant = wording.traffic(s.rollout.meant)
     if s.route is None:
         return _asking_again(f"the route can't be read, asking for {meant} again: {s.observed.route}")
     if s.route.rejected:
         return _asking_again(f"the route was refused, asking for {meant} again: {s.route.rejected}")
-    return _asking_again(f"waiting for the route to be at {meant}")
+    return _asking_again(wording.awaited(s))
 
 
 def releasing(s: Situation) -> Finding | None:
@@ -340,7 +340,7 @@ def raise_to(s: Situation, step: int, move: Advance | Reassert, reason: str, sen
     held = holding(s, step)
     if held is not None:
         broken = held.reason == guards.ERROR
-        return Finding(Hold(stalled=broken), held.reason, f"at {_words(s.rollout.meant)}, {held.sentence}")
+        return Finding(Hold(stalled=broken), held.reason, f"at {wording.traffic(s.rollout.meant)}, {held.sentence}")
     return Finding(move, reason, sentence)
 
 
@@ -348,58 +348,6 @@ def _asking_again(sentence: str) -> Finding:
     return Finding(Reassert(), "WaitingForRoute", sentence)
 
 
-def _nobody(s: Situation) -> str:
-    """Why nobody of the canary can answer."""
-    name, seen = s.rollout.canary.name, s.observed.canary
-    if isinstance(seen, Missing) and seen.detail:
-        return f"{name} is gone: {seen.detail}"
-    return f"no replica of {name} is available"
-
-
-def _moment(time: datetime, now: datetime) -> str:
-    if time.date() == now.date():
-        return f"{time:%H:%M:%S} UTC"
-    tomorrow = time.date() == (now + timedelta(days=1)).date()
-    return f"tomorrow {time:%H:%M} UTC" if tomorrow else f"{time:%Y-%m-%d %H:%M} UTC"
-
-
 def _overdue(s: Situation, gate: GateWait) -> bool:
     answers = {one.name or "approval": one.on_timeout for one in s.step.gates}
     return gate.deadline is not None and s.now >= gate.deadline and answers.get(gate.name) is Answer.ROLLBACK
-
-
-def _passed(s: Situation, following: int) -> tuple[str, str]:
-    """Reason and sentence for leaving a step."""
-    plan, goal = s.rollout.plan, step_at(s.rollout.plan, following).traffic
-    if s.rollout.step == 0:
-        return "CanaryReady", f"{s.rollout.canary.name} is available; on to {_words(goal)}"
-    if s.rollout.skipped:
-        return "StepSkipped", f"step {s.rollout.step} skipped by a person; on to {_words(goal)}"
-    if is_promotion(plan, following):
-        return "Promoting", f"all steps passed; on to {_words(goal)}"
-    return "StepPassed", f"{_words(s.rollout.meant)} passed {_looks(s.rollout.looks)}; on to {_words(goal)}"
-
-
-def _remaining(s: Situation) -> str:
-    missing = s.step.looks - s.rollout.looks
-    parts = [f"{_looks(missing)} to go"] if missing > 0 else []
-    left = s.step.hold - s.held
-    if left > timedelta():
-        parts.append(f"held for {brief(timedelta(seconds=round(s.held.total_seconds())))} of {brief(s.step.hold)}")
-    return ", ".join(parts) or "step not done yet"
-
-
-def _found(route: RouteSeen) -> str:
-    return f"at {_words(route.traffic)}" if route.traffic is not None else route.described
-
-
-def _looks(count: int) -> str:
-    return f"{count} look" if count == 1 else f"{count} looks"
-
-
-def _words(traffic: Traffic) -> str:
-    """A traffic state in a few words: `20%`, `matching requests`, `a mirror of 50%`."""
-    parts = [f"{traffic.weight}%"] if traffic.weight or not exposed(traffic) else []
-    parts += ["matching requests"] if traffic.match else []
-    parts += [f"a mirror of {traffic.mirror}%"] if traffic.mirror else []
-    return " and ".join(parts)

@@ -86,12 +86,12 @@ class Server:
             return False
         change = {**request.body, "metadata": {**request.body.get("metadata", {})}}
         change["metadata"].pop("resourceVersion", None)
-        self.put(_merged(found, change))
+        self.put(merged(found, change))
         return True
 
 
-def _merged(found: Any, change: Any) -> Any:
-    """RFC 7386."""
+def merged(found: Any, change: Any) -> Any:
+    """A merge patch (RFC 7386) carried out."""
     if not isinstance(change, dict):
         return change
     there = dict(found) if isinstance(found, dict) else {}
@@ -99,7 +99,7 @@ def _merged(found: Any, change: Any) -> Any:
         if value is None:
             there.pop(key, None)
         else:
-            there[key] = _merged(there.get(key), value)
+            there[key] = merged(there.get(key), value)
     return there
 
 

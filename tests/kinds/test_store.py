@@ -16,25 +16,13 @@ from canary.kinds.store import CanaryStore, difference
 from canary.kube.pace import Pace
 
 from .objects import NOW, Watched, Wire, at_rest, canary, client, later, rollout, running, watching
+from .serving import merged
 
 FOREIGN = "somebody.example/else"
 
 
 def stored(wire: Wire, watched: Watched) -> CanaryStore:
     return CanaryStore(client(wire), watched, "shop", "reviews")
-
-
-def merged(there: Any, change: Any) -> Any:
-    """A merge patch (RFC 7386) carried out."""
-    if not isinstance(change, dict):
-        return change
-    made = dict(there) if isinstance(there, dict) else {}
-    for key, value in change.items():
-        if value is None:
-            made.pop(key, None)
-        else:
-            made[key] = merged(made.get(key), value)
-    return made
 
 
 # ---- difference ------------------------------------------------------------------------------------------------
