@@ -5,10 +5,14 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Without bytecode each worker of pytest compiles all tests, and each command that a test starts compiles canary.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A stamp carries the checksum of what decides an installation, so that a set-up .venv needs no network again.
 sum := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 demo := .venv/.demo-$(sum)
 dev := .venv/.dev-$(sum)
+site = NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 install = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help
@@ -19,20 +23,45 @@ help: ## list the targets
 demo: $(demo) ## watch a rollout on a real Envoy
 	@.venv/bin/canary demo
 
-.PHONY: test
-test: $(dev) ## run all tests but the long ones
-	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest $(TESTS)
+parts = PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN &&
+basic = not long and (not cluster or basic)
 
-.PHONY: test-long
-test-long: $(dev) ## run the long tests, rollouts in a cluster (needs the cluster tools)
-	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN && .venv/bin/python -m pytest -m long $(TESTS)
+.PHONY: test
+test: $(dev) ## run the tests, with one rollout of each kind in a cluster if the cluster tools are there
+	@# They wait half of the time: three workers keep two cores busy.
+	@$(parts) PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) * 3 / 2 )) .venv/bin/python -m pytest -m '$(basic)' $(TESTS)
+
+.PHONY: test-fast
+test-fast: $(dev) ## run the tests that need no other program (under a minute)
+	@.venv/bin/python -m pytest -m 'not (parts or cluster or long)' $(TESTS)
+
+.PHONY: coverage
+coverage: $(dev) ## print the branch coverage of the quick tests; less than was reached is an error
+	@# A test that fails under the tracer, such as one that bounds CPU time, is for `make test` to judge.
+	@.venv/bin/coverage erase
+	@.venv/bin/python -m pytest -q -m 'not (parts or cluster or long)' --cov --cov-report= >/dev/null || true
+	@.venv/bin/coverage report
+
+.PHONY: test-rest
+test-rest: $(dev) ## run what `make test` leaves out, and properties with all examples (needs the cluster tools)
+	@# Each worker has a cluster of its own, and four of them had ten processes waiting for each of two cores.
+	@$(parts) CANARY_EXAMPLES=all PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) * 3 / 2 )) \
+	  .venv/bin/python -m pytest -m 'not ($(basic)) or property' $(TESTS)
+
+.PHONY: test-all
+test-all: test test-rest ## run all tests (needs the cluster tools)
 
 .PHONY: check
-check: $(dev) ## lint, format, types, imports
+check: $(dev) ## lint, format, types, imports, documentation
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy --strict canary tests
 	@.venv/bin/lint-imports --no-logo
+	@$(site)
+
+.PHONY: site
+site: $(dev) ## build the documentation as a site, in build/site
+	@$(site) && echo "the documentation is in build/site"
 
 .PHONY: cluster-tools
 cluster-tools: ## build a Kubernetes control plane for tests, from Go modules (once, 10 to 20 minutes)
@@ -51,11 +80,16 @@ bench-reactions: $(dev) ## measure how soon the controller acts (needs the clust
 	  && .venv/bin/python -m tests.bench.reactions --runs 20
 
 .PHONY: bench-scale
-bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries (needs the cluster tools)
+bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries, and with 500 for Deployments (needs the cluster tools)
 	@PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN \
 	  && .venv/bin/python -m tests.bench.scale --canaries 1000 --active 1000 --sizes 100,500,1000 \
+	  && .venv/bin/python -m tests.bench.scale --target Deployment --canaries 500 --active 500 --sizes 500 \
 	  && .venv/bin/python -m tests.bench.scale --canaries 10000 --active 1000 --sizes 10000 \
 	    --secrets 100000 --deployments 20000
+
+.PHONY: bench-judge
+bench-judge: $(dev) ## compare the judge sequential with other tools' rules, and write docs/judge.md (15 minutes)
+	@.venv/bin/python -m tests.bench.judge $(ARGS)
 
 .PHONY: picture
 picture: $(dev) ## draw docs/demo.svg from a real run
@@ -65,14 +99,37 @@ picture: $(dev) ## draw docs/demo.svg from a real run
 crds: $(dev) ## write charts/canary/crds from the models
 	@.venv/bin/canary crd --directory charts/canary/crds
 
+.PHONY: rbac
+rbac: $(dev) ## write the rules of charts/canary from the permissions in the code
+	@.venv/bin/python -m tests.chart.rules
+
 .PHONY: constraints
-constraints: ## renew constraints.txt with the newest versions
+constraints: ## renew constraints.txt with the newest versions, and requirements/
 	@$(PYTHON) -m venv --clear .venv/constraints
 	@.venv/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]' hatchling
 	@{ echo '# Exact versions of everything in .[dev], and of what builds the package; make constraints renews them.'; \
-	   .venv/constraints/bin/python -m pip freeze --exclude canary; } > constraints.new
+	   .venv/constraints/bin/python -m pip freeze --exclude canary-controller; } > constraints.new
 	@mv constraints.new constraints.txt
+	@.venv/constraints/bin/python .ci/lock
 	@rm -rf .venv/constraints
+
+.PHONY: requirements
+requirements: ## renew requirements/, hashes of what the image is made of, under constraints.txt
+	@$(PYTHON) .ci/lock
+
+.PHONY: image
+image: ## build the image of a release: make image IMAGE=registry.example/team/canary:0.1.0
+	@.ci/image $(IMAGE)
+
+.PHONY: sbom
+sbom: ## write dist/canary.cdx.json, a CycloneDX list of what the image installs
+	@mkdir -p dist
+	@$(PYTHON) -m venv --clear .venv/sbom
+	@.venv/sbom/bin/python -m pip install --quiet --disable-pip-version-check \
+	  $$(sed -n 's/^\([A-Za-z0-9_.-]*==[^ ]*\).*/\1/p' requirements/sbom.txt)
+	@.venv/sbom/bin/cyclonedx-py requirements --output-reproducible --output-format JSON \
+	  --pyproject pyproject.toml --output-file dist/canary.cdx.json requirements/image.txt
+	@rm -rf .venv/sbom
 
 .PHONY: clean
 clean: ## remove .venv and what tools leave; downloaded programs stay

@@ -9,14 +9,54 @@ from hypothesis import settings
 
 from canary.api.kinds import KINDS
 from canary.crds import text
+from tests.examples import examples
 from tests.parts import cluster, envoy, missing, prometheus
 from tests.parts.cluster import ControlPlane
 from tests.parts.envoy import Envoy
 from tests.parts.prometheus import Prometheus
 
 # Two workers on a busy machine: how long one example takes says nothing.
-settings.register_profile("canary", deadline=None)
+settings.register_profile("canary", deadline=None, max_examples=examples(100))
 settings.load_profile("canary")
+
+
+PARTS = frozenset({"prometheus_binary", "promtool", "envoy_binary"})
+"""Fixtures that start a real program which `make test` brings along."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a real program, and properties, so that a target can choose: these marks are never by hand.
+
+    What needs a cluster comes first: the few of `make test` are in one worker then, and only that starts a cluster.
+    """
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ()))
+        if "control_plane" in needs:
+            item.add_marker("cluster")
+        if needs & PARTS:
+            item.add_marker("parts")
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
+    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+
+
+class Failures:
+    """Names each failure when it happens: the summary comes at the end, which a run that is cut off doesn't reach."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            why = next((line for line in report.longreprtext.splitlines() if line.startswith("E ")), "")
+            self._terminal.ensure_newline()
+            self._terminal.write_line(f"{report.when} failed: {report.nodeid} {why.removeprefix('E').strip()}"[:300])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Failures(config.pluginmanager.getplugin("terminalreporter")))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

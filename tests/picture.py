@@ -1,4 +1,4 @@
-"""Draws docs/demo.svg from a real run: the live view at the moment at which a bad version fails its first look.
+"""Draws docs/demo.svg from a real run: the live view at the moment at which a bad version fails its first evaluation.
 
 python -m tests.picture
 """
@@ -6,12 +6,11 @@ python -m tests.picture
 import tempfile
 from pathlib import Path
 
-from canary.demo.manifest import Pace
-from canary.demo.stage import stage
+from canary.demo.stage import Pace, stage
 from canary.rollout.drive import Interrupts
-from canary.rollout.tick import Turn
+from canary.rollout.reconcile import Turn
 from canary.sandbox.scenarios import HEALTHY, SCENARIOS
-from canary.show.svg import picture
+from tests.svg import picture
 
 TARGET = Path(__file__).parents[1] / "docs" / "demo.svg"
 

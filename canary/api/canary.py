@@ -1,36 +1,59 @@
-"""The Canary resource: what is to move (`targetRef`, `version`), and how it is judged (`analysis`)."""
+"""The Canary resource: what is to move (`targetRef`, `version`), how it is judged (`analysis`), and guards, which
+`engine/guards.py` asks."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .analysis import Analysis
-from .guard import Guards
+from .analysis import Analysis, EventCounts, PromQL
 from .model import Model
+from .names import ObjectName
+from .providers import PROVIDERS, REGION, ProviderType
+from .service import AutoscalerRef, Service
 from .status import Status
+
+LONGEST_EXPRESSION = 2048
+"""Characters; within them nothing takes the compiler more than 10 MiB or 0.1 s."""
+Expression = Annotated[str, Field(min_length=1, max_length=LONGEST_EXPRESSION)]
+
+
+class Guard(Model):
+    """A condition that blocks increases until it is true. It never blocks a rollback."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """Its name in status and messages."""
+    expression: Expression
+    """CEL over `now`, `canary`, `step` and `rollout`: true if traffic may increase; at most 2048 characters."""
+    message: Annotated[str, Field(max_length=256)] = ""
+    """The message while it blocks; default: made from the name."""
+
+
+Guards = Annotated[tuple[Guard, ...], Field(max_length=16)]
+"""Guards of one Canary or one policy."""
+
 
 API_VERSION = "canary-controller.dev/v1beta1"
 Address = Annotated[str, Field(max_length=2048)]
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=1024)]
 """Not empty; what else it must be depends on what it names."""
 
 
 class Metadata(Model):
-    """Of a Kubernetes object; in a file only `name` is needed."""
+    """Metadata of a Kubernetes object; a file needs only `name`."""
 
     name: str
     """The object's name."""
     namespace: str = "default"
     """Its namespace."""
     uid: str = ""
-    """Given by the API server; no two objects ever have the same."""
+    """Unique id, set by the API server."""
     generation: int = 0
-    """Counted up by the API server with each change of the spec."""
+    """Increased by the API server with each change of the spec."""
     creation_timestamp: datetime | None = None
-    """Given by the API server."""
+    """Time of creation, set by the API server."""
     deletion_timestamp: datetime | None = None
-    """Set once the object is being deleted."""
+    """Time of the deletion, if the object is being deleted."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of the object."""
     annotations: dict[str, str] = Field(default_factory=dict)
@@ -38,89 +61,97 @@ class Metadata(Model):
 
 
 class TargetRef(Model):
-    """What moves."""
+    """The target."""
 
     api_version: str | None = None
-    """API version of a Kubernetes target, such as networking.istio.io/v1."""
+    """API version of the kind: apps/v1, v1 of a Service, or networking.istio.io/v1, which is also served as v1beta1
+    and v1alpha3."""
     kind: Name
-    """`VirtualService` for Istio, `EnvoyRoute` for a route configuration of a standalone Envoy."""
+    """`Deployment`, `DaemonSet` or `Service`, released through a primary as in Flagger; `VirtualService` for versions
+    that run side by side; `EnvoyRoute` for a route configuration of a standalone Envoy."""
     name: Name
     """Its name, or `name.namespace`; for an EnvoyRoute the name of the route configuration."""
 
 
 class EnvoyProxy(Model):
-    """Where a standalone Envoy is found."""
+    """A standalone Envoy."""
 
     admin: Address
-    """URL of the admin endpoint, such as http://127.0.0.1:9901."""
-    routes: str
-    """The file that Envoy reads its route configuration (RDS) from, relative to the manifest."""
+    """URL of the admin interface, such as http://127.0.0.1:9901."""
+    routes: Annotated[str, Field(json_schema_extra={"pattern": r"\S"})]
+    """The file from which Envoy reads its route configuration (RDS), relative to the manifest."""
     log: str | None = None
-    """Envoy's log (`--log-path`), relative to the manifest; only there does Envoy say why it refuses a file."""
+    """Envoy's log (`--log-path`), relative to the manifest; only this file says why Envoy refuses a route file."""
 
 
 class PolicyRef(Model):
-    """A CanaryPolicy to take analysis and guards from; the Canary's own fields win, while guards add up."""
+    """A policy with analysis and guards. The Canary's own fields have priority; the guards of both apply."""
 
-    name: Name
+    name: ObjectName
     """Its name; standard, cautious and fast come with canary."""
     kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "CanaryPolicy"
-    """`CanaryPolicy` unless given."""
+    """Its kind."""
 
 
 class CanarySpec(Model):
-    """What shall serve, and how it gets there."""
+    """The desired version, and how to roll it out."""
 
     target_ref: TargetRef
-    """What moves."""
-    version: str | None = None
-    """The version that shall serve everything: a subset or a host; for an EnvoyRoute the name of a cluster."""
+    """The target."""
+    version: Annotated[str, Field(max_length=1024)] | None = None
+    """The desired version: a subset or a host of a VirtualService, a cluster of an EnvoyRoute. A target that
+    has a primary has none."""
     stable: Name | None = None
-    """The version that serves today; needed only where several carry weight at the start."""
+    """The version that serves today; needed only if several versions have weight at the start."""
     revision: str = ""
-    """What tells two builds of one version apart, where nothing else does: a tag, a digest, a commit."""
+    """For an EnvoyRoute, the build of the version: a tag, a digest, a commit."""
     host: Name | None = None
-    """Only where the target routes to several hosts: the one that moves."""
+    """The host that moves; needed only if the target has several hosts."""
     routes: tuple[Name, ...] = ()
-    """Only to restrict which named routes move."""
-    virtual_services: tuple[Name, ...] = ()
-    """VirtualServices that move together with the target's, as `name` or `name.namespace`."""
+    """If set, only these named routes move."""
+    virtual_services: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    """VirtualServices that move together with the target, as `name` or `name.namespace`."""
     envoy: EnvoyProxy | None = None
-    """Where the Envoy of an EnvoyRoute is found."""
+    """The Envoy of an EnvoyRoute."""
     policy_ref: PolicyRef | None = None
-    """A policy to take analysis and guards from."""
+    """A policy with analysis and guards."""
     analysis: Analysis | None = None
-    """How traffic moves and what it is judged by."""
+    """How traffic moves, and the metrics that judge it."""
     canary_analysis: Analysis | None = None
-    """Flagger's older name of `analysis`; fields that `analysis` lacks are taken from it."""
+    """Flagger's older name of `analysis`; it supplies fields that `analysis` lacks."""
     guards: Guards = ()
-    """Conditions that hold every raise until they are true; those of the policy hold as well."""
+    """Conditions that block increases until they are true. Those of the policy also apply."""
     suspend: bool = False
-    """Start nothing and raise nothing; protective rules still act."""
+    """Start no rollout and increase nothing; rollbacks still happen."""
     skip_analysis: bool = False
-    """Promote without looking, as soon as the canary is available."""
-    provider: str | None = None
-    """Whose metrics the builtins read: `envoy` or `istio`."""
+    """Promote without an analysis, when the canary is available."""
+    provider: Annotated[str, Field(max_length=253)] | None = None
+    """The metrics that the builtins read: `istio` or `envoy`; default: those of the router."""
     metrics_server: Address | None = None
-    """URL of the Prometheus to ask; the controller's --metrics-server unless given."""
+    """URL of the Prometheus; default: the controller's --metrics-server."""
     progress_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
-    """Flagger's time for the canary to become ready; read as a deadline for step 0, 600 unless given."""
+    """Flagger's time limit for the canary to become ready, in seconds; default 600."""
     revert_on_deletion: bool = False
-    """Flagger's field; our targets are put back whenever a Canary is deleted in mid-rollout."""
-    autoscaler_ref: dict[str, Any] | None = None
-    """Flagger's field, for targets that are cloned."""
+    """If the Canary is deleted, give the target with a primary back, and remove the primary and its routes."""
+    autoscaler_ref: AutoscalerRef | None = None
+    """The scaler of a Deployment, of which the primary gets a copy."""
     ingress_ref: dict[str, Any] | None = None
-    """Flagger's field, for ingress controllers."""
+    """Flagger's field, for ingress controllers; only `{{ ingress }}` in queries reads its name."""
     route_ref: dict[str, Any] | None = None
-    """Flagger's field, for APISIX."""
+    """Flagger's field, for APISIX; only `{{ route }}` in queries reads its name."""
     upstream_ref: dict[str, Any] | None = None
-    """Flagger's field, for Gloo."""
-    service: dict[str, Any] | None = None
-    """Flagger's field, for targets that are cloned."""
+    """Flagger's field, for Gloo, without effect."""
+    service: Service | None = None
+    """The Services and routes of a target that is released through a primary."""
+
+    @property
+    def apex(self) -> str:
+        """The Service that clients of the target call."""
+        return (self.service.name if self.service else None) or self.target_ref.name
 
 
 class Canary(Model):
-    """One service whose traffic is moved with care."""
+    """One service whose traffic moves in steps to a new version."""
 
     api_version: str = API_VERSION
     """`canary-controller.dev/v1beta1`."""
@@ -129,22 +160,22 @@ class Canary(Model):
     metadata: Metadata
     """Name and namespace."""
     spec: CanarySpec
-    """What is wanted."""
+    """The desired state."""
     status: Status | None = None
-    """What was reached; written by canary only."""
+    """The present state; only canary writes it."""
 
 
 class CanaryPolicySpec(Model):
-    """What canaries share."""
+    """Analysis and guards for several Canaries."""
 
     analysis: Analysis = Analysis()
-    """Taken by each Canary that refers to the policy, field by field; the strategy is taken as one."""
+    """Used by each Canary that refers to the policy, field by field; the strategy is used as a whole."""
     guards: Guards = ()
-    """Added to the Canary's own; none of them can be taken away."""
+    """Added to the Canary's own guards; a Canary can't remove them."""
 
 
 class CanaryPolicy(Model):
-    """Analysis and guards to share between canaries."""
+    """Analysis and guards for several Canaries."""
 
     api_version: str = API_VERSION
     """`canary-controller.dev/v1beta1`."""
@@ -153,11 +184,11 @@ class CanaryPolicy(Model):
     metadata: Metadata
     """Name and namespace."""
     spec: CanaryPolicySpec
-    """What is shared."""
+    """The analysis and the guards."""
 
 
 class ClusterCanaryPolicy(CanaryPolicy):
-    """Analysis and guards for the canaries of all namespaces."""
+    """Analysis and guards for the Canaries of all namespaces."""
 
     kind: Literal["CanaryPolicy", "ClusterCanaryPolicy"] = "ClusterCanaryPolicy"
     """`ClusterCanaryPolicy`."""
@@ -166,38 +197,50 @@ class ClusterCanaryPolicy(CanaryPolicy):
 class SecretRef(Model):
     """A Secret by name."""
 
-    name: str
+    name: ObjectName
     """Its name."""
 
 
 class TemplateProvider(Model):
-    """Who answers a MetricTemplate's query."""
+    """The server for a MetricTemplate's query."""
 
-    type: Literal["prometheus"] = "prometheus"
-    """`prometheus`."""
+    type: ProviderType = "prometheus"
+    """Its type, such as `prometheus`; see docs/metrics.md."""
     address: Address | None = None
-    """URL of the server; the Canary's `metricsServer` unless given."""
-    headers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Flagger's field, not used yet; `metricsServer` is asked with the headers in PROMETHEUS_HEADERS."""
+    """URL of the server; default: the Canary's `metricsServer`, or the usual address of the type."""
+    headers: Annotated[dict[str, Annotated[tuple[str, ...], Field(max_length=20)]], Field(max_length=20)] = Field(
+        default_factory=dict
+    )
+    """HTTP headers of each request, each with its values, such as the tenant in `X-Scope-OrgID`."""
     secret_ref: SecretRef | None = None
-    """Flagger's field, not used yet; `metricsServer` is asked with the credentials in PROMETHEUS_* variables."""
-    region: str | None = None
-    """Flagger's field for CloudWatch."""
+    """A Secret of the template's namespace, with the credentials."""
+    region: Annotated[str, Field(json_schema_extra={"pattern": REGION, "maxLength": 63})] | None = None
+    """The region of CloudWatch."""
     insecure_skip_verify: bool = False
-    """Flagger's field, not used yet; PROMETHEUS_CA_FILE says who vouches for `metricsServer`."""
+    """Don't verify the server's certificate."""
+
+    @property
+    def server(self) -> str | None:
+        """The address that is asked; None for the Canary's own Prometheus, and for the API server."""
+        facts = PROVIDERS[self.type]
+        found = self.address or facts.address.replace("REGION", self.region or "")
+        return found.replace(*facts.renamed, 1) if facts.renamed[0] else found or None
 
 
 class MetricTemplateSpec(Model):
-    """A query to share."""
+    """A query, or counters, for several Canaries."""
 
     provider: TemplateProvider = TemplateProvider()
-    """Who answers."""
-    query: str
-    """PromQL with `{{ name }}`, `{{ namespace }}`, `{{ target }}`, `{{ interval }}`, `{{ variables.x }}`."""
+    """The server."""
+    query: PromQL | None = None
+    """PromQL, or the query of another type, with `{{ name }}`, `{{ namespace }}`, `{{ target }}`, `{{ interval }}`,
+    `{{ variables.x }}`."""
+    counts: EventCounts | None = None
+    """Instead of a query: counters in a Prometheus. The metric's value is the share of good events, in per cent."""
 
 
 class MetricTemplate(Model):
-    """A query that canaries refer to by name."""
+    """A query that Canaries refer to by name."""
 
     api_version: str = API_VERSION
     """`canary-controller.dev/v1beta1`."""

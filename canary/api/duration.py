@@ -10,6 +10,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _LONGEST = 2562047 * 3600
 """Whole hours in an int64 of nanoseconds, which is what Go counts in."""
+LONGER = "is longer than a duration can be"
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 _SPELT = re.compile(
     r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<unit>|ms(ecs?)?|millis(econds?)?|s(ecs?|econds?)?|m(ins?|inutes?)?"
@@ -29,7 +30,7 @@ def parse(text: str) -> timedelta:
         raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m{_meant(text)}")
     parts = [float(n) * _SECONDS[unit] for n, unit in _PART.findall(text)]
     if sum(parts) > _LONGEST:
-        raise ValueError(f"{text!r} is longer than a duration can be, which is 2562047h")
+        raise ValueError(f"{text!r} {LONGER}, which is 2562047h")
     return sum((timedelta(seconds=part) for part in parts), timedelta())
 
 

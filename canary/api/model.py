@@ -1,6 +1,6 @@
 """What every model of the api shares: frozen, camelCase on the wire, described by the docstrings of its fields."""
 
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -23,12 +23,23 @@ class Model(BaseModel):
     )
 
     def but(self, **changes: Any) -> Self:
-        """A copy with these fields changed; the values are taken as they are, not validated again."""
-        return _slim(self.model_copy(update=changes))
+        """A copy with these fields changed; the values are taken as they are, not validated again.
+
+        What `model_copy` does, in a third of its time: a decision makes a dozen copies.
+        """
+        copy = type(self).__new__(type(self))
+        known = self.__pydantic_fields_set__
+        object.__setattr__(copy, "__dict__", {**self.__dict__, **changes})
+        object.__setattr__(
+            copy, "__pydantic_fields_set__", known if changes.keys() <= known else _shared(known | changes.keys())
+        )
+        object.__setattr__(copy, "__pydantic_extra__", None)
+        object.__setattr__(copy, "__pydantic_private__", None)
+        return copy
 
     def model_post_init(self, context: Any, /) -> None:
         """Runs after each validation."""
-        _slim(self)
+        object.__setattr__(self, "__pydantic_fields_set__", _shared(self.__pydantic_fields_set__))
 
     def wire(self) -> dict[str, Any]:
         """The model as JSON-ready data, camelCase, without nulls."""
@@ -37,11 +48,8 @@ class Model(BaseModel):
 
 _SETS: dict[frozenset[str], set[str]] = {}
 """One of each: models that differ in values have the same fields set, and nothing changes a frozen one's."""
-M = TypeVar("M", bound=Model)
 
 
-def _slim(model: M) -> M:
-    """Without a set of its own of the names of the fields that were set, which is a quarter of a model's memory."""
-    fields = model.__pydantic_fields_set__
-    object.__setattr__(model, "__pydantic_fields_set__", _SETS.setdefault(frozenset(fields), fields))
-    return model
+def _shared(fields: set[str]) -> set[str]:
+    """The names of the fields that were set: a set of its own would be a quarter of a model's memory."""
+    return _SETS.setdefault(frozenset(fields), fields)

@@ -1,4 +1,4 @@
-"""What a rollout remembers. Status is the write-ahead record: `meant` is saved before the route is touched.
+"""The status of a Canary. It is the write-ahead record: `desired` is saved before the route is changed.
 
 `engine/decide.py` makes each next status; `stores/` keep it. At most 16 KiB.
 """
@@ -10,10 +10,12 @@ from typing import Literal, Self
 
 from pydantic import computed_field, model_validator
 
-from .evidence import Evidence, LookResult
+from .evidence import EvaluationResult, Evidence
 from .model import Model
 from .pinned import Policy
 from .plan import Plan, Traffic
+from .reason import EventType, Reason
+from .webhooks import HookRun
 
 
 class Phase(StrEnum):
@@ -45,94 +47,127 @@ class Outcome(StrEnum):
     DELETED = "Deleted"
     """The Canary was deleted."""
 
+    @property
+    def reason(self) -> Reason:
+        """The reason of this outcome."""
+        return Reason(self.value)
+
 
 class Version(Model):
     """A version and the build behind it."""
 
     name: str
-    """Subset, host or cluster."""
+    """Name of a subset, host or cluster."""
     revision: str = ""
-    """What tells two builds of one version apart; empty where nothing does."""
+    """Identifier of the build; empty if there is none."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.revision})" if self.revision else self.name
 
 
 class Approval(Model):
-    """One person's yes to a gate."""
+    """One person's approval of a gate."""
 
     action: str
     """Id of the action."""
     author: str
-    """Who said it."""
+    """Name of the author."""
     verified: bool = False
-    """Whether something other than the author says so."""
+    """Whether the author was verified."""
     comment: str = ""
-    """Why."""
+    """The reason."""
 
 
 class GateWait(Model):
-    """A gate that was asked and is not open yet."""
+    """A gate that the step waits for."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     since: datetime
-    """When it was asked first."""
+    """Start of the wait."""
     deadline: datetime | None = None
-    """When its time is over; absent when it waits without end."""
+    """End of the wait; absent if there is no time limit."""
     needed: int = 1
     """Approvals that open it."""
     open: bool = False
-    """Its time is over, and that has opened it."""
+    """Its time is over, and it counts as open."""
+    hook: str = ""
+    """The key of the hook that opens it; empty for approvals."""
+    answer: str = ""
+    """The hook's last answer; empty before the first one."""
+
+    @property
+    def asking(self) -> bool:
+        """Whether its hook was not answered yet."""
+        return bool(self.hook) and not self.answer
 
 
 class Pause(Model):
-    """A person asked to wait."""
+    """A pause by a user."""
 
     since: datetime
-    """When."""
+    """Start time."""
+    asked: datetime | None = None
+    """Time of the last `pause`; a `resume` that is older but read later doesn't end the pause."""
     author: str = ""
-    """Who."""
+    """Name of the author."""
     comment: str = ""
-    """Why."""
+    """The reason."""
 
 
 class End(Model):
-    """How a rollout ends; saved before the route is touched."""
+    """How a rollout ends; saved before the route is changed."""
 
     outcome: Outcome
-    """How."""
-    reason: str
+    """The outcome."""
+    reason: Reason
     """PascalCase, stable."""
     message: str
-    """One sentence for a person."""
+    """One sentence for users."""
     at: datetime
-    """When it was decided."""
+    """Time of the decision."""
+
+
+class Unmoved(Model):
+    """What a rollout doesn't move: a route of the target, a user's mirror, or a third version's share."""
+
+    route: str = ""
+    """Name of the route; empty for a share within the routes that move."""
+    version: str = ""
+    """The version that gets its requests; empty for all versions."""
+    copies: bool = False
+    """Whether it only copies requests."""
+
+    def __str__(self) -> str:
+        if not self.route:
+            return f"the share of {self.version}"
+        verb = "copies" if self.copies else "sends requests"
+        return f"{self.route} ({verb} to {self.version or 'all versions'})"
 
 
 class Rollout(Model):
-    """The rollout in flight, or the last one."""
+    """The running rollout, or the last one."""
 
     number: int
-    """Counted up with each rollout of this Canary."""
-    stable: Version
-    """What served when it began."""
-    canary: Version
-    """What shall serve."""
+    """Number of the rollout of this Canary."""
+    stable_version: Version
+    """The version that served at the start."""
+    canary_version: Version
+    """The version that is rolled out."""
     stable_replicas: int = 0
     """Replicas of the stable version at the start."""
     stable_left: int | None = None
-    """The fewest replicas of the stable version that people were told of, while they are too few for a rollback."""
+    """The lowest reported number of stable replicas, while they are too few for a rollback."""
     stable_workload: str = ""
-    """What runs behind the stable version, as metrics know it."""
+    """The workload of the stable version, as metrics name it."""
     canary_workload: str = ""
-    """What runs behind the canary, as metrics know it."""
+    """The workload of the canary, as metrics name it."""
     stable_host: str = ""
-    """The service that requests to the stable version are sent to, as metrics know it."""
+    """The service of the stable version, as metrics name it."""
     canary_host: str = ""
-    """The service that requests to the canary are sent to; the stable version's as well where both are subsets."""
+    """The service of the canary, as metrics name it; the same if both versions are subsets."""
     podless: str = ""
-    """The version that alone of the two has no available pod: what reached none was meant for it."""
+    """The only one of the two versions without an available pod; requests that reached no pod count for it."""
     plan: Plan
     """Pinned at the start."""
     policy: Policy
@@ -140,39 +175,49 @@ class Rollout(Model):
     generation: int = 0
     """Generation of the Canary that plan and policy were resolved from."""
     started: datetime
-    """When it began."""
+    """Start time."""
     deadline: datetime
-    """When its time is over; moved by the length of each pause, gate and guard."""
+    """Deadline; moved by the length of each pause, gate and guard."""
     step: int = 0
     """Index into the plan's steps, followed by its promotion."""
-    meant: Traffic = Traffic()
-    """The traffic that was decided last."""
+    desired: Traffic = Traffic()
+    """The desired traffic."""
     previous: Traffic = Traffic()
-    """The traffic before that; the same as `meant` once that was read back."""
+    """The traffic before that; the same as `desired` once that was read back."""
     in_place_since: datetime | None = None
-    """When `meant` was first read back; absent until then."""
-    next_look: datetime
-    """When the next look is due."""
-    looks: int = 0
-    """Looks that passed in this step."""
-    look: LookResult | None = None
-    """The last look of this rollout."""
+    """When `desired` was first read back; absent until then."""
+    next_evaluation: datetime
+    """Time of the next evaluation."""
+    iterations: int = 0
+    """Evaluations that passed in this step."""
+    evaluation: EvaluationResult | None = None
+    """The last evaluation of this rollout."""
     evidence: Evidence | None = None
-    """The judge's memory."""
+    """The results of the evaluations so far, as the judge stores them."""
     short_since: datetime | None = None
     """Since when the canary has fewer replicas than its weight needs."""
+    growing_since: datetime | None = None
+    """Since when the next increase waits for replicas of the canary."""
     pause: Pause | None = None
     """A person's pause."""
     approvals: tuple[Approval, ...] = ()
     """Approvals for this step, one a person."""
     approved: tuple[Approval, ...] | None = None
-    """Approvals with which the step before was left; a guard sees them while this step's raise is asked for again."""
+    """Approvals of the step before; a guard sees them while this step's increase is repeated."""
     gates: tuple[GateWait, ...] = ()
-    """The gates of this step that were asked and not approved yet."""
+    """The gates that this step waits for."""
+    hooks: tuple[HookRun, ...] = ()
+    """Calls of webhooks, and their last answers."""
+    prepared: bool = False
+    """The canary was available at the start, so hooks of type `pre-rollout` are called."""
+    failed_before: int = 0
+    """Failed checks before the first increase."""
+    images: tuple[str, ...] = ()
+    """Container images of the canary; the first ten."""
     stopped_at: datetime | None = None
-    """Since when the deadline's clock stands still (pause, suspend, gate, guard)."""
+    """Since when the clock of the deadline is stopped (pause, suspend, gate, guard)."""
     halted_at: datetime | None = None
-    """Since when the gates' clocks stand still (pause, suspend)."""
+    """Since when the clocks of the gates are stopped (pause, suspend)."""
     edited: bool = False
     """The spec was edited since the start; the edit is for the next rollout."""
     skipped: bool = False
@@ -180,13 +225,15 @@ class Rollout(Model):
     hurried: bool = False
     """A person asked to promote without the remaining steps."""
     highest: int = 0
-    """The highest weight that was meant so far, in per cent."""
+    """The highest desired weight so far, in per cent."""
+    unmoved: tuple[Unmoved, ...] = ()
+    """Routes, mirrors and shares that this rollout doesn't move; the first twenty."""
     end: End | None = None
-    """How it ends; set with the decision, before the route is touched."""
+    """How it ends; set with the decision, before the route is changed."""
 
     @model_validator(mode="after")
     def _at_a_step_of_its_plan(self) -> Self:
-        """Somebody may have edited a state by hand."""
+        """A user may have edited the state."""
         count = len(self.plan.steps) + len(self.plan.promotion)
         if not 0 <= self.step < count:
             raise ValueError(f"there is no step {self.step} in its plan of {count}")
@@ -194,21 +241,21 @@ class Rollout(Model):
 
 
 class RolloutSummary(Model):
-    """A rollout that is over."""
+    """A finished rollout."""
 
     number: int
     """Its number."""
     stable: Version
-    """What served before."""
+    """The version that served before."""
     canary: Version
-    """What was tried."""
+    """The version that was rolled out."""
     started: datetime
-    """When it began."""
+    """Start time."""
     ended: datetime
-    """When it was over."""
+    """End time."""
     outcome: Outcome
-    """How it ended."""
-    reason: str
+    """The outcome."""
+    reason: Reason
     """PascalCase, stable."""
     message: str
     """One sentence."""
@@ -216,19 +263,46 @@ class RolloutSummary(Model):
     """The highest weight that the canary reached, in per cent."""
 
 
+class DueAlerts(Model):
+    """The alerts of a message, and what they say beside it: the state at the time of the decision."""
+
+    due: tuple[str, ...] = ()
+    """The alerts that aren't sent yet, as NAME:NAMESPACE/PROVIDER, and webhooks that aren't called yet."""
+    notified: bool = False
+    """Whether the message's Event was created."""
+    severity: Literal["info", "warn", "error"] = "info"
+    """Severity of the message."""
+    phase: str = ""
+    """The phase after the decision."""
+    stable: str = ""
+    """The stable version."""
+    canary: str = ""
+    """The version that is rolled out."""
+    weight: int = 0
+    """Desired weight of the canary, in per cent."""
+    step: str = ""
+    """The step and the number of steps, such as 2/5."""
+    failed_checks: int = 0
+    """Failed checks so far."""
+    evidence: str = ""
+    """The values of the last evaluation."""
+
+
 class Message(Model):
-    """Something to tell people, kept until it was told."""
+    """A message for users, kept until it was delivered."""
 
     id: str
-    """Unique within the Canary; a receiver may meet a message twice after a crash."""
-    type: Literal["Normal", "Warning"] = "Normal"
+    """Unique within the Canary; after a crash a message may be sent twice."""
+    type: EventType = "Normal"
     """As in Kubernetes' events."""
-    reason: str
+    reason: Reason
     """PascalCase, stable."""
     message: str
     """One sentence."""
     at: datetime
-    """When it was decided."""
+    """Time of the decision."""
+    alerts: DueAlerts | None = None
+    """Its alerts, until all are sent."""
 
     @property
     def beside(self) -> str:
@@ -245,63 +319,72 @@ class Condition(Model):
     """In the form of Kubernetes' API conventions, as kstatus reads them."""
 
     type: Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
-    """What it is about."""
+    """Type of the condition."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
-    reason: str
+    reason: Reason
     """PascalCase, stable."""
     message: str = ""
     """One sentence."""
     observed_generation: int = 0
-    """Generation of the spec that it speaks of."""
+    """Generation of the spec that the condition is about."""
     last_transition_time: datetime
-    """When `status` changed last."""
+    """Time of the last change of `status`."""
 
 
 class Status(Model):
-    """All that is known of a Canary between two ticks."""
+    """The status of a Canary."""
 
     phase: Phase = Phase.INITIALIZING
-    """Where it stands."""
-    reason: str = ""
-    """Code of the last decision, PascalCase."""
+    """The phase."""
+    reason: Reason = Reason.UNDECIDED
+    """Reason of the last decision, in PascalCase."""
     message: str = ""
     """The last decision in one sentence."""
     observed_generation: int = 0
-    """Generation of the spec that was read last."""
+    """Generation of the last spec that was read."""
     canary_weight: int = 0
-    """Meant weight of the canary, in per cent."""
+    """Desired weight of the canary, in per cent; 100 after a promotion."""
     failed_checks: int = 0
-    """Failed checks of the rollout in flight, or of the last one."""
+    """Failed checks of the running rollout, or of the last one."""
     iterations: int = 0
-    """Passing looks in the present step."""
+    """Passing evaluations in the present step."""
     stable: Version | None = None
-    """What serves everything, outside of a rollout."""
+    """The version that serves all traffic, while no rollout is running."""
     failed: Version | None = None
-    """The version and revision that was tried last and failed."""
+    """The version and revision of the last failed rollout."""
+    provisioned_since: datetime | None = None
+    """Since when the primary, its Services and its routes are complete, and the target gets no requests, for targets
+    that have them. Counted from the end of the last rollout."""
+    reverts: bool = False
+    """The Canary's deletion takes back what was made for the target; until then a finalizer keeps the Canary."""
+    returned_since: datetime | None = None
+    """Since when nothing routes to the primary of a deleted Canary any more."""
     rollout: Rollout | None = None
-    """The rollout in flight."""
+    """The running rollout."""
     rollouts: int = 0
-    """How many rollouts there have been."""
+    """Number of rollouts so far."""
     history: tuple[RolloutSummary, ...] = ()
-    """The last ten that are over, newest first."""
+    """The last ten finished rollouts, newest first."""
     conditions: tuple[Condition, ...] = ()
     """kstatus' conditions, and `Promoted`."""
     outbox: tuple[Message, ...] = ()
-    """Decided and saved, perhaps not told yet."""
-    told: int = 0
-    """How many messages there have been."""
+    """Messages that may not be delivered yet."""
+    message_count: int = 0
+    """Number of messages so far."""
     actions_taken: tuple[str, ...] = ()
-    """Ids of the latest actions that were taken or refused; each acts once."""
+    """Ids of the latest actions that were processed; each counts once."""
     actions_before: datetime | None = None
-    """Actions from before this time were taken or refused as well; their ids are forgotten."""
+    """Actions before this time were processed too; their ids are forgotten, an hour after it."""
+    actions_until: str | None = None
+    """Actions of exactly that time were processed up to this id; default: all of them."""
     last_transition_time: datetime | None = None
-    """When the phase changed last."""
+    """Time of the last change of the phase."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def step(self) -> str:
-        """The step of the rollout in flight and how many there are, such as 2/5; empty outside of one."""
+        """The present step and the number of steps, such as 2/5; empty if no rollout is running."""
         if self.rollout is None:
             return ""
         plan = self.rollout.plan

@@ -1,42 +1,70 @@
 """The one place that wires real parts. `cli/` and `demo/` ask here; `sandbox/parts.py` has the same in memory.
 
-`standalone.py` wires an Envoy and a state file, `cluster.py` a Kubernetes cluster with Istio; which of the two it is
-stands in the manifest's `targetRef.kind`. `canaries.py` wires what commands need of Canary objects, `service.py` the
-controller, `fleet.py` and `rig.py` the Canaries that it looks after. `site.py` says what they hand out.
+`standalone.py` wires an Envoy and a state file, `cluster.py` a Kubernetes cluster; which of the two it is, and which
+router, `registry.py` tells by the manifest's `targetRef.kind`. `canaries.py` wires what commands need of Canary
+objects; the controller wires its own Canaries, in `controller/`. `site.py` says what they hand out.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from canary.engine.errors import Invalid
-from canary.manifests.target import ManifestTarget
+from canary.engine.pairs import STANDALONE, listed
+from canary.engine.probing import MetricAnswer
+from canary.engine.resolved import ResolvedSpec
+from canary.registry import standalone_for
+from canary.rollout.backtest import Recording
+from canary.rollout.drive import POLL, WallClock
+from canary.stores.lock import FOLDER
 
 from . import standalone
-from .settings import Area, Settings
-from .site import POLL, Followed, Memory, Place, Run, WallClock
-from .standalone import state_beside
+from .site import Followed, Memory, Past, Place, Run
 
 __all__ = [
-    "POLL", "Area", "Followed", "Memory", "Place", "Run", "Settings", "WallClock",
-    "controller", "memory", "opened", "role", "running", "state_beside",
+    "POLL", "Followed", "Memory", "Past", "Place", "Run", "WallClock",
+    "alerting", "flaggers", "memory", "metrics", "opened", "recorded", "role", "running", "standalone_kind",
 ]  # fmt: skip
-
-IN_CLUSTER = frozenset({"VirtualService"})
 
 
 def opened(place: Place) -> AbstractContextManager[Run]:
     """What a run needs. Raises Invalid for a manifest or credentials that can't be used."""
-    target = ManifestTarget(place.manifests, place.policy, place.prometheus)
-    if target.desired().canary.spec.target_ref.kind not in IN_CLUSTER:
-        return standalone.opened(place, target)
+    target = place.target
+    provider = standalone_for(target.resolved().manifest.spec)
+    if provider is not None:
+        return standalone.opened(place, target, provider)
     from . import cluster  # imports `kubernetes`, which takes a while
 
     return cluster.opened(place, target)
 
 
+def alerting(run: Run, urls: Sequence[str]) -> Run:
+    """The run with alerts to these URLs. Raises Invalid for one that can't be used, without the URL."""
+    if not urls:
+        return run
+    from . import notify  # imports what sends alerts, which most runs don't need
+
+    return notify.alerting(run, urls)
+
+
+def metrics(place: Place) -> tuple[MetricAnswer, ...]:
+    """What each metric of the manifest says now. Raises Invalid, Unreachable or Rejected."""
+    from . import checking
+
+    with opened(place) as run:
+        return checking.answers(run)
+
+
+def recorded(place: Place, past: Past) -> AbstractContextManager[tuple[ResolvedSpec, Recording]]:
+    """A rollout of the past, to be judged again. Raises Invalid for what is missing or contradicts itself."""
+    from . import backtest  # only one command needs it
+
+    return backtest.recorded(place, past)
+
+
 def memory(place: Place, name: str | None = None) -> Memory:
-    """What a rollout remembers: of a state file, of a manifest, or by name of a Canary object or a VirtualService.
+    """What a rollout remembers: of a state file, of a manifest, or by name of a Canary object or its target.
 
     Raises Invalid where there is none, Rejected or Unreachable.
     """
@@ -48,11 +76,26 @@ def memory(place: Place, name: str | None = None) -> Memory:
     return canaries.memory(place, name)
 
 
+def standalone_kind(place: Place) -> str | None:
+    """The kind of a manifest whose target is in no cluster: no Canary object stands for it. Raises Invalid."""
+    if not place.manifests:
+        return None
+    spec = place.named.resolved().manifest.spec
+    return spec.target_ref.kind if standalone_for(spec) is not None else None
+
+
 def running(place: Place, everywhere: bool = False) -> tuple[Memory, ...]:
     """All Canary objects and runs of the namespace, or of all of them. Raises Invalid, Rejected or Unreachable."""
     from . import canaries
 
     return canaries.running(place, everywhere)
+
+
+def flaggers(place: Place, everywhere: bool = False) -> tuple[Mapping[str, Any], ...]:
+    """All objects of Flagger in the namespace, or in all of them. Raises Invalid, Rejected or Unreachable."""
+    from . import canaries
+
+    return canaries.flaggers(place, everywhere)
 
 
 def role(place: Place) -> str:
@@ -62,36 +105,15 @@ def role(place: Place) -> str:
     return cluster.role_of(place)
 
 
-class Service(Protocol):
-    """A controller, as a process."""
-
-    def run(self) -> None:
-        """Until `stop`. Raises Invalid where it can't listen, Rejected or Unreachable."""
-
-    def stop(self) -> None:
-        """Finishes the writes in hand, releases the Lease, and ends `run`. From any thread, or a signal handler."""
-
-
-def controller(settings: Settings) -> AbstractContextManager[Service]:
-    """A controller for a cluster. Raises Invalid for credentials that can't be read."""
-    from . import service
-
-    return service.service(settings)
-
-
 def _state_file(place: Place) -> Path | None:
-    """The state file that is meant, if a file is."""
+    """The state file of these options, if it is a file. Raises Invalid if a manifest doesn't determine it."""
     if place.state is not None or not place.manifests:
         return place.state
-    beside = state_beside(place.manifests[0])
-    if beside.exists() or not _moves_in_cluster(place):
-        return beside
-    return None
-
-
-def _moves_in_cluster(place: Place) -> bool:
     try:
-        target = ManifestTarget(place.manifests, place.policy, place.prometheus)
-    except Invalid:
-        return False
-    return target.desired().canary.spec.target_ref.kind in IN_CLUSTER
+        target = place.named
+    except Invalid as error:
+        where = f"name the state file with --state; it is in {FOLDER} beside the route file"
+        raise Invalid(f"{error}\nFor {listed(map(str, STANDALONE), 'or')}, {where}.") from error
+    if standalone_for(target.resolved().manifest.spec) is None:
+        return None
+    return standalone.state_of(place, target)

@@ -1,23 +1,24 @@
 """What bootstrap is asked with, and what it hands out, wherever a rollout runs."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
+from canary.api.revision import PromotedRevision
 from canary.api.status import Message, Status, Version
 from canary.engine.observed import Missing, Stored
-from canary.rollout.ports import Parts
+from canary.manifests.reading import ANY
+from canary.manifests.target import ManifestTarget
+from canary.ports import Notifier, Parts
+from canary.stores.presence import Presence
 
-POLL = 0.1
-"""Seconds between two looks at signals and the inbox while a run waits."""
 READS = 6
-"""Reads of one tick that run side by side: version, route, two workloads, actions, metrics."""
+"""Reads of one reconcile that run side by side: version, route, two workloads, actions, metrics."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,42 @@ class Place:
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str | None = None
+    version: str | None = None
+    """Overrides the manifest's `version`."""
+    revision: str | None = None
+    """Overrides the manifest's `revision`."""
+    notify: Sequence[str] = ()
+    """URLs that a run sends its alerts to."""
+    name: str | None = None
+    """Of the Canary, if the manifests have several."""
+
+    @property
+    def target(self) -> ManifestTarget:
+        """What the manifests say, with what overrides them. Raises Invalid."""
+        return ManifestTarget(
+            self.manifests, self.policy, self.prometheus, self.version, self.revision, name=self.name
+        )
+
+    @property
+    def named(self) -> ManifestTarget:
+        """The same for commands beside a run, which only need to know what moves. Raises Invalid.
+
+        A pipeline may give the version to the run alone.
+        """
+        return replace(self, version=self.version or ANY).target
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a user says about the recorded rollout."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    stable: str | None = None
+    """The name by which metrics know the stable version; None for what the manifest says."""
+    canary: str | None = None
+    samples: Path | None = None
+    """A file of samples instead of a Prometheus."""
 
 
 class Loads(Protocol):
@@ -44,11 +81,11 @@ class Loads(Protocol):
 
 @dataclass(frozen=True)
 class Followed:
-    """A Canary object of a cluster, for commands that follow it or say what it shall want."""
+    """A Canary object of a cluster, for commands that follow it or set its version."""
 
     read: Callable[[], Canary | None]
     """As it is now; None where it is gone. Raises Rejected or Unreachable."""
-    wanted: Callable[[Canary], Version | Missing]
+    desired_version: Callable[[Canary], Version | Missing]
     """The version that it wants, with the revision that is behind it now."""
     post: Callable[[CanaryAction], str]
     """As Memory's."""
@@ -57,9 +94,13 @@ class Followed:
     events: Callable[[], Sequence[Message]]
     """Its Events, oldest first. Raises Rejected or Unreachable."""
     destinations: Callable[[Canary], frozenset[str]]
-    """Versions that requests can be sent to; empty where that can't be told."""
+    """Versions that requests can be sent to; empty if that isn't known."""
     canary: Canary
     """As it was when it was opened."""
+    presence: Callable[[], Presence | None] = lambda: None
+    """As Memory's."""
+    put_back: Callable[[str], bool] | None = None
+    """As Run's."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +126,14 @@ class Memory:
     """In the cluster; empty for a state file."""
     object: Followed | None = None
     """The Canary object, where it is one; None for a run of the command."""
+    saved: datetime | None = None
+    """When the status was saved, if that is known."""
+    presence: Callable[[], Presence | None] = lambda: None
+    """The process that works on the rollout; None if it isn't known. Raises nothing."""
+    promoted: Callable[[], Sequence[PromotedRevision]] = tuple
+    """The kept revisions of a target that has a primary, newest first; else none. Raises Rejected or Unreachable."""
+    run: "Memory | None" = None
+    """The run that holds the target of a Canary object at this moment."""
 
     def read(self) -> Status:
         """As it is now. Raises Rejected or Unreachable."""
@@ -107,16 +156,24 @@ class Run:
     """What `canary run` needs."""
 
     parts: Parts
-    lock: Callable[[float], AbstractContextManager[object]]
-    """Holds the target, waiting this many seconds for another run. Raises Conflict, saying who runs."""
+    lock: Callable[[float], AbstractContextManager[Callable[[], None]]]
+    """Holds the target, waiting this many seconds for another run. Raises Conflict, saying who runs.
+
+    What it gives raises Conflict once the lock is another's."""
     post: Callable[[CanaryAction], None]
     author: str
     howto: str
+    put_back: Callable[[str], bool] | None = None
+    """Gives the target the pod template of a kept revision; False where it has it. Raises Conflict, Rejected or
+    Unreachable. None for a target that has no primary."""
+
+    server: str | None = None
+    """The Prometheus that its metrics are asked of, unless a template names another server."""
 
     @property
     def name(self) -> str:
         """Of the Canary."""
-        return self.parts.target.desired().canary.metadata.name
+        return self.parts.target.resolved().manifest.metadata.name
 
     def retry(self) -> None:
         """Asks to try again what failed, if anything did."""
@@ -128,20 +185,19 @@ class Run:
         self.post(CanaryAction(id=id_, target=self.name, verb=Verb.RETRY, author=self.author, at=now))
 
 
-class WallClock:
-    """Real time."""
+def headers_of(manifest: ManifestTarget) -> Callable[[str, str], Mapping[str, Sequence[str]] | None]:
+    """Finds the headers of a MetricTemplate in the files, as they are now."""
 
-    def now(self) -> datetime:
-        return datetime.now(UTC)
+    def found(namespace: str, name: str) -> Mapping[str, Sequence[str]] | None:
+        templates = manifest.resolved().templates
+        template = templates.get(f"{namespace}/{name}") or templates.get(name)
+        return None if template is None else template.spec.provider.headers
 
-    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not woken():
-            time.sleep(min(left, POLL))
+    return found
 
 
-class Silent:
-    """Tells nobody: what a run has to say is on its own output already."""
+class Silent(Notifier):
+    """Sends no notifications: a run prints its messages itself."""
 
-    def tell(self, messages: Sequence[Message]) -> None:
+    def notify(self, messages: Sequence[Message]) -> None:
         return None

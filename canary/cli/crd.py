@@ -6,18 +6,19 @@ from typing import Annotated
 import typer
 
 from canary.api.kinds import KINDS
-from canary.cli.app import Problem
+from canary.cli.app import CommandProblem
 from canary.crds import file_name, text
 
 
 def command(
     directory: Annotated[
-        Path | None, typer.Option("--directory", "-d", help="Write a file for each kind there, instead of printing.")
+        Path | None,
+        typer.Option("--directory", "-d", help="Write one file per kind to this directory, instead of printing."),
     ] = None,
 ) -> None:
     """Print the CustomResourceDefinitions of canary's kinds.
 
-    Such as: canary crd | kubectl apply --server-side -f -
+    Example: canary crd | kubectl apply --server-side -f -
     """
     if directory is None:
         print("---\n".join(text(kind) for kind in KINDS), end="")
@@ -27,4 +28,4 @@ def command(
         for kind in KINDS:
             (directory / file_name(kind)).write_text(text(kind), encoding="utf-8")
     except OSError as error:
-        raise Problem(f"{error.filename} can't be written: {error.strerror}") from None
+        raise CommandProblem(f"{error.filename} can't be written: {error.strerror}") from None

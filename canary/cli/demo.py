@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from canary.cli.app import Problem
+from canary.cli.app import CommandProblem
 from canary.demo.children import Failed
-from canary.demo.play import Settings, play
+from canary.demo.play import DemoSettings, play
 
 
 class Name(StrEnum):
@@ -21,20 +21,18 @@ class Name(StrEnum):
 
 
 def command(
-    scenario: Annotated[
-        Name | None, typer.Option(help="Only this canary, instead of a good and then a bad one.")
-    ] = None,
+    scenario: Annotated[Name | None, typer.Option(help="Run only this scenario, instead of good and bad.")] = None,
     rps: Annotated[float, typer.Option(min=20, max=1000, help="Requests a second.")] = 150,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the folder of its files, and say where it is.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the files, and print their folder.")] = False,
 ) -> int:
-    """Watch real rollouts: an Envoy, versions of a small service, a steady load, all on 127.0.0.1.
+    """Run demo rollouts on 127.0.0.1: an Envoy, versions of a small service, and a steady load.
 
-    A good version is promoted, then a bad one is rolled back. Ctrl-C leaves nothing behind.
+    A good version is promoted, then a bad one is rolled back. After Ctrl-C no process and no file is left.
 
-    Ends with 0 if each rollout ended as it should, else with 1; with 130 if it was interrupted.
+    Exit codes: 0 each rollout ended as expected, 1 one did not, 130 interrupted.
     """
     names = (scenario.value,) if scenario else ("good", "bad")
     try:
-        return play(Settings(names, rps, keep))
+        return play(DemoSettings(names, rps, keep))
     except Failed as error:
-        raise Problem(str(error)) from None
+        raise CommandProblem(str(error)) from None

@@ -7,31 +7,25 @@ from datetime import UTC, datetime
 from canary.api.status import Message
 from canary.bootstrap import Memory, Place
 from canary.engine.errors import CanaryError
-from canary.show.description import event_lines, wish_lines
 from canary.show.records import described
-from canary.show.screen import screen_of
-from canary.show.summary import status_lines
+from canary.show.summary import event_lines, status_lines, wish_lines
+from canary.show.terminal import screen_of
 
-from .places import Form, reading
+from .options import Form, data_form, presence_lines, reading
 
 
 def _show(memory: Memory, output: Form, place: Place) -> None:
-    """Tell what is wanted and where analysis comes from, conditions, checks, gates, Events and earlier rollouts."""
+    """Show the spec, the source of the analysis, conditions, checks, gates, Events and earlier rollouts."""
     canary, events = memory.object.canary if memory.object else None, _events(memory)
-    match output:
-        case Form.JSON:
-            print(described(canary, memory.status, events, "json"))
-        case Form.YAML:
-            print(described(canary, memory.status, events, "yaml"))
-        case _:
-            print("\n".join(_lines(memory, events)))
+    form = data_form(output)
+    print(described(canary, memory.status, events, form) if form else "\n".join(_lines(memory, events)))
 
 
 def _lines(memory: Memory, events: Sequence[Message]) -> list[str]:
     now, screen, howto = datetime.now(UTC), screen_of(sys.stdout), f"canary approve {memory.howto}"
     wish = wish_lines(memory.object.canary, memory.status, screen) if memory.object else []
     known = status_lines(memory.status, memory.name, now, screen, wide=True, howto=howto)
-    return [*wish, *known, *event_lines(events, now, screen)]
+    return [*presence_lines(memory, now, screen), *wish, *known, *event_lines(events, now, screen)]
 
 
 def _events(memory: Memory) -> Sequence[Message]:

@@ -10,21 +10,21 @@ from rich.text import Text
 
 from canary.api.canary import API_VERSION
 from canary.api.kinds import KINDS
+from canary.api.model import Model
 from canary.cli.app import UsageProblem
 from canary.engine.errors import Invalid
-from canary.manifests.fields import Known
-from canary.manifests.search import Found, find, tree
+from canary.manifests.fields import FoundField, KnownField, find, tree
 
 WIDEST = 100
 
 
 def command(
     field: Annotated[
-        str | None, typer.Argument(help="Such as canary.spec.analysis.steps, or in short analysis.steps.")
+        str | None, typer.Argument(help="Field, such as canary.spec.analysis.steps or analysis.steps.")
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Show the fields of fields as well.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Show nested fields.")] = False,
 ) -> None:
-    """Explain a field of a manifest; without one, list the kinds."""
+    """Explain a field of a manifest. Without a field, list the kinds."""
     if field is None:
         _print(_kinds())
         return
@@ -34,7 +34,7 @@ def command(
         raise UsageProblem(str(error)) from None
     _print(_head(found))
     if found.model is not None:
-        _print(Text("\nFIELDS", style="bold"), _fields(found, recursive))
+        _print(Text("\nFIELDS", style="bold"), _fields(found.model, recursive))
 
 
 def _print(*parts: Table | Text) -> None:
@@ -54,7 +54,7 @@ def _kinds() -> Table:
     return table
 
 
-def _head(found: Found) -> Table:
+def _head(found: FoundField) -> Table:
     table = _table(2)
     table.add_row(Text("KIND", style="bold"), f"{found.kind} ({API_VERSION})")
     if found.field is None:
@@ -68,15 +68,14 @@ def _head(found: Found) -> Table:
     return table
 
 
-def _fields(found: Found, recursive: bool) -> Table:
+def _fields(model: type[Model], recursive: bool) -> Table:
     table = _table(3)
-    if found.model is not None:
-        for depth, field in tree(found.model, recursive):
-            table.add_row("  " * (depth + 1) + field.name, field.kind, _about(field))
+    for depth, field in tree(model, recursive):
+        table.add_row("  " * (depth + 1) + field.name, field.kind, _about(field))
     return table
 
 
-def _about(field: Known) -> str:
+def _about(field: KnownField) -> str:
     """What it means, and what the type doesn't say."""
     marks = ["required"] if field.required else []
     marks += [f"default {field.default}"] if field.default else []

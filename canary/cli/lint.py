@@ -1,43 +1,43 @@
 """`canary lint`: every problem of some manifests at once, each with file, line and column."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from canary.cli.app import UsageProblem
-from canary.engine.checks import Severity
-from canary.manifests import Located, lint, read
-from canary.manifests.files import within
+from canary.engine.validation import Severity
+from canary.manifests import lint, read, with_fields
+from canary.manifests.reading import within
+from canary.show.outputs import Output
+
+from .options import written
 
 FINE, BAD = 0, 2
 
 
-class Output(StrEnum):
-    """What is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def command(
     file: Annotated[
-        list[str], typer.Option("--file", "-f", help="A manifest, a directory of them, or - for standard input.")
+        list[str], typer.Option("--file", "-f", help="Manifest, directory, or - for standard input; may be repeated.")
     ],
     policy: Annotated[
         str | None,
-        typer.Option(help="A file of policies; the only one in it holds for Canaries without policyRef."),
+        typer.Option(help="File of policies; if it has only one, it is used for Canaries without policyRef."),
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How problems are printed.")] = Output.TEXT,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail as well.")] = False,
+    version: Annotated[
+        str | None, typer.Option(help="Version, instead of the manifests', as for canary run.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
 ) -> int:
-    """Check manifests, and say what is wrong, where, and what was probably meant.
+    """Check manifests, and show each error with its position and a suggestion.
 
-    Ends with 0 where a rollout could start, else with 2. Objects of other kinds are passed over.
+    Exit code 0: a rollout could start; 2: there are errors. Objects of other kinds are skipped.
     """
-    files = _files(file)
-    reading = read(files, policy)
+    written("--version", version)
+    found = _found(file)
+    files = list(dict.fromkeys(path for paths in found.values() for path in paths))
+    reading = with_fields(read(files, policy, set(files) - set(file)), version=version)
     problems, others = lint(reading), len(reading.others)
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors
@@ -45,32 +45,23 @@ def command(
         counts = {"errors": errors, "warnings": warnings, "passedOver": others}
         print(json.dumps({"problems": [each.wire() for each in problems], **counts}, indent=2))
     else:
-        _print(problems, _summary(errors, warnings, len(files) + (policy is not None)) + _besides(others))
+        besides = f"; {_count(others, 'object')} of other kinds passed over" if others else ""
+        print(*problems, _summary(errors, warnings, len(files) + (policy is not None)) + besides, sep="\n")
     return BAD if errors or (strict and warnings) else FINE
 
 
-def _files(given: list[str]) -> list[str]:
-    """Each once, directories opened; a directory of nothing was probably not meant."""
+def _found(given: list[str]) -> dict[str, list[str]]:
+    """What each stands for, directories opened; an empty directory is probably a mistake."""
     found = {path: within(path) for path in given}
     for path, files in found.items():
         if not files:
             raise UsageProblem(f"no YAML or JSON file was found in {path}")
-    return list(dict.fromkeys(path for files in found.values() for path in files))
-
-
-def _print(problems: tuple[Located, ...], summary: str) -> None:
-    for problem in problems:
-        print(problem)
-    print(summary)
+    return found
 
 
 def _summary(errors: int, warnings: int, files: int) -> str:
     counted = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
     return f"{' and '.join(counted) or 'no problems'} in {_count(files, 'file')}"
-
-
-def _besides(others: int) -> str:
-    return f"; {_count(others, 'object')} of other kinds passed over" if others else ""
 
 
 def _count(number: int, word: str) -> str:

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from canary import bootstrap
-from canary.show.listing import Row, table
 from canary.show.records import documents
-from canary.show.screen import screen_of
+from canary.show.tables import ListRow, list_table
+from canary.show.terminal import screen_of
 
-from .places import Context, Form, Kubeconfig, Namespace, Printed, told
+from .options import Context, Form, Kubeconfig, Namespace, Printed, absence, data_form, reported
 
-Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Those of all namespaces.")]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")]
 
 
 def command(
@@ -25,16 +25,16 @@ def command(
 ) -> None:
     """List Canary objects and the targets of runs: phase, weight, and the last reason of each."""
     place = bootstrap.Place(kubeconfig=kubeconfig, context=context, namespace=namespace)
-    with told():
+    with reported():
         found = bootstrap.running(place, everywhere)
-    rows = [Row(one.namespace, one.name, "controller" if one.object else "run", one.status) for one in found]
-    match output:
-        case Form.JSON:
-            print(documents(rows, "json"))
-        case Form.YAML:
-            print(documents(rows, "yaml"))
-        case _:
-            lines = table(rows, datetime.now(UTC), screen_of(sys.stdout), output is Form.WIDE, everywhere)
-            print(*lines, sep="\n", end="\n" if lines else "")
+    rows = [
+        ListRow(one.namespace, one.name, "controller" if one.object else "run", one.status, absence(one))
+        for one in found
+    ]
+    if form := data_form(output):
+        print(documents(rows, form))
+    else:
+        lines = list_table(rows, datetime.now(UTC), screen_of(sys.stdout), output is Form.WIDE, everywhere)
+        print(*lines, sep="\n", end="\n" if lines else "")
     if not found:
-        print("there is no Canary, and nothing has run here", file=sys.stderr)
+        print("no Canary and no run found", file=sys.stderr)

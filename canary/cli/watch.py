@@ -1,26 +1,35 @@
-"""`canary watch`: a rollout of a Canary object as it goes on; a live view on a terminal, lines elsewhere."""
+"""`canary watch`: a rollout as it goes on; a live view on a terminal, lines elsewhere."""
 
 from typing import Annotated
 
 import typer
 
 from canary.bootstrap import Place
-from canary.rollout.waiting import Terms
 from canary.show.outputs import Output
+from canary.waiting.wait import WaitTerms
 
-from .following import Told, follow
-from .places import Context, Files, Kubeconfig, Name, Namespace, remembered
+from .following import OutputOption, follow, watch
+from .options import Context, Files, Kubeconfig, Namespace, State, Target, remembered, steered
 
 
 def command(
-    name: Name = None,
+    target: Target = None,
     file: Files = None,
-    output: Told = Output.TEXT,
-    live: Annotated[bool, typer.Option(help="Whether a terminal shows the live view.")] = True,
+    state: State = None,
+    output: OutputOption = Output.TEXT,
+    live: Annotated[bool, typer.Option(help="Show the live view on a terminal.")] = True,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> int:
-    """Watch the rollout of a Canary object until it is over; ends as canary wait does. Ctrl-C leaves it alone."""
-    place = Place(file or (), kubeconfig=kubeconfig, context=context, namespace=namespace)
-    return follow(remembered(name, place), Terms(), output, live)
+    """Watch a rollout of a Canary object or of a run until it is over. Ctrl-C doesn't stop the rollout.
+
+    The exit code is that of the rollout, as for canary run and canary wait.
+    """
+    place = Place(file or (), state, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    memory = remembered(target, place)
+    if memory.run is not None:
+        memory = steered(target, place)
+    if memory.object is None:
+        return watch(memory, output, live)
+    return follow(memory, WaitTerms(), output, live)

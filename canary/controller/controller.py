@@ -1,12 +1,13 @@
-"""Many rollouts: each is ticked in its slots and whenever it is woken, never twice at a time.
+"""Many rollouts: each is reconciled in its slots and whenever it is woken, never twice at a time.
 
-    watches ──wake──────────────► a tick at once, which takes no look
-    slots ───look───► measure ──► a tick with what the whole slot has measured
-          └──other──────────────► a tick
+    watches ──wake──────────────► a reconcile at once, which takes no evaluation
+    slots ──judge───► measure ──► a reconcile with what the whole slot has measured
+          └──other──────────────► a reconcile
 
-A slot is a whole second. The looks of one slot and one source of evidence are asked together, at the same nominal
-time; another source that is slow keeps nobody waiting but its own. A tick that raises is told, and repeated after a
-pause that grows; it stops nobody else. Once stopped, no tick begins, and the writes in hand are finished.
+A slot is a whole second. The evaluations of one slot and one source of evidence are asked together, at the same
+nominal time; a slow source delays only its own rollouts. A failed reconcile is logged and
+retried with backoff; it doesn't stop other Canaries. Once stopped, no reconcile begins, and the writes in hand are
+finished.
 """
 
 import time
@@ -17,51 +18,54 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import NamedTuple
 
+from canary.api.reason import Trait
 from canary.api.status import Status
+from canary.engine import evaluations
 from canary.engine.decide import needs
 from canary.engine.errors import CanaryError, Conflict, Unreadable
-from canary.engine.observed import Kind, Missing, Query
-from canary.rollout.ports import Clock
+from canary.engine.observed import Cause, Missing, Query
+from canary.engine.requeue import SOON
+from canary.kube.names import NamespacedName
+from canary.ports import Clock
+from canary.rollout.reconcile import ATTEMPTS, Turn, reconcile
 from canary.rollout.record import Record, load, save
-from canary.rollout.tick import ATTEMPTS, Turn, tick
 
-from .fleet import Fleet, Key, Rig, Timetable, Watcher
-from .jobs import submit
 from .logs import scrubbed
-from .looking import Answers, Measured, Question, put_back, put_off
-from .questions import Questions
-from .seat import Seat
-from .slots import Slots, share, slot_of, time_of
+from .ports import Fleet, Reconciler, Timetable, Watcher
+from .slots import Answers, Measured, Question, Slots, share, slot_of, time_of
+from .work_item import Questions, WorkItem, submit
 
 RESYNC = timedelta(minutes=10)
 """How often a Canary at rest is looked at though nothing woke it: that heals an event that was missed."""
 GAP = timedelta(milliseconds=50)
-"""Between two Canaries at rest when the lead was taken: what happened while nobody led is seen soon, and costs little
+"""Between two Canaries at rest after a leader election: changes without a leader are seen soon, and this costs little
 at a time."""
+FOLLOWING = 2
+"""How often a decision that leads to another one is followed by that: a start, the first weight, what came of it."""
 UNSURE = timedelta(seconds=15)
-"""How soon again where something could not be read, or is somebody else's."""
+"""Requeue time if something could not be read, or belongs to another client."""
+POLL = timedelta(minutes=1)
+"""How often a Canary at rest is looked at that stands on something that isn't watched, which a Secret is."""
 LATER = timedelta(minutes=1)
 """How soon again, at the latest, while a rollout is running."""
-TRANSIENT = frozenset({"RouteUnreadable", "RevisionUnknown", "Conflict"})
-"""Reasons to be at rest that may pass without an event of ours."""
 WAITS = 10
-"""How many slots a look may be later because its source has too many questions; then it is one without an answer,
-which is told."""
+"""How many slots an evaluation may be later because its source has too many questions; then it is one without an
+answer, which is logged."""
 AGAIN = timedelta(seconds=1)
-"""When such a look asks again, and who could not be ticked is ticked."""
+"""When such an evaluation asks again, and who could not be reconciled is reconciled."""
 BELATED = 1
-"""So many answers in a row may come after their look, and the next look is asked anew; after more of them, looks are
-ones without an answer, which is told."""
+"""This many answers in a row may be late, with a new query for the next evaluation; after more of
+them, evaluations are ones without an answer, which is logged."""
 
 
 ONCE = 1
-"""So many ticks in a row may raise without a word in the object: a race is over with the next one."""
+"""This many reconciles in a row may fail without a condition: a race is over with the next one."""
 LONGEST = 500
 """Characters of an error that are shown to people."""
 
 
 class Asking(NamedTuple):
-    """What one Canary asks in its slot: nothing where no look is due, or where it has no metrics."""
+    """What one Canary asks in its slot: nothing where no evaluation is due, or where it has no metrics."""
 
     question: Question | None
     queries: tuple[Query, ...]
@@ -74,20 +78,20 @@ class Controller:
     fleet: Fleet
     clock: Clock
     workers: Executor
-    """Ticks run here, side by side."""
+    """Reconciles run here, side by side."""
     askers: Executor
     """Questions to sources of evidence run here."""
     timetable: Timetable
     watcher: Watcher
     resync: timedelta = RESYNC
-    _seats: dict[Key, Seat] = field(default_factory=dict)
+    _items: dict[NamespacedName, WorkItem] = field(default_factory=dict)
     _slots: Slots = field(default_factory=Slots)
     _questions: Questions = field(default_factory=Questions)
     _lock: Lock = field(default_factory=Lock)
     _running: bool = False
 
     def start(self) -> None:
-        """Begins to look after all of them."""
+        """Starts to reconcile all Canaries."""
         self._running = True
         self.look_anew()
 
@@ -97,7 +101,7 @@ class Controller:
         resting = [key for key in self.fleet.all() if not self.fleet.pressing(key)]
         within = min(self.resync, len(resting) * GAP)
         for key in resting:
-            self._due(self._seat(key), self.clock.now() + share(key) * within)
+            self._due(self._item(key), self.clock.now() + share(key) * within)
         self.press()
 
     def press(self) -> None:
@@ -107,268 +111,278 @@ class Controller:
                 self.wake(key)
 
     def stop(self) -> None:
-        """No tick begins any more."""
+        """No reconcile begins any more."""
         self._running = False
 
-    def wake(self, key: Key) -> None:
+    def wake(self, key: NamespacedName) -> None:
         """Something that this Canary stands on has changed."""
         if self._running:
-            self._ask(self._seat(key), None)
+            self._ask(self._item(key), None)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: NamespacedName) -> None:
         """The Canary is gone."""
         with self._lock:
-            self._seats.pop(key, None)
+            self._items.pop(key, None)
             self._slots.drop(key)
         self.watcher.forgot(key)
 
     @property
     def count(self) -> int:
-        """How many it looks after."""
-        return len(self._seats)
+        """Number of Canaries."""
+        return len(self._items)
 
     # ---- slots ----------------------------------------------------------------------------------------------
 
-    def _due(self, seat: Seat, at: datetime) -> None:
+    def _due(self, item: WorkItem, at: datetime) -> None:
         slot = slot_of(at)
         with self._lock:
-            if self._seats.get(seat.key) is not seat:
+            if self._items.get(item.key) is not item:
                 return
-            first = self._slots.put(seat.key, slot)
+            first = self._slots.put(item.key, slot)
         if first:
             self.timetable(time_of(slot), lambda: self._slot(slot))
 
     def _slot(self, slot: int) -> None:
-        """Asks for ticks of those that are due; those that look wait for what their source says."""
+        """Asks for reconciles of those that are due; those that evaluation wait for what their source says."""
         if not self._running:
             return
         with self._lock:
-            seats = [self._seats[key] for key in self._slots.take(slot)]
+            items = [self._items[key] for key in self._slots.take(slot)]
         now = self.clock.now()
-        looking: dict[Question, dict[Query, list[Seat]]] = {}
-        for seat in seats:
-            seat.slot = slot if seat.slot is None else seat.slot
-            found = self._queries(seat, now)
+        looking: dict[Question, dict[Query, list[WorkItem]]] = {}
+        for item in items:
+            item.slot = slot if item.slot is None else item.slot
+            found = self._queries(item, now)
             if found is None or found.question is None:
-                self._ask(seat, None if found is None else Measured())
+                self._ask(item, None if found is None else Measured())
                 continue
-            if found.question == seat.question:
-                continue  # woken meanwhile; it is ticked with the answer
+            if found.question == item.question:
+                continue  # woken meanwhile; it is reconciled with the answer
             for query in found.queries:
-                looking.setdefault(found.question, {}).setdefault(query, []).append(seat)
+                looking.setdefault(found.question, {}).setdefault(query, []).append(item)
         for question in sorted(looking, key=lambda one: one.at):
             self._measure(question, looking[question])
 
-    def _queries(self, seat: Seat, now: datetime) -> Asking | None:
-        """What its look asks, if one is due; None where that can't be told: the tick tells it to people."""
-        rig, record = seat.rig, seat.record
-        if rig is None or record is None:
+    def _queries(self, item: WorkItem, now: datetime) -> Asking | None:
+        """The queries of its evaluation, if one is due; None if they aren't known: the reconcile reports it to
+        people."""
+        reconciler, record = item.reconciler, item.record
+        if reconciler is None or record is None:
             return None
         try:
-            source, parts = rig.source, rig.parts
-            found = needs(parts.target.desired(), record.status, now)
-        except Exception:  # noqa: BLE001 # the tick meets it again, and has somebody to tell
+            source, parts = reconciler.source, reconciler.parts
+            found = needs(parts.target.resolved(), record.status, now)
+        except Exception:  # noqa: BLE001 # the reconcile meets it again, and reports it
             return None
         return Asking(None if found.at is None else Question(source, found.at, parts.metrics), found.queries)
 
-    def _measure(self, question: Question, by_query: Mapping[Query, list[Seat]]) -> None:
-        seats = list({id(seat): seat for those in by_query.values() for seat in those}.values())
-        if self._questions.begin(question, seats):
-            self._submit(question, tuple(by_query), seats)
+    def _measure(self, question: Question, by_query: Mapping[Query, list[WorkItem]]) -> None:
+        items = list({id(item): item for those in by_query.values() for item in those}.values())
+        if self._questions.begin(question, items):
+            self._submit(question, tuple(by_query), items)
         else:
-            self._later(question, by_query, seats, "earlier questions are still unanswered")
+            self._later(question, by_query, items, "earlier questions are still unanswered")
 
-    def _submit(self, question: Question, queries: Sequence[Query], seats: Sequence[Seat]) -> None:
+    def _submit(self, question: Question, queries: Sequence[Query], items: Sequence[WorkItem]) -> None:
         try:
-            submit(self.askers, self._measured, question, queries, seats)
+            submit(self.askers, self._measured, question, queries, items)
         except RuntimeError as error:
-            self._questions.end(question, seats)
-            for seat in seats if self._running else ():
-                self.watcher.crashed(seat.key, error)
-            self._later(question, queries, seats, f"it could not be asked: {error}")
+            self._questions.end(question, items)
+            for item in items if self._running else ():
+                self.watcher.crashed(item.key, error)
+            self._later(question, queries, items, f"it could not be asked: {error}")
 
-    def _later(self, question: Question, queries: Iterable[Query], seats: Iterable[Seat], why: str) -> None:
-        """Looks again in a slot that follows, but not for ever."""
-        late = dict.fromkeys(queries, Missing(Kind.TIMED_OUT, why))
-        for seat in seats:
-            seat.waits += 1
-            if seat.waits <= WAITS:
-                self._due(seat, self.clock.now() + AGAIN)
+    def _later(self, question: Question, queries: Iterable[Query], items: Iterable[WorkItem], why: str) -> None:
+        """Tries again in a later slot, a limited number of times."""
+        late = dict.fromkeys(queries, Missing(Cause.TIMED_OUT, why))
+        for item in items:
+            item.waits += 1
+            if item.waits <= WAITS:
+                self._due(item, self.clock.now() + AGAIN)
             else:
-                self._ask(seat, Measured(question.at, late))
+                self._ask(item, Measured(question.at, late))
 
-    def _measured(self, question: Question, queries: Iterable[Query], seats: Sequence[Seat]) -> None:
+    def _measured(self, question: Question, queries: Iterable[Query], items: Sequence[WorkItem]) -> None:
         try:
             samples = question.metrics.measure(queries, question.at)
-        except Exception as error:  # noqa: BLE001 # a look without answers is told as such
-            for seat in seats:
-                self.watcher.crashed(seat.key, error)
-            samples = dict.fromkeys(queries, Missing(Kind.UNAVAILABLE, f"{type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 # an evaluation without answers is reported as such
+            for item in items:
+                self.watcher.crashed(item.key, error)
+            samples = dict.fromkeys(queries, Missing(Cause.UNAVAILABLE, f"{type(error).__name__}: {error}"))
         finally:
-            self._questions.end(question, seats)
-        for seat in seats:
-            seat.waits = 0
-            self._ask(seat, Measured(question.at, samples))
+            self._questions.end(question, items)
+        for item in items:
+            item.waits = 0
+            self._ask(item, Measured(question.at, samples))
 
-    # ---- ticks ----------------------------------------------------------------------------------------------
+    # ---- reconciles ----------------------------------------------------------------------------------------------
 
-    def _seat(self, key: Key) -> Seat:
+    def _item(self, key: NamespacedName) -> WorkItem:
         with self._lock:
-            return self._seats.setdefault(key, Seat(key))
+            return self._items.setdefault(key, WorkItem(key))
 
-    def _ask(self, seat: Seat, measured: Measured | None) -> None:
-        if seat.ask(measured):
+    def _ask(self, item: WorkItem, measured: Measured | None) -> None:
+        if item.ask(measured):
             try:
-                submit(self.workers, self._serve, seat)
+                submit(self.workers, self._serve, item)
             except RuntimeError as error:
-                seat.leave()
+                item.leave()
                 if self._running:  # else the pool was shut down
-                    self.watcher.crashed(seat.key, error)
-                    self._due(seat, self.clock.now() + AGAIN)
+                    self.watcher.crashed(item.key, error)
+                    self._due(item, self.clock.now() + AGAIN)
 
-    def _serve(self, seat: Seat) -> None:
-        """Ticks until nobody asks any more."""
+    def _serve(self, item: WorkItem) -> None:
+        """Reconciles until there is no request left."""
         while True:
-            measured = seat.begin()
-            if self._running and self._seats.get(seat.key) is seat:
-                self._guarded(seat, measured)
-            if seat.done():
+            measured = item.begin()
+            if self._running and self._items.get(item.key) is item:
+                self._guarded(item, measured)
+            if item.done():
                 return
 
-    def _guarded(self, seat: Seat, measured: Measured | None) -> None:
+    def _guarded(self, item: WorkItem, measured: Measured | None) -> None:
         try:
-            due = self._tick(seat, measured)
-            seat.failures = 0
+            due = self._reconcile(item, measured)
+            item.failures = 0
         except Exception as error:  # noqa: BLE001 # whatever it is, it stops this one only
-            seat.failures += 1
-            rig, seat.record, seat.rig = seat.rig, None, None
-            due = self.clock.now() + seat.pause * (1 + share(seat.key))
-            self.watcher.crashed(seat.key, error)
-            if rig is not None and seat.failures > ONCE:
-                self._says(seat, rig.raises, raised(error))
+            if self._gone(item):
+                self.forget(item.key)
+                return
+            item.failures += 1
+            reconciler, item.record, item.reconciler = item.reconciler, None, None
+            due = self.clock.now() + item.pause * (1 + share(item.key))
+            self.watcher.crashed(item.key, error)
+            if reconciler is not None and item.failures > ONCE:
+                self._says(item, reconciler.raises, raised(error))
         if due is not None:
-            self._due(seat, due)
-        if seat.key not in self._seats:
-            self.watcher.forgot(seat.key)  # once more: it went away during its tick, which told of it afterwards
+            self._due(item, due)
+        if item.key not in self._items:  # it was deleted during its reconcile, which reported it afterwards
+            self.watcher.forgot(item.key)
 
-    def _tick(self, seat: Seat, measured: Measured | None) -> datetime | None:
-        """One tick with all its turns; when the next one is due, None where the Canary is gone."""
-        seat.rig = rig = seat.rig or self.fleet.rig(seat.key)
-        if rig is None:
-            self.forget(seat.key)
-            return None
-        late = None if seat.slot is None else self.clock.now().timestamp() - seat.slot
-        seat.slot = None
+    def _gone(self, item: WorkItem) -> bool:
+        """Whether the Canary was deleted during its reconcile: its exception is no failure then."""
         try:
-            return self._ticked(seat, rig, measured, late)
+            return self.fleet.reconciler(item.key) is None
+        except Exception:  # noqa: BLE001 # then the next reconcile reports it
+            return False
+
+    def _reconcile(self, item: WorkItem, measured: Measured | None) -> datetime | None:
+        """One reconcile with all its turns; when the next one is due, None where the Canary is gone."""
+        item.reconciler = reconciler = item.reconciler or self.fleet.reconciler(item.key)
+        if reconciler is None:
+            self.forget(item.key)
+            return None
+        late = None if item.slot is None else self.clock.now().timestamp() - item.slot
+        item.slot = None
+        try:
+            return self._reconciled(item, reconciler, measured, late)
         except Unreadable as error:
-            return self._unread(seat, rig, str(error))
+            return self._unread(item, reconciler, str(error))
 
-    def _ticked(self, seat: Seat, rig: Rig, measured: Measured | None, late: float | None) -> datetime:
-        record = seat.record or replace(load(rig.parts.store), fresh=seat.fresh)
-        turn, record = self._between(seat, rig, record, measured, late)
-        if turn.decision.actions and not turn.trouble:
-            turn, record = self._between(seat, rig, record, None, None)  # read back at once, not in the next slot
-        return self._settled(seat, rig, record, turn)
+    def _reconciled(
+        self, item: WorkItem, reconciler: Reconciler, measured: Measured | None, late: float | None
+    ) -> datetime:
+        record = item.record or replace(load(reconciler.parts.store), fresh=item.fresh)
+        if measured is not None:
+            measured = self._timely(item, reconciler, record, measured)
+        turn, record = self._turns(item, reconciler, record, measured, late)
+        for _ in range(FOLLOWING):  # a write is read back, and what has started begins, at once: not in the next slot
+            if turn.decision.requeue_after > SOON or turn.trouble:
+                break
+            turn, record = self._turns(item, reconciler, record, None, None)
+        return self._settled(item, reconciler, record, turn)
 
-    def _unread(self, seat: Seat, rig: Rig, why: str) -> datetime:
-        """Nothing moves until somebody has mended it, and that wakes nobody."""
+    def _unread(self, item: WorkItem, reconciler: Reconciler, why: str) -> datetime:
+        """Nothing moves until a user corrects it, and no watch event announces that."""
         now = self.clock.now()
-        seat.record = None
-        self.watcher.unread(seat.key, why, now)
-        self._says(seat, rig.unread, why)
+        item.record = None
+        self.watcher.unread(item.key, why, now)
+        self._says(item, reconciler.unread, why)
         return now + UNSURE
 
-    def _says(self, seat: Seat, say: Callable[[str, datetime], None], why: str) -> None:
+    def _says(self, item: WorkItem, say: Callable[[str, datetime], None], why: str) -> None:
         now = self.clock.now()
         try:
             say(why, now)
-        except Exception as error:  # noqa: BLE001 # what made the tick raise may do so here, too
-            self.watcher.hindered(seat.key, f"can't say so in its status: {error}", now)
+        except Exception as error:  # noqa: BLE001 # what made the reconcile raise may do so here, too
+            self.watcher.hindered(item.key, f"can't say so in its status: {error}", now)
 
-    def _between(
-        self, seat: Seat, rig: Rig, record: Record, measured: Measured | None, late: float | None
-    ) -> tuple[Turn, Record]:
-        """The turns of a tick, which takes a look only where its slot has measured for it."""
-        if measured is not None:
-            measured = self._timely(seat, rig, record, measured)
-        if measured is not None:
-            return self._turns(seat, rig, record, measured, late)
-        off = put_off(record, self.clock.now())
-        turn, after = self._turns(seat, rig, off, Measured(), late)
-        return turn, put_back(after, record, off)
-
-    def _timely(self, seat: Seat, rig: Rig, record: Record, measured: Measured) -> Measured | None:
-        """What the look that is due now may use; None where that isn't measured yet, and its slot follows."""
-        due = needs(rig.parts.target.desired(), record.status, self.clock.now())
+    def _timely(self, item: WorkItem, reconciler: Reconciler, record: Record, measured: Measured) -> Measured | None:
+        """What the evaluation that is due now may use; None where that isn't measured yet, and its slot follows."""
+        due = needs(reconciler.parts.target.resolved(), record.status, self.clock.now())
         if due.at is None:
             return measured
         if due.at == measured.at:
-            seat.belated = 0
+            item.belated = 0
             return measured
-        if measured.at is None or seat.belated < BELATED:
-            seat.belated += measured.at is not None
+        if measured.at is None or item.belated < BELATED:
+            item.belated += measured.at is not None
             return None
-        late = Missing(Kind.TIMED_OUT, "the answer came when the next look was due already")
+        late = Missing(Cause.TIMED_OUT, "the answer came when the next evaluation was due already")
         return Measured(due.at, dict.fromkeys(due.queries, late))
 
     def _turns(
-        self, seat: Seat, rig: Rig, record: Record, measured: Measured, late: float | None
+        self, item: WorkItem, reconciler: Reconciler, record: Record, measured: Measured | None, late: float | None
     ) -> tuple[Turn, Record]:
-        """The last turn. A state that others change again and again is in the end one that can't be saved."""
-        parts = replace(rig.parts, metrics=Answers(measured, rig.parts.metrics))
+        """The last turn; where its slot has measured nothing, without an evaluation.
+
+        A state that others change again and again is in the end one that can't be saved.
+        """
+        parts = replace(reconciler.parts, metrics=Answers(measured or Measured(), reconciler.parts.metrics))
         for left in reversed(range(ATTEMPTS)):
             try:
                 began = time.perf_counter()
-                for turn in tick(parts, record, last=not left):
-                    self.watcher.ticked(seat.key, turn, time.perf_counter() - began, late)
+                for turn in reconcile(parts, record, not left, measured is not None):
+                    self.watcher.reconciled(item.key, turn, time.perf_counter() - began, late)
                     record, began, late = turn.record, time.perf_counter(), None
                 return turn, record
             except Conflict:
-                record = reread(rig, record)
-        raise AssertionError("the last tick meets no Conflict")
+                record = reread(reconciler, record)
+        raise AssertionError("the last reconcile meets no Conflict")
 
-    def _settled(self, seat: Seat, rig: Rig, record: Record, turn: Turn) -> datetime:
-        """Keeps what is needed for the next tick, puts away the rest, and says when that is due."""
-        seat.fresh = record.fresh
+    def _settled(self, item: WorkItem, reconciler: Reconciler, record: Record, turn: Turn) -> datetime:
+        """Keeps what is needed for the next reconcile, puts away the rest, and says when that is due."""
+        item.fresh = record.fresh
         status, trouble = record.status, bool(turn.trouble)
         try:
             if status.rollout is None and record.saved != status:
-                record = save(rig.parts.store, replace(record, saved=None), status, turn.at)
-            rig.tidy(status, turn.at)
+                record = save(reconciler.parts.store, replace(record, saved=None), status, turn.at)
+            reconciler.tidy(record.durable, turn.at)
         except CanaryError as error:
             trouble = True
-            self.watcher.hindered(seat.key, f"can't be put away yet: {error}", turn.at)
-            record = reread(rig, record) if isinstance(error, Conflict) else record
+            self.watcher.hindered(item.key, f"can't be put away yet: {error}", turn.at)
+            record = reread(reconciler, record) if isinstance(error, Conflict) else record
         at_rest = status.rollout is None and record.saved == status
-        seat.record = None if at_rest else record
+        item.record = None if at_rest else record
         if at_rest:
-            rig.rest()
-        return turn.at + self._after(seat, status, turn, trouble)
+            reconciler.rest()
+        return turn.at + self._after(item, status, turn, trouble, reconciler.polls)
 
-    def _after(self, seat: Seat, status: Status, turn: Turn, trouble: bool) -> timedelta:
-        """From the time at which the turn decided: a look is due on its second, however long the tick took."""
+    def _after(self, item: WorkItem, status: Status, turn: Turn, trouble: bool, polls: bool) -> timedelta:
+        """From the time at which the turn decided: an evaluation is due on its second, however long the reconcile
+        took."""
         decision = turn.decision
         if status.rollout is not None:
-            look = max(status.rollout.next_look - turn.at, timedelta())
-            looks = [look] if status.rollout.step > 0 and status.rollout.end is None else []
-            return min([decision.requeue_after, LATER, *looks])
-        if trouble or decision.reason in TRANSIENT:
+            evaluation = max(status.rollout.next_evaluation - turn.at, timedelta())
+            due = [evaluation] if evaluations.expected(status.rollout) else []
+            return min([decision.requeue_after, LATER, *due])
+        if trouble or Trait.TRANSIENT in decision.reason.traits:
             return UNSURE
         if decision.requeue_after < LATER:
             return decision.requeue_after
-        return self.resync * (1 - share(seat.key) / 4)
+        rest = self.resync * (1 - share(item.key) / 4)
+        return min(rest, POLL) if polls else rest
 
 
 def raised(error: Exception) -> str:
     """For people who see the object, and not our log."""
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"the controller can't look after it, and tries again: {scrubbed(what)[:LONGEST]}"
+    return f"the reconcile failed, and the controller retries: {scrubbed(what)[:LONGEST]}"
 
 
-def reread(rig: Rig, record: Record) -> Record:
-    """After somebody else wrote: our own state in a newer object, or another state, which counts."""
-    stored = rig.parts.store.load()
+def reread(reconciler: Reconciler, record: Record) -> Record:
+    """After a write by another client: our own state in a newer object, or another state, which counts."""
+    stored = reconciler.parts.store.load()
     if stored is None:
         return replace(record, saved=None, version=None)
     if stored.status == record.saved:

@@ -1,4 +1,4 @@
-"""What the controller logs: a line for each decision that is told, the same trouble every ten minutes, no secrets.
+"""What the controller logs: a line for each decision with an Event, repeated errors every ten minutes, no secrets.
 
 `set_up` formats all that is logged in this process, as text or as JSON lines; `Decisions` is called after each turn.
 Every decision, also those that are no news, is there at the level debug.
@@ -13,11 +13,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TextIO
 
-from canary.api.status import Message
 from canary.engine.errors import Unreadable
-from canary.rollout.tick import Turn
-
-from .fleet import Key
+from canary.kube.names import NamespacedName
+from canary.rollout.reconcile import Turn
 
 REPEAT = timedelta(minutes=10)
 """How often the same trouble of the same Canary is logged."""
@@ -60,7 +58,8 @@ def set_up(format_: Format, level: Level, stream: TextIO) -> None:
 
 
 class TextLines(logging.Formatter):
-    """`2026-03-14T15:09:26.535Z INFO shop/reviews Progressing 30% StepPassed: 20% passed 3 looks; on to 30%`."""
+    """`2026-03-14T15:09:26.535Z INFO shop/reviews Progressing 30% StepPassed: 20% passed 3 evaluations; on to
+    30%`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and an indented one for each of a traceback: no text can pretend to be a line of ours."""
@@ -92,7 +91,7 @@ def scrubbed(text: str) -> str:
     return _BEARER.sub(r"\1 …", _USER_INFO.sub(r"\1", text))
 
 
-_USER_INFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#@'\"]*(?:@[^\s/?#@'\"]*)*@", re.IGNORECASE)
+_USER_INFO = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^\s/?#@'\"]*(?:@[^\s/?#@'\"]*)*@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(bearer)\s+(?=[^\s'\",]*[0-9])[^\s'\",]{12,}", re.IGNORECASE)
 
 
@@ -101,7 +100,7 @@ class Logged:
     """What was logged of one Canary."""
 
     messages: frozenset[str] = frozenset()
-    """Ids of those that may be told again."""
+    """Ids of messages that may be sent again."""
     trouble: dict[str, datetime] = field(default_factory=dict)
     """When a sentence was logged last, not longer ago than it is kept back."""
 
@@ -110,38 +109,34 @@ class Logged:
 class Decisions:
     """A Watcher that logs. A Canary's turns come one after the other; those of several come from several threads."""
 
-    said: dict[Key, Logged] = field(default_factory=dict)
+    said: dict[NamespacedName, Logged] = field(default_factory=dict)
 
-    def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
-        """What people are told in this turn, each message once, also where telling them failed; and trouble."""
+    def reconciled(self, key: NamespacedName, turn: Turn, seconds: float, late: float | None) -> None:
+        """The messages of this turn, each once, even if a notification failed; and errors."""
         before = self.said.setdefault(key, Logged())
         where = {**_named(key), **_standing(turn)}
         for message in turn.messages:
             if message.id not in before.messages:
-                _write(_level(message), message.beside, {**where, "reason": message.reason})
+                level = logging.WARNING if message.type == "Warning" else logging.INFO
+                _write(level, message.beside, {**where, "reason": message.reason})
         before.messages = frozenset(one.id for one in (*turn.messages, *turn.record.status.outbox))
-        for sentence in _news(before.trouble, turn.trouble, turn.at):
-            _write(logging.WARNING, sentence, {**where, "reason": TROUBLE})
+        _warn(before.trouble, turn.trouble, turn.at, {**where, "reason": TROUBLE})
         if not turn.messages:
             _write(logging.DEBUG, turn.decision.sentence, {**where, "reason": turn.decision.reason})
 
-    def hindered(self, key: Key, why: str, at: datetime) -> None:
-        """What isn't put away keeps a deleted Canary, or others from its target: somebody has to know why."""
-        before = self.said.setdefault(key, Logged())
-        for sentence in _news(before.trouble, (why,), at):
-            _write(logging.WARNING, sentence, {**_named(key), "reason": TROUBLE})
+    def hindered(self, key: NamespacedName, why: str, at: datetime) -> None:
+        """What isn't removed blocks the deletion of a Canary, or its target for others: users have to know why."""
+        _warn(self.said.setdefault(key, Logged()).trouble, (why,), at, {**_named(key), "reason": TROUBLE})
 
-    def unread(self, key: Key, why: str, at: datetime) -> None:
+    def unread(self, key: NamespacedName, why: str, at: datetime) -> None:
         """As trouble is."""
-        before = self.said.setdefault(key, Logged())
-        for sentence in _news(before.trouble, (why,), at):
-            _write(logging.WARNING, sentence, {**_named(key), "reason": Unreadable.reason})
+        _warn(self.said.setdefault(key, Logged()).trouble, (why,), at, {**_named(key), "reason": Unreadable.reason})
 
-    def crashed(self, key: Key, error: Exception) -> None:
-        """With the traceback: a tick raised what nobody foresaw."""
-        log.error("a tick raised", exc_info=error, extra={ABOUT: _named(key)})
+    def crashed(self, key: NamespacedName, error: Exception) -> None:
+        """With the traceback: the reconcile failed unexpectedly."""
+        log.error("reconcile failed", exc_info=error, extra={ABOUT: _named(key)})
 
-    def forgot(self, key: Key) -> None:
+    def forgot(self, key: NamespacedName) -> None:
         """The Canary is gone."""
         self.said.pop(key, None)
 
@@ -150,30 +145,25 @@ def _write(level: int, sentence: str, fields: Mapping[str, Any]) -> None:
     log.log(level, "%s", sentence, extra={ABOUT: fields})
 
 
-def _news(logged: dict[str, datetime], trouble: Iterable[str], now: datetime) -> Iterable[str]:
-    """Sentences that weren't logged lately; forgets those from before."""
+def _warn(logged: dict[str, datetime], trouble: Iterable[str], now: datetime, fields: Mapping[str, Any]) -> None:
+    """Logs the sentences that weren't logged lately; forgets those from before."""
     for sentence, at in list(logged.items()):
         if now - at >= REPEAT:
             del logged[sentence]
     for sentence in trouble:
         if sentence not in logged:
             logged[sentence] = now
-            yield sentence
+            _write(logging.WARNING, sentence, fields)
 
 
-def _named(key: Key) -> dict[str, Any]:
-    namespace, name = key
-    return {"namespace": namespace, "name": name}
+def _named(key: NamespacedName) -> dict[str, Any]:
+    return {"namespace": key[0], "name": key[1]}
 
 
 def _standing(turn: Turn) -> dict[str, Any]:
     status = turn.decision.status
-    weight = status.rollout.meant.weight if status.rollout else None
+    weight = status.rollout.desired.weight if status.rollout else None
     return {"phase": status.phase.value, "weight": weight}
-
-
-def _level(message: Message) -> int:
-    return logging.WARNING if message.type == "Warning" else logging.INFO
 
 
 def _head(record: logging.LogRecord) -> str:
@@ -192,12 +182,12 @@ def _time(record: logging.LogRecord) -> str:
     return f"{at.isoformat(timespec='milliseconds')}Z"
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
 def _one_line(text: str) -> str:
     """What others write must not end a line, nor steer a terminal."""
     return _CONTROL.sub(" ", text)
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

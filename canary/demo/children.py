@@ -1,15 +1,16 @@
-"""Child processes that can't outlive the demo, whatever ends it; `pipes.py` is the other end of a `Worker`.
+"""Child processes that end with the demo, even if it is killed; `answer` is the other end of a `Worker`.
 
 Each is in a session of its own, so that a terminal's Ctrl-C reaches the demo alone, which then ends them.
 """
 
+import asyncio
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import isawaitable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -50,15 +51,15 @@ class Child:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """Ends it and returns once it is gone; nothing here has anything to put away."""
+        """Ends it and returns when it has ended; there is nothing to clean up."""
         self.process.kill()
         self.process.wait()
 
-    def said(self, lines: int = 3) -> str:
-        """The end of what it printed; of its errors where they are marked."""
+    def said(self) -> str:
+        """The last three lines that it printed; of its errors where they are marked."""
         said = self.log.read_text(errors="replace").splitlines()
         marked = [line for line in said if "[critical]" in line or "[error]" in line]
-        return "\n".join((marked or said)[-lines:])
+        return "\n".join((marked or said)[-3:])
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +74,7 @@ class Child:
 
 
 class Worker(Child):
-    """One of our own modules, which answers questions; see `pipes.py`."""
+    """One of our own modules, which answers questions; see `answer`."""
 
     def __init__(self, module: str, log: Path, *arguments: str | Path) -> None:
         super().__init__([sys.executable, "-P", "-m", module, *arguments], log, pipes=True)
@@ -94,6 +95,15 @@ class Worker(Child):
         return json.loads(line)
 
 
-def freeze(child: Child, frozen: bool = True) -> None:
-    """Stops a child where it stands, its sockets open, or lets it go on."""
-    child.process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+async def answer(answers: Mapping[str, Callable[..., Any]]) -> None:
+    """The worker's end: questions on standard input, answers on standard output, a line of JSON each.
+
+    What is asked for by name is called, and awaited where that is due. The end of standard input is the end of it.
+    """
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        question, details = json.loads(line)
+        result = answers[question](**details)
+        print(json.dumps(await result if isawaitable(result) else result), flush=True)

@@ -7,14 +7,13 @@ request was due. Who answered stands in the response's `x-version`; what got no 
 import asyncio
 import sys
 import time
-from array import array
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
-from .children import PATIENCE, Worker
-from .pipes import answer
+from .children import PATIENCE, Worker, answer
 
 END = b"\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nhost: shop\r\nuser-agent: canary-demo\r\n\r\n"
@@ -65,35 +64,30 @@ class Load(Worker):
         return self.tally()
 
 
-@dataclass
-class Met:
-    """What is counted while it happens."""
+class Met(NamedTuple):
+    """How one request was answered."""
 
-    answers: Counter[int] = field(default_factory=Counter)
-    first: float = float("inf")
-    last: float = 0.0
-    latencies: "array[float]" = field(default_factory=lambda: array("f"))
+    status: int
+    sent: float
+    seconds: float
 
-    def add(self, status: int, sent: float, seconds: float) -> None:
-        self.answers[status] += 1
-        self.first, self.last = min(self.first, sent), max(self.last, sent + seconds)
-        self.latencies.append(seconds * 1000)
 
-    def tally(self) -> Tally:
-        ordered = sorted(self.latencies)
-        answers = {str(status): number for status, number in self.answers.items()}
-        p50, p99 = (ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
-        return Tally(answers, self.first, self.last, p50, p99)
+def tallied(met: Sequence[Met]) -> Tally:
+    """What there is to say of all requests of a version."""
+    answers = Counter(str(one.status) for one in met)
+    seconds = sorted(one.seconds for one in met)
+    p50, p99 = (seconds[int(len(seconds) * share)] * 1000 for share in (0.5, 0.99))
+    return Tally(dict(answers), min(one.sent for one in met), max(one.sent + one.seconds for one in met), p50, p99)
 
 
 class Generator:
-    """The worker's state: one timer, the idle connections, and what was met."""
+    """The worker's state: one timer, what is under way, the idle connections to Envoy, and what was met."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
-        self.met: dict[str, Met] = {}
-        self.idle: list[Connection] = []
-        self.under_way = 0
+        self.met: dict[str, list[Met]] = {}
+        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.under_way: set[asyncio.Task[None]] = set()
         self.sent = 0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -103,84 +97,55 @@ class Generator:
         self._send()
 
     def tally(self) -> dict[str, dict[str, Any]]:
-        return {version: asdict(met.tally()) for version, met in self.met.items()}
+        return {version: asdict(tallied(met)) for version, met in self.met.items()}
 
     async def stop(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
-        until = asyncio.get_running_loop().time() + PATIENCE / 2
-        while self.under_way and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.01)
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=PATIENCE / 2)
         self.file.flush()
 
-    def note(self, version: str, status: int, due: float) -> None:
-        """One request is over."""
-        self.under_way -= 1
+    async def _request(self, due: float) -> None:
+        version, status = await self._answer()
         sent, seconds = self.epoch + due, asyncio.get_running_loop().time() - due
-        self.met.setdefault(version, Met()).add(status, sent, seconds)
+        self.met.setdefault(version, []).append(Met(status, sent, seconds))
         print(f"{sent:.3f},{version},{status},{seconds * 1000:.1f}", file=self.file)
+
+    async def _answer(self) -> tuple[str, int]:
+        """The version and status that answer one request, which has a connection of its own meanwhile."""
+        try:
+            reader, writer = await self._connection()
+        except OSError:
+            return "", 0
+        try:
+            writer.write(REQUEST)
+            head = (await reader.readuntil(END)).decode("latin-1").lower().split("\r\n")
+            fields = dict(line.split(": ", 1) for line in head[1:-2])
+            await reader.readexactly(int(fields["content-length"]))
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+            return "", 0
+        self.idle.append((reader, writer))
+        return fields.get("x-version", ""), int(head[0].split(" ")[1])
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self.idle:
+            reader, writer = self.idle.pop()
+            if not (reader.at_eof() or writer.is_closing()):
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     def _send(self) -> None:
         """Sends what is due by now, and comes back for the next one."""
         loop = asyncio.get_running_loop()
         while (due := self.began + self.sent / self.rate) <= loop.time():
             self.sent += 1
-            self.under_way += 1
-            if self.idle:
-                self.idle.pop().send(due)
-            else:
-                Connection.open(self, due)
+            task = loop.create_task(self._request(due))
+            self.under_way.add(task)
+            task.add_done_callback(self.under_way.discard)
         self.timer = loop.call_at(due, self._send)
-
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection to Envoy, with one request at a time."""
-
-    def __init__(self, generator: Generator, due: float) -> None:
-        self.generator = generator
-        self.due: float | None = due
-        self.received = b""
-        self.transport: asyncio.Transport | None = None
-
-    @classmethod
-    def open(cls, generator: Generator, due: float) -> None:
-        """Connects, and sends the request that is waiting for it."""
-        loop = asyncio.get_running_loop()
-        connecting = loop.create_task(
-            loop.create_connection(lambda: cls(generator, due), "127.0.0.1", generator.port)
-        )
-        connecting.add_done_callback(lambda task: generator.note("", 0, due) if task.exception() else None)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(REQUEST)
-
-    def send(self, due: float) -> None:
-        assert self.transport is not None
-        self.due, self.received = due, b""
-        self.transport.write(REQUEST)
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        head, found, body = self.received.partition(END)
-        if not found:
-            return
-        headers = head.decode("latin-1").lower().split("\r\n")
-        fields = dict(line.split(": ", 1) for line in headers[1:])
-        if len(body) >= int(fields["content-length"]):
-            self._over(fields.get("x-version", ""), int(headers[0].split(" ")[1]))
-            self.generator.idle.append(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self in self.generator.idle:
-            self.generator.idle.remove(self)
-        self._over("", 0)
-
-    def _over(self, version: str, status: int) -> None:
-        if self.due is not None:
-            due, self.due = self.due, None
-            self.generator.note(version, status, due)
 
 
 async def main() -> None:
@@ -193,3 +158,30 @@ async def main() -> None:
 
 if __name__ == "__main__":
     asyncio.run(main())
+
+
+Answers = Mapping[str, Mapping[str, int]]
+"""By version and HTTP status."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the three who can count have counted, once no request is under way any more."""
+
+    load: Mapping[str, Tally]
+    services: Answers
+    envoy: Answers
+
+    @property
+    def agree(self) -> bool:
+        """Whether they counted the same; a version can't count what never reached it (503, from Envoy)."""
+        load = {version: tally.answers for version, tally in self.load.items()}
+        reached = {version: {**answers, "503": 0} for version, answers in load.items()}
+        met = {version: answers for version, answers in self.services.items() if answers}
+        return load == _positive(self.envoy) and _positive(reached) == met
+
+
+def _positive(answers: Answers) -> dict[str, dict[str, int]]:
+    """Without zeros, and without those who have nothing else."""
+    counted = {version: {key: n for key, n in by.items() if n} for version, by in answers.items()}
+    return {version: by for version, by in counted.items() if by}

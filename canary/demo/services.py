@@ -8,14 +8,14 @@ import asyncio
 import math
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from canary.sandbox.scenarios import Behaviour
 
-from .children import Worker
-from .pipes import answer
+from .children import Worker, answer
 
 Z99 = 2.326
 """The 99th percentile of the standard normal distribution."""
@@ -32,22 +32,20 @@ class Services(Worker):
 
     def open(self, version: str, behaviour: Behaviour) -> int:
         """Starts one more version; the port on 127.0.0.1 that it answers on."""
-        port: int = self.ask("open", version=version, behaviour=asdict(behaviour))
-        return port
+        return int(self.ask("open", version=version, behaviour=asdict(behaviour)))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By version and HTTP status, the answers that it gave."""
-        counts: dict[str, dict[str, int]] = self.ask("counts")
-        return counts
+        return dict(self.ask("counts"))
 
 
-class Service:
+class DemoService:
     """One version, in the worker."""
 
     def __init__(self, version: str, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.answers: Counter[int] = Counter()
-        self.connections: set[Connection] = set()
+        self.connections: set[asyncio.StreamWriter] = set()
         self.server: asyncio.Server | None = None
         self.met = False
         body = f"{version}\n"
@@ -56,10 +54,8 @@ class Service:
         self.sigma = math.log(behaviour.p99 / behaviour.p50) / Z99
 
     async def open(self) -> int:
-        loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0, backlog=512)
-        port: int = self.server.sockets[0].getsockname()[1]
-        return port
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=512)
+        return int(self.server.sockets[0].getsockname()[1])
 
     def take(self) -> tuple[float, int]:
         """For one request: the seconds until it is answered, and the status."""
@@ -71,65 +67,37 @@ class Service:
         return min(drawn, 3 * self.behaviour.p99) / 1000, status
 
     def die(self) -> None:
-        """As a process that crashes: nobody listens any more, and what is under way is never answered."""
+        """As a process that crashes: connections are refused, and what is under way is never answered."""
         if self.server is not None:
             self.server.close()
-        for connection in tuple(self.connections):
-            connection.abort()
+        for connection in self.connections:
+            connection.transport.abort()
 
-
-class Connection(asyncio.Protocol):
-    """One keep-alive connection; Envoy sends the next request only after an answer."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.transport: asyncio.Transport | None = None
-        self.received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.service.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
-        self.service.connections.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        while END in self.received:
-            request, _, self.received = self.received.partition(END)
-            self._request(request)
-
-    def abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
-            self.transport = None
-
-    def _request(self, request: bytes) -> None:
-        if request.startswith(HEALTH):
-            self._write(200)
-            return
-        delay, status = self.service.take()
-        asyncio.get_running_loop().call_later(delay, self._respond, status)
-
-    def _respond(self, status: int) -> None:
-        if self._write(status):
-            self.service.answers[status] += 1
-
-    def _write(self, status: int) -> bool:
-        if self.transport is None:
-            return False
-        self.transport.write(self.service.text[status])
-        return True
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One keep-alive connection; Envoy sends the next request only after an answer."""
+        self.connections.add(writer)
+        with suppress(OSError, asyncio.IncompleteReadError):  # Envoy or `die` has closed it
+            while True:
+                request = await reader.readuntil(END)
+                if request.startswith(HEALTH):
+                    writer.write(self.text[200])
+                    continue
+                delay, status = self.take()
+                await asyncio.sleep(delay)
+                if reader.at_eof() or writer.is_closing():
+                    break
+                writer.write(self.text[status])
+                self.answers[status] += 1
+        self.connections.discard(writer)
+        writer.close()
 
 
 async def main() -> None:
     """The worker."""
-    services: dict[str, Service] = {}
+    services: dict[str, DemoService] = {}
 
     async def open_one(version: str, behaviour: dict[str, Any]) -> int:
-        services[version] = Service(version, Behaviour(**behaviour))
+        services[version] = DemoService(version, Behaviour(**behaviour))
         return await services[version].open()
 
     def counts() -> dict[str, Counter[int]]:

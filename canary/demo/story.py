@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from canary.rollout.ending import Ending, Exit
+from canary.api.exit_codes import Exit
+from canary.rollout.end import Ending
 from canary.sandbox.scenarios import SCENARIOS, Scenario
-from canary.show.screen import Line, Screen, Span, Tone, screen_of
+from canary.show.terminal import Line, Screen, Span, Tone, screen_of
 
-from .counted import Counted
-from .load import Tally
-from .manifest import Pace
+from .load import Counted, Tally
+from .stage import Pace
 
 WIDEST = 100
 
@@ -54,23 +54,27 @@ class Story:
 
     def chapter(self, act: Act) -> None:
         """What is about to happen."""
+        which = "is " if act.scenario.promoted else ""
         number = f"{self.acts.index(act) + 1}/{len(self.acts)}  " if len(self.acts) > 1 else ""
         self._say(
             (),
-            (Span(number, "dim"), Span(f"{act.version}, which {_which(act)}", "strong")),
+            (Span(number, "dim"), Span(f"{act.version}, which {which}{act.scenario.summary}", "strong")),
             *[(Span(line, "dim"),) for line in _forecast(act, self.pace)],
             (),
         )
 
     def meanwhile(self, load: Mapping[str, Tally]) -> str:
         """A line of the load's count so far."""
-        each = [_so_far(version, load[version]) for version in sorted(load)]
+        failed = {version: f" ({tally.failed:,} failed)" if tally.failed else "" for version, tally in load.items()}
+        each = (f"{version or '-'} {load[version].requests:,}{failed[version]}" for version in sorted(load))
         return f"{'answered':<16}{'   '.join(each)}"
 
-    def surprise(self, act: Act, ending: Ending) -> None:
-        """A rollout ended otherwise than it should."""
+    def surprise(self, act: Act, ending: Ending, first: Tally | None) -> None:
+        """A rollout ended otherwise than expected; `first` is what the healthy version that served before counted."""
         due = "promoted" if act.scenario.promoted else "rolled back"
         self._say((Span(f"{act.version} should have been {due}: {ending.sentence}", "bad"),))
+        if first is not None and first.p99 > self.pace.limit:
+            self._say((Span(_too_slow(first, self.pace), "warn"),))
 
     def interrupted(self) -> None:
         """A person or the system ended the demo."""
@@ -97,27 +101,24 @@ class Story:
         self.out.flush()
 
 
-def _so_far(version: str, tally: Tally) -> str:
-    failed = f" ({tally.failed:,} failed)" if tally.failed else ""
-    return f"{version or '-'} {tally.requests:,}{failed}"
-
-
-def _which(act: Act) -> str:
-    return f"is {act.scenario.summary}" if act.scenario.promoted else act.scenario.summary
+def _too_slow(first: Tally, pace: Pace) -> str:
+    """What a busy machine does to the demo: the healthy first version breaks the limit that it should keep."""
+    took = f"v1 is healthy and took {first.p99:.0f} ms (p99), over the limit of {pace.limit} ms"
+    return f"This machine is too slow or too busy for the demo: {took}. Try again with fewer requests: --rps 50"
 
 
 def _forecast(act: Act, pace: Pace) -> Iterable[str]:
-    """What should become of it."""
+    """The expected outcome."""
     weights = ", ".join(str(weight) for weight in pace.weights[:-1])
-    looks = f"{pace.looks} looks" if pace.looks > 1 else "a look"
+    evaluations = f"{pace.iterations} evaluations" if pace.iterations > 1 else "an evaluation"
     if act.scenario.promoted:
         yield f"It should be given {weights} and {pace.weights[-1]}% of the requests,"
-        yield f"pass {looks} at each step, one every {pace.interval} s, and be promoted."
+        yield f"pass {evaluations} at each step, one every {pace.interval} s, and be promoted."
     elif act.scenario.canary.dies_after is not None:
-        yield "It should be back at 0% once Envoy's health checks find that nobody answers,"
-        yield "without waiting for a look."
+        yield "It should be back at 0% once Envoy's health checks find that it doesn't answer,"
+        yield "without waiting for an evaluation."
     else:
-        yield "It should be back at 0% with the second failed look, before many have met it."
+        yield "It should be back at 0% with the second failed evaluation, before many have met it."
 
 
 def _table(load: Mapping[str, Tally], endings: Mapping[str, Ending]) -> Iterable[Line]:

@@ -1,5 +1,6 @@
-"""The core: pure functions from what is written and what was seen to what shall be done. No I/O, no clock.
+"""The core: pure functions from spec and observations to actions. No I/O, no clock.
 
-Read `rules.py` first. `decide.py` runs the chain, `situation.py` folds what it looks at, `phases.py` holds
-the tables, `plan.py` says what comes next; `targets/` and `judges/` are the two things with more than one kind.
+Read `decision_rules.py` first. `decide.py` runs the chain, `situation.py` folds what it looks at, `phases.py` holds
+the tables, `next_traffic.py` says what comes next. `validation/` tells what is wrong with a Canary. `targets/` and
+`judges/` are the two things with more than one kind.
 """

@@ -1,16 +1,15 @@
 """Status conditions in the form that kstatus, Argo CD and Flux read, and Flagger's `Promoted`."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
+from canary.api.reason import Reason, Trait
 from canary.api.status import Condition, Phase, Status
 
 from .outcome import Finding, Hold
 from .phases import ACTIVE, ENDING
 
-WANTING = frozenset({"Suspended", "Superseded"})
-"""Reasons to be at rest while something else is wanted than what serves."""
 Truth = Literal["True", "False", "Unknown"]
 Type = Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
 
@@ -18,7 +17,7 @@ Type = Literal["Ready", "Reconciling", "Stalled", "Promoted", "TrafficDrift"]
 def conditions(status: Status, finding: Finding, before: Sequence[Condition], now: datetime) -> tuple[Condition, ...]:
     """All conditions after a decision; `lastTransitionTime` moves only where the truth changed."""
     stalled = is_stalled(finding)
-    drift = finding.reason == "TrafficDrift"
+    drift = finding.reason == Reason.TRAFFIC_DRIFT
     moving = status.phase in ACTIVE | ENDING and not stalled
     rows: list[tuple[Type, Truth]] = [
         ("Ready", _truth(serves(status.phase, finding))),
@@ -34,29 +33,39 @@ def conditions(status: Status, finding: Finding, before: Sequence[Condition], no
 
 def promoted(phase: Phase, finding: Finding) -> Truth:
     """Flagger's: True at rest after success, False after failure, Unknown meanwhile."""
-    if finding.reason == "UnanalysedRevision":
+    if finding.reason == Reason.UNANALYSED_REVISION:
         return "Unknown"
-    if phase is Phase.FAILED or finding.reason == "AlreadyFailed":
+    if phase is Phase.FAILED or finding.reason == Reason.ALREADY_FAILED:
         return "False"
     return "True" if serves(phase, finding) else "Unknown"
 
 
 def serves(phase: Phase, finding: Finding) -> bool:
-    """What is wanted serves everything, as far as is known; an earlier success is no answer to a new wish."""
+    """The desired version serves all traffic, as far as is known; an earlier success doesn't count."""
     unsure = isinstance(finding.outcome, Hold) and (finding.outcome.stalled or finding.outcome.unsure)
-    return phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and finding.reason not in WANTING and not unsure
+    return (
+        phase in (Phase.INITIALIZED, Phase.SUCCEEDED) and Trait.UNSERVED not in finding.reason.traits and not unsure
+    )
 
 
 def is_stalled(finding: Finding) -> bool:
-    """Nothing will change until somebody acts."""
+    """Nothing changes until a user acts."""
     return isinstance(finding.outcome, Hold) and finding.outcome.stalled
+
+
+_NONE = Condition(
+    type="Ready", status="Unknown", reason=Reason.UNDECIDED, last_transition_time=datetime(1970, 1, 1, tzinfo=UTC)
+)
 
 
 def _condition(
     kind: Type, truth: Truth, finding: Finding, status: Status, before: Condition | None, now: datetime
 ) -> Condition:
+    said = (truth, finding.reason, finding.sentence, status.observed_generation)
+    if before is not None and (before.status, before.reason, before.message, before.observed_generation) == said:
+        return before
     since = before.last_transition_time if before is not None and before.status == truth else now
-    return Condition(
+    return (before or _NONE).but(  # the values are typed already: not validated again
         type=kind,
         status=truth,
         reason=finding.reason,

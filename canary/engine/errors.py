@@ -2,14 +2,13 @@
 
 CanaryError
 ├── Invalid       what the user wrote is wrong; no retry helps
-├── Conflict      somebody else wrote in between: gather and decide again
+├── Conflict      another client wrote in between: gather and decide again
 ├── Rejected      the other side understood and refused, with its words
 │   └── Unreadable  what was kept isn't what we can read: a person has to mend it
 └── Unreachable   no answer in time: try again later
 """
 
-RAISES = "ControllerError"
-"""The reason of a Canary whose ticks raise what none of these is."""
+from canary.api.reason import Reason
 
 
 class CanaryError(Exception):
@@ -21,7 +20,7 @@ class Invalid(CanaryError):
 
 
 class Conflict(CanaryError):
-    """Somebody else wrote in between."""
+    """Another client wrote in between."""
 
 
 class Rejected(CanaryError):
@@ -31,8 +30,7 @@ class Rejected(CanaryError):
 class Unreadable(Rejected):
     """What was kept can't be read; the message names the field, and how it is mended."""
 
-    reason = "StatusUnreadable"
-    """PascalCase, stable."""
+    reason = Reason.STATUS_UNREADABLE
 
 
 class Unreachable(CanaryError):

@@ -5,18 +5,22 @@ from datetime import datetime
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
+from canary.api.reason import Reason
 from canary.api.status import Status, Version
 
-from .desired import Desired
-from .observed import Missing, Observed, RouteSeen
-from .people import Remark, new_actions, refused, who
+from .next_traffic import exposed
+from .observed import Missing, Observed, PrimarySeen, RouteSeen
+from .outcome import Remark
+from .resolved import ResolvedSpec
+from .taken_actions import new_actions
+from .verbs import refused, who
 
 
 @dataclass(frozen=True)
 class Idle:
     """A Canary at rest."""
 
-    desired: Desired
+    resolved: ResolvedSpec
     status: Status
     """As it was saved, except that a retry has cleared what failed."""
     observed: Observed
@@ -25,16 +29,20 @@ class Idle:
     remarks: tuple[Remark, ...] = ()
 
     @property
-    def canary(self) -> Canary:
-        return self.desired.canary
+    def manifest(self) -> Canary:
+        return self.resolved.manifest
 
     @property
-    def wanted(self) -> Version | None:
-        return None if isinstance(self.observed.wanted, Missing) else self.observed.wanted
+    def desired_version(self) -> Version | None:
+        return None if isinstance(self.observed.desired_version, Missing) else self.observed.desired_version
 
     @property
     def route(self) -> RouteSeen | None:
         return None if isinstance(self.observed.route, Missing) else self.observed.route
+
+    @property
+    def primary(self) -> PrimarySeen | None:
+        return None if isinstance(self.observed.primary, Missing) else self.observed.primary
 
     @property
     def carrying(self) -> tuple[str, ...]:
@@ -43,17 +51,35 @@ class Idle:
         return tuple(sorted((name for name, share in shares.items() if share > 0), key=lambda name: -shares[name]))
 
 
-def fold_idle(desired: Desired, status: Status, observed: Observed, now: datetime) -> Idle:
+def fold_idle(resolved: ResolvedSpec, status: Status, observed: Observed, now: datetime) -> Idle:
     """Takes people's actions: at rest only `retry` has an effect."""
-    idle = Idle(desired, status, observed, now)
-    for action in new_actions(desired.canary.metadata.name, status, observed.actions):
+    if isinstance(observed.primary, PrimarySeen):
+        status = _provisioned(status, resolved.manifest, observed, observed.primary, now)
+    idle = Idle(resolved, status, observed, now)
+    for action in new_actions(resolved.manifest.metadata.name, status, observed.actions, now):
         idle = replace(_hear(idle, action), taken=(*idle.taken, action.id))
     return idle
 
 
+def _provisioned(status: Status, manifest: Canary, observed: Observed, seen: PrimarySeen, now: datetime) -> Status:
+    """What the status remembers of the primary. A route that can't be read changes nothing."""
+    deleted = manifest.metadata.deletion_timestamp is not None
+    return status.but(
+        provisioned_since=None if seen.missing else _alone_since(status.provisioned_since, observed.route, now),
+        reverts=manifest.spec.revert_on_deletion and bool(seen.ours),
+        returned_since=(status.returned_since or now) if deleted and seen.returned else None,
+    )
+
+
+def _alone_since(since: datetime | None, route: RouteSeen | Missing, now: datetime) -> datetime | None:
+    if isinstance(route, Missing):
+        return since
+    return None if route.traffic is None or exposed(route.traffic) else since or now
+
+
 def _hear(idle: Idle, action: CanaryAction) -> Idle:
     if action.verb is Verb.RETRY and idle.status.failed is not None:
-        remark = Remark("RetryAsked", f"{who(action)} asked to try {idle.status.failed} again")
+        remark = Remark(Reason.RETRY_ASKED, f"{who(action)} asked to try {idle.status.failed} again")
         return replace(idle, status=idle.status.but(failed=None), remarks=(*idle.remarks, remark))
     why = "nothing has failed" if action.verb is Verb.RETRY else "no rollout is running"
     return replace(idle, remarks=(*idle.remarks, refused(action, why)))

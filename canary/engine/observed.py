@@ -1,20 +1,23 @@
-"""What one tick saw. A read that failed is a `Missing` in its place: never an exception, never a zero.
+"""What one reconcile saw. A read that failed is a `Missing` in its place: never an exception, never a zero.
 
-`rollout/gather.py` fills these; `situation.py` folds them together with spec and status.
+`rollout/reconcile.py` fills these; `situation.py` folds them together with spec and status.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from canary.api.action import CanaryAction
 from canary.api.analysis import Reporter
+from canary.api.pinned import PinnedProvider
 from canary.api.plan import Traffic
-from canary.api.status import Status, Version
+from canary.api.status import Status, Unmoved, Version
+from canary.api.webhooks import HookRequest
 
 
-class Kind(StrEnum):
+class Cause(StrEnum):
     """Why something is missing."""
 
     EMPTY = "no data"
@@ -38,29 +41,29 @@ class Kind(StrEnum):
     @property
     def unreachable(self) -> bool:
         """True when nothing trustworthy was learned, false when the answer was that there is nothing."""
-        return self not in (Kind.EMPTY, Kind.NAN, Kind.NOT_YET, Kind.ABSENT)
+        return self not in (Cause.EMPTY, Cause.NAN, Cause.NOT_YET, Cause.ABSENT)
 
     @property
     def passing(self) -> bool:
         """True where nothing was learned only because the way there is cut: it comes back by itself."""
-        return self in (Kind.REFUSED, Kind.TIMED_OUT, Kind.UNAVAILABLE, Kind.RUBBISH, Kind.PARTIAL)
+        return self in (Cause.REFUSED, Cause.TIMED_OUT, Cause.UNAVAILABLE, Cause.RUBBISH, Cause.PARTIAL)
 
 
-GONE = frozenset({Kind.ABSENT, Kind.DENIED})
-"""What doesn't come back unless somebody brings it."""
+GONE = frozenset({Cause.ABSENT, Cause.DENIED})
+"""Causes that don't end without a user."""
 
 
 @dataclass(frozen=True)
 class Missing:
     """In place of something that could not be read."""
 
-    kind: Kind
+    cause: Cause
     detail: str = ""
     """For a person; never holds a secret."""
 
     def __str__(self) -> str:
-        told = self.detail and self.detail != self.kind.value
-        return f"{self.kind.value} ({self.detail})" if told else self.kind.value
+        more = self.detail and self.detail != self.cause.value
+        return f"{self.cause.value} ({self.detail})" if more else self.cause.value
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Subject:
     host: str = ""
     """The service that its requests are sent to, by its full name; empty where metrics know none."""
     alone: bool = False
-    """Whether requests to the host that reached no pod were meant for it; else nobody knows for whom."""
+    """Whether requests to the host that reached no pod count for it; else they count for no version."""
     reporter: Reporter = Reporter.AUTO
     """Whose counters are believed."""
 
@@ -91,6 +94,9 @@ class Query:
     """A question to a source of metrics; PromQL is made of it in `canary/metrics`.
 
     `text` is None for a builtin, which `metric` then names; else a PromQL template.
+
+    For counts, windows tile where each begins at the end of the one before: then every request is in one of them.
+    After a Missing the next window begins where that one did, and nothing is lost.
     """
 
     metric: str
@@ -98,11 +104,16 @@ class Query:
     subject: Subject
     shape: Shape = Shape.VALUE
     text: str | None = None
+    bad: str | None = None
+    """For counts of a template: the counters of bad events, as `text` has those of all; no function around them."""
     server: str | None = None
+    provider: PinnedProvider | None = None
+    """Who answers, if not a Prometheus without credentials of a template."""
     names: tuple[tuple[str, str], ...] = ()
     """What the template's functions stand for: (name, value), `variables.x` among them."""
     edges: tuple[float, ...] = ()
-    """For counts: also count the requests slower than each of these, in milliseconds."""
+    """For counts: also count the requests slower than each of these, in milliseconds. Where the durations are
+    missing the answer is a Missing, so a query without edges belongs beside it; what both need is read once."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +122,36 @@ class Value:
 
     value: float
     unattributed: int = 0
-    """Requests to the subject's host that reached no pod, and were meant for nobody knows whom: not in the value."""
+    """Requests to the subject's host that reached no pod and count for no version: not in the value."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Whole requests in a window: exact differences of counters, resets taken into account."""
+    """Whole requests in a window: exact differences of counters, resets taken into account.
+
+    Without a request it is zeros; where nothing was scraped it is no Counts but a Missing.
+    """
 
     total: int
     bad: int
+    """At most `total`."""
     slower: tuple[tuple[float, int], ...] = ()
-    """(edge in milliseconds, requests slower than it)."""
+    """(edge in milliseconds, requests slower than it), at edges that the histogram has, rising. A histogram that
+    lacks an asked edge has its two neighbours here: ask `surely_slower` and `possibly_slower`. Canary and stable may
+    have different histograms, and so different edges."""
     unattributed: int = 0
     """As in Value: not in the counts."""
+    timed: int = 0
+    """Requests with a known duration, of which `slower` are some; 0 unless edges were asked. Not always `total`:
+    Envoy counts a request earlier than its duration, and one that reached no pod has none."""
+
+    def surely_slower(self, edge: float) -> int:
+        """At least so many took longer than `edge` ms: those beyond the next edge up, none beyond the highest."""
+        return next((count for known, count in self.slower if known >= edge), 0)
+
+    def possibly_slower(self, edge: float) -> int:
+        """At most so many took longer than `edge` ms: those beyond the next edge down, all below the lowest."""
+        return next((count for known, count in reversed(self.slower) if known <= edge), self.timed)
 
 
 Sample = Value | Counts | Missing
@@ -146,9 +174,13 @@ class RouteSeen:
     """Where the routes disagree, and each is in a state that could have been asked for: those states. A write
     that reached some of them only looks like this."""
     destinations: frozenset[str] | None = None
-    """Versions that requests can be sent to at all; None where that can't be told."""
-    unmoved: tuple[str, ...] = ()
-    """Routes that reach the canary without us (single users and the like)."""
+    """Versions that requests can be sent to at all; None if that isn't known."""
+    unmoved: tuple[Unmoved, ...] = ()
+    """What reaches one of the pair, or all versions, and isn't ours to move: routes for single users, routes outside
+    of the scope, a user's mirrors; and third versions' shares."""
+    mixed: bool = False
+    """Whether routes to other services stand among `unmoved`, because stable isn't known and versions are hosts or
+    clusters."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The service behind each of the pair, by its full name, as metrics know it; empty where they know none."""
     rejected: str | None = None
@@ -161,12 +193,21 @@ class RouteSeen:
 
 
 @dataclass(frozen=True)
+class PodsRefused:
+    """Kubernetes refuses to make a workload's pods: a quota, an admission policy, a service account that is gone."""
+
+    since: datetime
+    """By the cluster's clock."""
+    why: str
+
+
+@dataclass(frozen=True)
 class WorkloadSeen:
     """What runs behind a version."""
 
     name: str
     replicas: int
-    """Wanted replicas."""
+    """Desired replicas."""
     available: int
     """Replicas that can answer, of the pinned revision."""
     revision: str = ""
@@ -174,21 +215,83 @@ class WorkloadSeen:
     """Pods of another revision that still serve in this version."""
     stuck: str | None = None
     """Why it will not get ready by itself, such as ProgressDeadlineExceeded."""
+    refused: PodsRefused | None = None
+    """Kubernetes may count no deadline while it makes no pod, so how long this lasts decides as well."""
+    images: tuple[str, ...] = ()
+    """Container images of its newest revision."""
+    silent: bool = False
+    """Its controller never says that it is stuck."""
+    nodes: bool = False
+    """It has a replica on each of its nodes; their number is not chosen here."""
+    diverted: str = ""
+    """The Service of clients, where it doesn't select these pods any more."""
+    unjudged: str = ""
+    """Its newest build, where the revision names another one."""
+
+    @property
+    def explanation(self) -> str:
+        """Why it isn't ready, as far as Kubernetes says so."""
+        return self.stuck or (f"its pods are refused: {self.refused.why}" if self.refused else "")
+
+
+@dataclass(frozen=True)
+class PrimarySeen:
+    """What is there of a target's primary, its Services and its routes."""
+
+    revision: str
+    """The target's revision whose template the primary has; empty where there is no primary."""
+    missing: tuple[str, ...] = ()
+    """Objects that are missing or not as they must be, such as `Service podinfo-canary`."""
+    wrong: str = ""
+    """Why it can't be made, in a sentence."""
+    ours: tuple[str, ...] = ()
+    """Objects that canary made or adopted for it, as far as they are still there."""
+    returned: bool = False
+    """Nothing routes to the primary any more, or there is no target to return to."""
+    build: str = ""
+    """The target's build whose pods the canary's Service selects; empty where it selects those of any."""
+
+
+@dataclass(frozen=True)
+class HookCall:
+    """One call of a hook, to be made once however often it is asked for."""
+
+    id: str
+    """What tells the calls of one Canary apart, also across a restart."""
+    request: HookRequest = field(compare=False)
+    payload: Mapping[str, Any] = field(compare=False)
+    """What is posted, as JSON."""
+    urgent: frozenset[bool] = field(default=frozenset(), compare=False)
+    """Answers that a reconcile should see at once: passed, not passed, or both. Others wait for the next one."""
+    decides: bool = field(default=False, compare=False)
+    """Whether the answer is the decision of a policy, in JSON, rather than a status code."""
+
+
+@dataclass(frozen=True)
+class HookAnswer:
+    """What a call led to."""
+
+    passed: bool
+    detail: str = ""
+    """The status code, or why there was none; never holds a secret."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that one tick saw. What the phase doesn't need is left at its default."""
+    """Everything that one reconcile saw. What the phase doesn't need is left at its default."""
 
-    wanted: Version | Missing = field(default_factory=lambda: Missing(Kind.NOT_YET, "not asked"))
-    """The version that shall serve, with the revision that is behind it right now."""
-    route: RouteSeen | Missing = field(default_factory=lambda: Missing(Kind.NOT_YET, "not asked"))
-    stable: WorkloadSeen | Missing = field(default_factory=lambda: Missing(Kind.NOT_YET, "not asked"))
-    canary: WorkloadSeen | Missing = field(default_factory=lambda: Missing(Kind.NOT_YET, "not asked"))
+    desired_version: Version | Missing = field(default_factory=lambda: Missing(Cause.NOT_YET, "not asked"))
+    """The desired version, with its present revision."""
+    route: RouteSeen | Missing = field(default_factory=lambda: Missing(Cause.NOT_YET, "not asked"))
+    stable_workload: WorkloadSeen | Missing = field(default_factory=lambda: Missing(Cause.NOT_YET, "not asked"))
+    canary_workload: WorkloadSeen | Missing = field(default_factory=lambda: Missing(Cause.NOT_YET, "not asked"))
     samples: Mapping[Query, Sample] = field(default_factory=dict)
     actions: tuple[CanaryAction, ...] = ()
     fresh: bool = False
-    """No earlier tick of this process has seen the route."""
+    """No earlier reconcile of this process has seen the route."""
+    primary: PrimarySeen | Missing = field(default_factory=lambda: Missing(Cause.NOT_YET, "not asked"))
+    hooks: Mapping[str, HookAnswer] = field(default_factory=dict)
+    """Answers of hooks, by the id of the call; what isn't answered yet is not in it."""
 
 
 @dataclass(frozen=True)
@@ -197,3 +300,5 @@ class Stored:
 
     status: Status
     version: str
+    at: datetime | None = field(default=None, compare=False)
+    """When it was saved, where the store can tell."""

@@ -1,11 +1,15 @@
-"""What a rule may conclude. `decide.py` carries each of these out in one function."""
+"""What a rule may conclude, and the draft of a decision that it leads to. `decide.py` carries each conclusion out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from canary.api.status import Outcome, Version
+from canary.api.reason import EventType, Reason
+from canary.api.status import Outcome, Status, Version
 
 from .actions import Action
+
+LONGEST = 300
+"""Characters of a sentence in status; what others write (people, a proxy, a server) has no limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -14,9 +18,11 @@ class Hold:
 
     actions: tuple[Action, ...] = ()
     stalled: bool = False
-    """Nothing will change until somebody acts."""
+    """Nothing changes until a user acts."""
     unsure: bool = False
-    """At rest: it can't be told whether what is wanted is what serves."""
+    """At rest: it isn't known whether the desired version serves."""
+    prepared: bool = False
+    """At the start: the canary is available, so hooks are called that need it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Advance:
 
 @dataclass(frozen=True)
 class Reassert:
-    """Ask again for the traffic that is meant already."""
+    """Write the desired traffic again."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,10 @@ class RollBack:
 
 
 @dataclass(frozen=True)
-class Promote:
-    """All steps are done; the rollout ends once the old version has drained."""
+class Finish:
+    """The rollout ends with traffic as it stands: promoted, or nothing is better; then the old version drains."""
+
+    outcome: Outcome = Outcome.PROMOTED
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,10 @@ class Serve:
 
     stable: Version
     analysed: bool = True
-    """False where a build serves that no rollout has judged."""
+    """False where a build serves that no rollout has judged, or that failed."""
 
 
-Conclusion = Hold | Start | Advance | Reassert | RollBack | Promote | Close | Serve
+Conclusion = Hold | Start | Advance | Reassert | RollBack | Finish | Close | Serve
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,30 @@ class Finding:
     """What a rule has to say."""
 
     outcome: Conclusion
-    reason: str
-    """PascalCase, stable: events, metrics and tests use it."""
+    reason: Reason
+    """Events, metrics and tests use it."""
     sentence: str
     """For a person; says what is missing, not only that something is."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to tell people that is not the reconcile's own reason."""
+
+    reason: Reason
+    message: str
+    severity: EventType | None = None
+    """None for what its reason says."""
+
+    @property
+    def type(self) -> EventType:
+        """As in Kubernetes' events."""
+        return self.severity or self.reason.severity
+
+
+def clipped(text: str) -> str:
+    """The text, cut where it is too long to be kept."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 OVER: Mapping[Outcome, str] = {
@@ -88,3 +116,17 @@ OVER: Mapping[Outcome, str] = {
     Outcome.DELETED: "deleted",
 }
 """How a rollout ended, in words."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision in the making: what a conclusion leads to, before phase, conditions and messages are set."""
+
+    status: Status
+    finding: Finding
+    actions: tuple[Action, ...] = ()
+    taken: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    loud: bool = False
+    """Sent even if its reason is the same as before."""
+    evaluated: bool = field(default=False)

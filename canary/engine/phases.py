@@ -1,6 +1,6 @@
 """The phases as tables: what each one needs to know, and how one leads to another.
 
-The diagram in docs/phases.md is drawn from these tables. `rules.py` decides which transition is taken.
+The diagram in docs/phases.md is drawn from these tables. `decision_rules.py` decides which transition is taken.
 """
 
 from collections.abc import Mapping
@@ -8,21 +8,24 @@ from enum import Flag, auto
 
 from canary.api.status import Outcome, Phase, Rollout
 
-from .plan import closed, is_promotion, last_analysed
+from .gates import closed
+from .next_traffic import is_promotion, last_analysed
 
 
 class Need(Flag):
     """What a decision looks at, and no more is read."""
 
     NOTHING = 0
-    WANTED = auto()
-    """The version and revision that shall serve."""
+    DESIRED_VERSION = auto()
+    """The desired version and revision."""
     ROUTE = auto()
     """Where traffic goes."""
     WORKLOADS = auto()
     """How many replicas can answer."""
     EVIDENCE = auto()
-    """The judge's queries, when a look is due."""
+    """The judge's queries, when an evaluation is due; at the start, whether they are answered at all."""
+    PRIMARY = auto()
+    """What is there of the primary, for targets that have one."""
     ACTIONS = auto()
     """What people asked."""
 
@@ -34,13 +37,13 @@ ACTIVE = frozenset({Phase.WAITING, Phase.PROGRESSING, Phase.WAITING_PROMOTION, P
 ENDING = frozenset({Phase.FINALISING, Phase.TERMINATING})
 """The end is decided and saved; the route has yet to follow, and the old version to drain."""
 
-_RESTING = Need.WANTED | Need.ROUTE | Need.ACTIONS
-_RUNNING = Need.WANTED | Need.ROUTE | Need.WORKLOADS | Need.EVIDENCE | Need.ACTIONS
+_RESTING = Need.DESIRED_VERSION | Need.ROUTE | Need.ACTIONS
+_RUNNING = Need.DESIRED_VERSION | Need.ROUTE | Need.WORKLOADS | Need.EVIDENCE | Need.ACTIONS
 
 NEEDS: Mapping[Phase, Need] = {
     Phase.INITIALIZING: _RESTING,
     Phase.INITIALIZED: _RESTING,
-    Phase.WAITING: _RUNNING & ~Need.EVIDENCE,
+    Phase.WAITING: _RUNNING,
     Phase.PROGRESSING: _RUNNING,
     Phase.WAITING_PROMOTION: _RUNNING,
     Phase.PROMOTING: _RUNNING,
@@ -51,13 +54,13 @@ NEEDS: Mapping[Phase, Need] = {
 }
 
 TRANSITIONS: Mapping[tuple[Phase, Phase], str] = {
-    (Phase.INITIALIZING, Phase.INITIALIZED): "the wanted version serves already",
-    (Phase.INITIALIZING, Phase.WAITING): "another version is wanted",
-    (Phase.INITIALIZED, Phase.WAITING): "another version is wanted",
-    (Phase.SUCCEEDED, Phase.WAITING): "another version is wanted",
-    (Phase.FAILED, Phase.WAITING): "another version or revision is wanted, or a retry",
-    (Phase.FAILED, Phase.INITIALIZED): "the wanted version serves already",
-    (Phase.WAITING, Phase.PROGRESSING): "the canary is available",
+    (Phase.INITIALIZING, Phase.INITIALIZED): "the desired version serves already",
+    (Phase.INITIALIZING, Phase.WAITING): "another version is desired",
+    (Phase.INITIALIZED, Phase.WAITING): "another version is desired",
+    (Phase.SUCCEEDED, Phase.WAITING): "another version is desired",
+    (Phase.FAILED, Phase.WAITING): "another version or revision is desired, or a retry",
+    (Phase.FAILED, Phase.INITIALIZED): "the desired version serves already",
+    (Phase.WAITING, Phase.PROGRESSING): "the canary is available, and metrics can be read",
     (Phase.WAITING, Phase.PROMOTING): "promoted at once, by a person or skipAnalysis",
     (Phase.PROGRESSING, Phase.WAITING_PROMOTION): "a gate of the last step is closed",
     (Phase.PROGRESSING, Phase.PROMOTING): "all steps passed, or a person promotes",
@@ -101,6 +104,6 @@ def phase_of(rollout: Rollout) -> Phase:
         return Phase.WAITING
     if is_promotion(rollout.plan, rollout.step):
         return Phase.PROMOTING
-    if closed(rollout) and rollout.step == last_analysed(rollout.plan):
+    if any(not gate.asking for gate in closed(rollout)) and rollout.step == last_analysed(rollout.plan):
         return Phase.WAITING_PROMOTION
     return Phase.PROGRESSING

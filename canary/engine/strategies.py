@@ -1,18 +1,21 @@
 """Every front end of a plan: Flagger's short forms and explicit steps, each a function to the same `Plan`.
 
-The table `STRATEGIES` names them in the order in which they are looked for. `checks.py` says what is wrong with
-an analysis; here it is read as well as it can be.
+The table `STRATEGIES` names them in the order in which they are looked for. `validation/strategy.py` says what is
+wrong with an analysis; here it is read as well as it can be.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from itertools import pairwise
 
 from canary.api.analysis import Analysis, StepSpec
-from canary.api.plan import Plan, Step, Traffic
+from canary.api.plan import Match, Plan, Step, StringMatch, Traffic
 
-START = Step(traffic=Traffic(), looks=0)
-"""Step 0: nobody meets the canary, and nothing is judged."""
+from .pairs import TargetType
+
+START = Step(traffic=Traffic(), iterations=0)
+"""Step 0: no request reaches the canary, and nothing is judged."""
 
 
 def explicit(analysis: Analysis) -> tuple[Step, ...]:
@@ -21,16 +24,18 @@ def explicit(analysis: Analysis) -> tuple[Step, ...]:
 
 
 def weights(analysis: Analysis) -> tuple[Step, ...]:
-    """`stepWeight` up to `maxWeight`, or `stepWeights`; with `mirror`, one look at copied requests first."""
+    """`stepWeight` up to `maxWeight`, or `stepWeights`; with `mirror`, one evaluation of copied requests first. With
+    `match`, they share out only the requests that match, as in Flagger."""
     rising = analysis.step_weights or _evenly(analysis.step_weight or 100, analysis.max_weight or 100)
-    steps = tuple(Step(traffic=Traffic(weight=weight)) for weight in rising)
+    match = matched(analysis.match or ())
+    steps = tuple(Step(traffic=_of_matching(match, weight) if match else Traffic(weight=weight)) for weight in rising)
     return (Step(traffic=Traffic(mirror=mirrored(analysis))), *steps) if analysis.mirror else steps
 
 
 def iterations(analysis: Analysis) -> tuple[Step, ...]:
     """`iterations`: blue/green at weight 0 (mirrored or not), or A/B with `match`."""
-    traffic = Traffic(mirror=mirrored(analysis) if analysis.mirror else 0, match=analysis.match or ())
-    return (Step(traffic=traffic, looks=analysis.iterations or 1),)
+    traffic = Traffic(mirror=mirrored(analysis) if analysis.mirror else 0, match=matched(analysis.match or ()))
+    return (Step(traffic=traffic, iterations=analysis.iterations or 1),)
 
 
 STRATEGIES: tuple[tuple[str, Callable[[Analysis], tuple[Step, ...]]], ...] = (
@@ -48,11 +53,11 @@ STRATEGY_FIELDS = frozenset(
 """The fields that make up a strategy: a Canary and its policy never contribute to one together."""
 
 
-def plan_of(analysis: Analysis, skip_analysis: bool = False) -> Plan:
-    """The plan of an analysis; without a strategy, or with `skipAnalysis`, straight from the start to 100%."""
+def plan_of(analysis: Analysis, skip_analysis: bool = False, target: TargetType = TargetType.VERSIONS) -> Plan:
+    """The plan of an analysis; without a strategy, or with `skipAnalysis`, straight to the promotion."""
     chosen = next((make for field, make in STRATEGIES if getattr(analysis, field)), None)
     steps = () if skip_analysis or chosen is None else chosen(analysis)
-    return Plan(steps=(START, *steps), promotion=_promotion(analysis, steps))
+    return Plan(steps=(START, *steps), promotion=PROMOTIONS[target](analysis, steps))
 
 
 def mirrored(analysis: Analysis) -> int:
@@ -60,15 +65,57 @@ def mirrored(analysis: Analysis) -> int:
     return 100 if analysis.mirror_weight is None else analysis.mirror_weight
 
 
-def _promotion(analysis: Analysis, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def matched(matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    """In the words that every router has and gives back as they are: Istio knows no suffix."""
+    return tuple(
+        match.but(
+            headers={name: _comparison(how) for name, how in match.headers.items()},
+            query_params={name: _comparison(how) for name, how in match.query_params.items()},
+        )
+        for match in matches
+    )
+
+
+def _comparison(how: StringMatch) -> StringMatch:
+    return how if how.suffix is None else StringMatch(regex=f".*{re.escape(how.suffix)}")
+
+
+def to_canary(analysis: Analysis, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """From the last analysed step to exactly 100%, in raises of `stepWeightPromotion`, one an interval."""
     last = steps[-1].traffic if steps else Traffic()
     if last == Traffic(weight=100):
         return ()
     raises = range(last.weight, 100, analysis.step_weight_promotion or 100)
     hold = analysis.interval or timedelta(minutes=1)
-    between = [Step(traffic=Traffic(weight=weight), hold=hold, looks=0) for _, weight in pairwise(raises)]
-    return (*between, Step(traffic=Traffic(weight=100), looks=0))
+    between = [Step(traffic=Traffic(weight=weight), hold=hold, iterations=0) for _, weight in pairwise(raises)]
+    return (*between, Step(traffic=Traffic(weight=100), iterations=0))
+
+
+def through_primary(analysis: Analysis, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The copy to the primary while the last step's traffic stays, then back to the primary: at once, or in decreases
+    of `stepWeightPromotion`, one an interval.
+
+    Blue/green has no traffic to keep. There the canary gets all requests and one evaluation before the copy, as in
+    Flagger.
+    """
+    last = steps[-1].traffic if steps else Traffic()
+    ahead: tuple[Step, ...] = ()
+    if steps and not last.weight and not last.match:
+        last = Traffic(weight=100)
+        ahead = (Step(traffic=last),)
+    hold = analysis.interval or timedelta(minutes=1)
+    lower = range(last.weight, 0, -(analysis.step_weight_promotion or 100))
+    between = [Step(traffic=Traffic(weight=weight), hold=hold, iterations=0) for weight in lower[1:]]
+    copy = Step(traffic=last, iterations=0, copies=True)
+    # The last step copies as well, so that a rollout that has gone there early still waits for the primary.
+    return (*ahead, copy, *between, Step(iterations=0, copies=True))
+
+
+PROMOTIONS: Mapping[TargetType, Callable[[Analysis, tuple[Step, ...]], tuple[Step, ...]]] = {
+    TargetType.VERSIONS: to_canary,
+    TargetType.PRIMARY: through_primary,
+}
+"""What follows the analysed steps, by type of target."""
 
 
 def _evenly(step: int, highest: int) -> tuple[int, ...]:
@@ -76,7 +123,15 @@ def _evenly(step: int, highest: int) -> tuple[int, ...]:
     return (*range(step, highest, step), highest)
 
 
+def _of_matching(match: tuple[Match, ...], weight: int) -> Traffic:
+    """A share of the requests that match; of 100 there is one way to write it, and of 0."""
+    return Traffic(match=match if weight else (), match_weight=weight if 0 < weight < 100 else None)
+
+
 def _step(spec: StepSpec) -> Step:
-    traffic = Traffic(weight=spec.weight, mirror=spec.mirror, match=spec.match)
-    looks = 1 if spec.looks is None else spec.looks
-    return Step(traffic=traffic, hold=spec.hold or timedelta(), looks=looks, gates=spec.gates)
+    match = _of_matching(
+        matched(spec.match), 100 if spec.match_weight is None or not spec.match else spec.match_weight
+    )
+    traffic = match.but(weight=spec.weight, mirror=spec.mirror)
+    iterations = 1 if spec.iterations is None else spec.iterations
+    return Step(traffic=traffic, hold=spec.hold or timedelta(), iterations=iterations, gates=spec.gates)

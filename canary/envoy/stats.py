@@ -1,17 +1,20 @@
-"""What Envoy counts for a cluster, parsed from /stats, and what the counts mean. Pure; `history.py` remembers them.
+"""What Envoy counts for a cluster, parsed from /stats, and what the counts mean. Pure; `canary/metrics/envoy.py`
+remembers them.
 
-A request is counted once, when its answer is known, whoever gave it: the cluster, or Envoy itself for a time-out,
+A request is counted once, when its answer is known, from any source: the cluster, or Envoy itself for a time-out,
 a reset, or no endpoint (those are 5xx, too). `upstream_rq_total` would be wrong here: it counts tries.
 Copies that mirroring makes are counted apart: Envoy marks them internal, and clients external
 (https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats).
 """
 
+import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-from .admin import literal
+from canary.engine.observed import Cause, Missing
 
 BEYOND = 3_600_000.0
 """Milliseconds that stand for a request without any answer in time: the last finite edge of Envoy's histograms.
@@ -24,6 +27,11 @@ OpenTelemetry's semantic conventions for gRPC servers. NOT_FOUND is no failure, 
 
 _EXISTS = ".membership_total"
 """The one of our statistics that every cluster has from its beginning."""
+PATTERN = (
+    r"^cluster\.(.+)\.((external|internal)\.upstream_rq_(completed|5xx|time)|upstream_rq_(per_try_)?timeout"
+    rf"|grpc\.(total|{'|'.join(_GRPC_FAILURES)})|membership_total)$"
+)
+"""The expression that finds all clusters' statistics."""
 
 
 class Counters(NamedTuple):
@@ -78,23 +86,23 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Reading:
+class StatsReading:
     """All that is known of one cluster at one time, or of a window."""
 
     counters: Counters = field(default_factory=Counters)
     times: Times = field(default_factory=Times)
     copy_times: Times = field(default_factory=Times)
 
-    def plus(self, other: "Reading") -> "Reading":
+    def plus(self, other: "StatsReading") -> "StatsReading":
         """Both together."""
         counters = Counters(*(a + b for a, b in zip(self.counters, other.counters, strict=True)))
-        return Reading(counters, self.times.plus(other.times), self.copy_times.plus(other.copy_times))
+        return StatsReading(counters, self.times.plus(other.times), self.copy_times.plus(other.copy_times))
 
-    def minus(self, earlier: "Reading") -> "Reading":
+    def minus(self, earlier: "StatsReading") -> "StatsReading":
         """What came since; a counter that was reset in between counts from zero."""
         pairs = zip(self.counters, earlier.counters, strict=True)
         counters = Counters(*(now - then if now >= then else now for now, then in pairs))
-        return Reading(counters, self.times.minus(earlier.times), self.copy_times.minus(earlier.copy_times))
+        return StatsReading(counters, self.times.minus(earlier.times), self.copy_times.minus(earlier.copy_times))
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ class Requests:
     """Ran into their time-out, for which Envoy records no time: slower than anything."""
 
     @classmethod
-    def of(cls, window: Reading) -> "Requests":
+    def of(cls, window: StatsReading) -> "Requests":
         """The clients'; where there were none, the copies, so that a step which only mirrors has evidence."""
         counted = window.counters
         if counted.completed or not counted.copies:
@@ -127,11 +135,14 @@ class Requests:
         """Per cent of requests that didn't fail; there must be one."""
         return 100 * (self.total - self.bad) / self.total
 
+    @property
+    def timed_total(self) -> int:
+        """Requests of which it is known how long they took: those without a time took longer than anything."""
+        return self.timed.total() + self.untimed
+
     def slower(self, edge: float) -> int:
-        """Requests that took `edge` milliseconds or more; exact for edges of two significant digits, others go up
-        to the next of those."""
-        above = sum(count for (low, _), count in self.timed.by_bin().items() if low >= edge)
-        return min(above + self.untimed, self.total)
+        """Requests that took `edge` milliseconds or more; exact for the edges that `around` gives."""
+        return self.untimed + sum(count for (low, _), count in self.timed.by_bin().items() if low >= edge)
 
     def quantile(self, share: float) -> float | None:
         """Milliseconds, by linear interpolation within a bin, as Prometheus' histogram_quantile does it
@@ -147,37 +158,65 @@ class Requests:
         return BEYOND
 
 
-def pattern(clusters: Iterable[str]) -> str:
-    """The expression that finds all of these clusters' statistics; every cluster's, where none is named."""
-    names = "|".join(literal(one) for one in sorted(clusters)) or ".+"
-    grpc = "|".join(("total", *_GRPC_FAILURES))
-    requests = rf"(external|internal)\.upstream_rq_(completed|5xx|time)|upstream_rq_(per_try_)?timeout|grpc\.({grpc})"
-    return rf"^cluster\.({names})\.({requests}|membership_total)$"
+def around(edge: float) -> tuple[float, ...]:
+    """The bounds of Envoy's bins next to `edge` milliseconds, below and above; one if it is such a bound.
+
+    Bins are two significant digits wide, and the lowest begins at 0
+    (https://github.com/openhistogram/libcircllhist).
+    """
+    if edge <= 0:
+        return (0.0,)
+    exact = Decimal(repr(edge))
+    digits = Decimal(1).scaleb(exact.adjusted() - 1)
+    low = exact // digits * digits
+    return (float(low),) if low == exact else (float(low), float(low + digits))
 
 
-def readings(answer: Mapping[str, Any]) -> dict[str, Reading]:
-    """By cluster, as statistics spell its name, from /stats?format=json&histogram_buckets=detailed."""
+def readings(answer: Mapping[str, Any]) -> dict[str, StatsReading | Missing]:
+    """By cluster, as statistics spell its name, from /stats?format=json&histogram_buckets=detailed.
+
+    A statistic that can't be used costs only the reading of its own cluster.
+    """
     counts = values(answer)
-    times = {one["name"]: _times(one) for block in answer["stats"] for one in _details(block)}
-    found = {}
+    times = {
+        one["name"]: one
+        for block in answer["stats"]
+        for one in _details(block)
+        if isinstance(one, dict) and isinstance(one.get("name"), str)
+    }
+    found = dict[str, StatsReading | Missing]()
     for name in counts:
         if name.endswith(_EXISTS):
             prefix = name.removesuffix(_EXISTS) + "."
-            slow, copies = (times.get(f"{prefix}{one}.upstream_rq_time", Times()) for one in ("external", "internal"))
-            found[prefix[len("cluster.") : -1]] = Reading(_counters(prefix, counts), slow, copies)
+            found[prefix[len("cluster.") : -1]] = _reading(prefix, counts, times)
     return found
+
+
+def _reading(prefix: str, counts: Mapping[str, Any], times: Mapping[str, Any]) -> StatsReading | Missing:
+    try:
+        slow, copies = (
+            _times(times[name]) if (name := f"{prefix}{one}.upstream_rq_time") in times else Times()
+            for one in ("external", "internal")
+        )
+        return StatsReading(_counters(prefix, counts), slow, copies)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return Missing(Cause.RUBBISH, f"statistics of {prefix}* that aren't as they should be: {error!r:.200}")
 
 
 def values(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Value by full name, of counters, gauges and texts."""
-    return {one["name"]: one["value"] for one in answer["stats"] if "name" in one and "value" in one}
+    found = [one for one in answer["stats"] if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    return {one["name"]: one["value"] for one in found if "value" in one}
 
 
 def _counters(prefix: str, counts: Mapping[str, int]) -> Counters:
     """Envoy creates counters with their first request: one that isn't there is 0."""
 
     def count(name: str) -> int:
-        return int(counts.get(prefix + name, 0))
+        found = int(counts.get(prefix + name, 0))
+        if not 0 <= found < 2**64:
+            raise ValueError(f"{name} is not between 0 and 2**64")
+        return found
 
     return Counters(
         completed=count("external.upstream_rq_completed"),
@@ -190,12 +229,14 @@ def _counters(prefix: str, counts: Mapping[str, int]) -> Counters:
     )
 
 
-def _details(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    histograms = block.get("histograms")
-    return histograms.get("details", []) if isinstance(histograms, dict) else []
+def _details(block: object) -> list[Any]:
+    histograms = block.get("histograms") if isinstance(block, dict) else None
+    details = histograms.get("details") if isinstance(histograms, dict) else None
+    return details if isinstance(details, list) else []
 
 
 def _times(histogram: Mapping[str, Any]) -> Times:
-    return Times.of(
-        {(float(one["lower_bound"]), float(one["width"])): int(one["count"]) for one in histogram["totals"]}
-    )
+    counted = {(float(one["lower_bound"]), float(one["width"])): int(one["count"]) for one in histogram["totals"]}
+    if not all(low >= 0 and width >= 0 and math.isfinite(low + width) for low, width in counted):
+        raise ValueError("a histogram with edges that no duration has")
+    return Times.of(counted)

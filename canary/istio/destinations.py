@@ -1,22 +1,83 @@
 """A version as a destination: a subset of one host, or a host by itself. Which is which, and whether it exists.
 
-`Names` calls destinations by their versions, in the words that the caller asked with; `routes.py` looks at
-routes through it.
+`DestinationNames` calls destinations by their versions, in the words that the caller asked with; `routes.py` looks
+at routes through it. Hosts of Kubernetes services have many spellings; they are compared by what they resolve to,
+never by a first label. Istio completes names without a dot from the namespace of the object that they stand in
+(`ResolveShortnameToFQDN` in pilot/pkg/model/config.go). `name.namespace` and `name.namespace.svc` are completed
+here as well, because people write them in manifests.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from canary.engine.nearest import did_you_mean
+from canary.engine.did_you_mean import did_you_mean
 
-from .hosts import CLUSTER_DOMAIN, covers, resolve, service, short, spelled
+CLUSTER_DOMAIN = "cluster.local"
+"""The domain of cluster services, unless the cluster was set up with another."""
+MESH = "mesh"
+"""The name under which VirtualServices list all sidecars among their gateways."""
+
+
+def resolve(host: str, namespace: str, domain: str = CLUSTER_DOMAIN) -> str:
+    """The full name that `host` stands for in an object of `namespace`; wildcards and addresses stay as they are."""
+    host = host.rstrip(".").lower()
+    labels = host.split(".")
+    if not host or "*" in host or ":" in host:
+        return host
+    match labels:
+        case [_]:
+            return f"{host}.{namespace}.svc.{domain}"
+        case [_, _]:
+            return f"{host}.svc.{domain}"
+        case [_, _, "svc"]:
+            return f"{host}.{domain}"
+    return host
+
+
+def service(resolved: str, domain: str = CLUSTER_DOMAIN) -> tuple[str, str] | None:
+    """(name, namespace) of the service behind a full name; None for hosts outside of the cluster."""
+    labels = resolved.removesuffix(f".svc.{domain}").split(".")
+    return (labels[0], labels[1]) if resolved.endswith(f".svc.{domain}") and len(labels) == 2 else None
+
+
+def short(resolved: str, namespace: str, domain: str = CLUSTER_DOMAIN) -> str:
+    """What people in `namespace` call the host: `reviews`, `reviews.prod`, or the full name."""
+    match service(resolved, domain):
+        case (name, where):
+            return name if where == namespace else f"{name}.{where}"
+        case _:
+            return resolved
+
+
+def covers(pattern: str, resolved: str) -> bool:
+    """Whether a resolved host, perhaps with a wildcard in front, speaks of another."""
+    return pattern == resolved or (pattern.startswith("*") and resolved.endswith(pattern[1:]))
+
+
+def spelled(resolved: str, written: str, like: str, namespace: str, domain: str = CLUSTER_DOMAIN) -> str:
+    """The host for an object of `namespace`, as long as the neighbour `like` is spelled there.
+
+    `written` is how the manifest has it. A name of two labels can be a host outside of the cluster, so beside
+    another such name it stays as it was written.
+    """
+    known = service(resolved, domain)
+    if known is None:
+        return written
+    match like.split("."):
+        case [_]:
+            return known[0] if known[1] == namespace else resolved
+        case [_, _]:
+            return written if "." in written else resolved
+        case [_, _, "svc"]:
+            return resolved.removesuffix(f".{domain}")
+    return resolved
+
 
 Data = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """The two that share."""
 
     stable: str
@@ -24,7 +85,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Names:
+class DestinationNames:
     """How destinations are called in one read or write."""
 
     namespace: str
@@ -37,8 +98,7 @@ class Names:
 
     def version(self, destination: Mapping[str, Any], namespace: str) -> str:
         """The version that a destination stands for, in an object of `namespace`."""
-        host = resolve(destination.get("host") or "", namespace, self.domain)
-        subset = destination.get("subset")
+        host, subset = self._host(destination, namespace), destination.get("subset")
         if subset and host == self.host:
             return str(subset)
         called = short(host, self.namespace, self.domain)
@@ -48,14 +108,11 @@ class Names:
 
     def is_subset(self, destination: Mapping[str, Any], namespace: str) -> bool:
         """Whether it is a subset of the host whose subsets are versions."""
-        host = resolve(destination.get("host") or "", namespace, self.domain)
-        return bool(destination.get("subset")) and host == self.host
+        return bool(destination.get("subset")) and self._host(destination, namespace) == self.host
 
     def is_whole(self, destination: Mapping[str, Any], namespace: str) -> bool:
         """Whether it is the host without a subset where versions are subsets: all versions at once."""
-        return not destination.get("subset") and resolve(destination.get("host") or "", namespace, self.domain) == (
-            self.host
-        )
+        return not destination.get("subset") and self._host(destination, namespace) == self.host
 
     def aimed(self, destination: Mapping[str, Any], version: str, namespace: str) -> Data:
         """A destination in the shape of a neighbour (spelling, port), but for another version."""
@@ -67,6 +124,9 @@ class Names:
     def resolved(self, version: str) -> str:
         """The full name of a version that is a host."""
         return resolve(version, self.namespace, self.domain)
+
+    def _host(self, destination: Mapping[str, Any], namespace: str) -> str:
+        return resolve(destination.get("host") or "", namespace, self.domain)
 
 
 def subsets(
@@ -91,7 +151,7 @@ def subsets(
 
 
 def undefined(version: str, host: str, defined: Iterable[str]) -> str:
-    """That there is no such subset, and which one was probably meant."""
+    """That there is no such subset, with a suggestion."""
     known = sorted(defined)
     there = f"; there are {', '.join(known)}" if known else ""
     return f"no DestinationRule defines the subset {version} of {host}{did_you_mean(version, known) or there}"

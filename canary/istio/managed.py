@@ -10,17 +10,18 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from canary.api.plan import Match, StringMatch
+from canary.api.plan import Match, StringMatch, Traffic
 from canary.engine.errors import Rejected
 
-from .hosts import MESH
+from .destinations import MESH
 from .marks import Mark
 from .weights import Order, entry_of
 
 Data = dict[str, Any]
 
 PREFIX = "canary-controller.dev.match-"
-"""Names of routes that are wholly ours begin so."""
+STICKY = "canary-controller.dev.cookie-"
+"""Names of routes that are wholly ours begin so; `sticky.py` makes the latter."""
 MIRRORS = ("mirror", "mirrors", "mirrorPercentage", "mirror_percentage", "mirrorPercent", "mirror_percent")
 _OURS = ("mirror", "mirrorPercentage")
 _CONDITIONS = (("headers", "headers"), ("queryParams", "query_params"), ("sourceLabels", "source_labels"))
@@ -28,7 +29,7 @@ _CONDITIONS = (("headers", "headers"), ("queryParams", "query_params"), ("source
 
 def is_ours(route: Mapping[str, Any]) -> bool:
     """Whether the whole route was made here."""
-    return str(route.get("name") or "").startswith(PREFIX)
+    return str(route.get("name") or "").startswith((PREFIX, STICKY))
 
 
 def grouped(routes: Iterable[Data]) -> Iterator[tuple[tuple[Data, ...], Data | None]]:
@@ -46,27 +47,65 @@ def grouped(routes: Iterable[Data]) -> Iterator[tuple[tuple[Data, ...], Data | N
 
 def sends_to(route: Mapping[str, Any], order: Order) -> bool:
     """Whether a route of ours was made for this canary."""
-    return [order.version(entry) for entry in route.get("route") or ()] == [order.pair.canary]
+    versions = [order.version(entry) for entry in route.get("route") or ()]
+    shared = versions == [order.pair.stable, order.pair.canary]
+    return shared or versions == [order.pair.canary] or (is_sticky(route) and versions == [order.pair.stable])
 
 
-def in_front(route: Mapping[str, Any], mark: Mark | None, order: Order, matches: Iterable[Match]) -> list[Data]:
-    """The routes that send the users of each match to the canary. Raises Rejected for an empty condition."""
-    return [_made(route, mark, order, match, number) for number, match in enumerate(matches, 1)]
+def is_sticky(route: Mapping[str, Any]) -> bool:
+    """Whether a route of ours is for users who have a cookie."""
+    return str(route.get("name") or "").startswith(STICKY)
+
+
+def in_front(route: Mapping[str, Any], mark: Mark | None, order: Order, traffic: Traffic) -> list[Data]:
+    """The routes that send the users of each match to the canary, or a share of their requests.
+
+    Raises Rejected for a condition that is empty, or that chooses no one.
+    """
+    for match in traffic.match:
+        _chooses(route, match)
+    numbered = ((f"{PREFIX}{number}", match) for number, match in enumerate(traffic.match, 1))
+    made = [for_some(route, mark, order, match, name, order.pair.canary) for name, match in numbered]
+    share = traffic.match_weight
+    if share is None:
+        return made
+    both = [
+        {**entry_of(route, order, version), "weight": weight}
+        for version, weight in ((order.pair.stable, 100 - share), (order.pair.canary, share))
+    ]
+    return [{**one, "route": deepcopy(both)} for one in made]
+
+
+def _chooses(route: Mapping[str, Any], match: Match) -> None:
+    """Raises Rejected for a condition that all requests of the route meet."""
+    users = _alternatives(route, match)
+    for field, wanted in _conditions(match).items():
+        for name, how in wanted.items():
+            if users and all((one.get(field) or {}).get(name) == how for one in users):
+                raise Rejected(f"all requests of the route have this {name}, so the condition chooses none of them")
 
 
 def matches_of(
     route: Mapping[str, Any], mark: Mark | None, order: Order, ours: Sequence[Mapping[str, Any]]
-) -> tuple[Match, ...] | None:
-    """What the routes in front of `route` match; None where one isn't as it was made."""
+) -> Traffic | None:
+    """What the routes in front of `route` match, and how much of it; None where one isn't as it was made."""
     matches = tuple(_match_of(route, one) for one in ours)
     known = tuple(match for match in matches if match is not None)
     if len(known) < len(matches):
         return None
+    found = Traffic(match=known, match_weight=_share(ours))
     try:
-        made = in_front(route, mark, order, known)
+        made = in_front(route, mark, order, found)
     except Rejected:
         return None
-    return known if made == list(ours) else None
+    return found if made == list(ours) else None
+
+
+def _share(ours: Sequence[Mapping[str, Any]]) -> int | None:
+    """The canary's share of what the first of our routes catches; None for all of it."""
+    entries: list[Data] = list(ours[0].get("route") or ()) if ours else []
+    weight = entries[1].get("weight") if len(entries) == 2 else None
+    return weight if isinstance(weight, int) and 0 < weight < 100 else None
 
 
 def copied(route: Mapping[str, Any], mark: Mark | None, order: Order) -> float:
@@ -90,27 +129,35 @@ def copy(route: Data, mark: Mark | None, order: Order, percent: int) -> tuple[Da
     if any(field in route for field in MIRRORS):
         raise Rejected("a route mirrors requests already, so they can't be copied to the canary as well")
     destination = entry_of(route, order, order.pair.canary)["destination"]
-    mark = replace(mark or Mark(order.pair.stable, order.pair.canary), mirror=True)
+    mark = replace(mark or Mark(*order.pair), mirror=True)
     return {**route, "mirror": destination, "mirrorPercentage": {"value": percent}}, mark
 
 
-def mirrors_to(route: Mapping[str, Any], order: Order) -> bool:
-    """Whether the user copies requests to the canary."""
+def mirrored(route: Mapping[str, Any]) -> list[Data]:
+    """Where the route copies requests to."""
     single = [route["mirror"]] if route.get("mirror") else []
-    several = [one.get("destination") or {} for one in route.get("mirrors") or ()]
-    return any(order.names.version(one, order.namespace) == order.pair.canary for one in single + several)
+    return single + [one.get("destination") or {} for one in route.get("mirrors") or ()]
 
 
-def _made(route: Mapping[str, Any], mark: Mark | None, order: Order, match: Match, number: int) -> Data:
-    """All that the user set on the route holds for single users as well: rewrite, retries, fault and the rest."""
+def for_some(
+    route: Mapping[str, Any], mark: Mark | None, order: Order, match: Match, called: str, version: str
+) -> Data:
+    """A route for requests that match, to one version.
+
+    All that the user set on the route holds for them as well: rewrite, retries, fault and the rest.
+    """
+    conditions = _conditions(match)
     ours = _OURS if mark is not None and mark.mirror else ()
     carried = {field: deepcopy(value) for field, value in route.items() if field not in (*ours, "name", "match")}
-    name = f"{PREFIX}{number}" + (f".{route['name']}" if route.get("name") else "")
-    conditions = _conditions(match)
     both = [_and(one, conditions) for one in _alternatives(route, match)]
     if not both:
         raise Rejected("a route for gateways alone knows no callers by labels, so sourceLabels can't be matched")
-    return {**carried, "name": name, "match": both, "route": [entry_of(route, order, order.pair.canary)]}
+    return {
+        **carried,
+        "name": called + (f".{route['name']}" if route.get("name") else ""),
+        "match": both,
+        "route": [entry_of(route, order, version)],
+    }
 
 
 def _alternatives(route: Mapping[str, Any], match: Match) -> list[Data]:
@@ -155,14 +202,22 @@ def _string(name: str, how: StringMatch) -> dict[str, str]:
 
 def _match_of(route: Mapping[str, Any], ours: Mapping[str, Any]) -> Match | None:
     """The conditions that `ours` has beyond those of `route`."""
-    after = next(iter(ours.get("match") or [{}]))
-    labelled = Match(source_labels=after.get("sourceLabels") or {})
-    before = next(iter(_alternatives(route, labelled)), {})
+    users: list[Data] = route.get("match") or [{}]
+    after: list[Data] = ours.get("match") or [{}]
+    if len(after) < len(users):  # without those for gateways
+        users = _alternatives(route, Match(source_labels=after[0].get("sourceLabels") or {}))
+    both = list(zip(users, after, strict=False))
     try:
-        return Match.model_validate({name: _beyond(before, after, field) for field, name in _CONDITIONS})
+        return Match.model_validate({name: _beyond(both, field) for field, name in _CONDITIONS})
     except (ValueError, AttributeError):
         return None
 
 
-def _beyond(before: Mapping[str, Any], after: Mapping[str, Any], field: str) -> Data:
-    return {name: how for name, how in (after.get(field) or {}).items() if name not in (before.get(field) or {})}
+def _beyond(both: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]], field: str) -> Data:
+    """What was added to the alternatives of the user, or put in place of theirs."""
+    return {
+        name: how
+        for before, after in both
+        for name, how in (after.get(field) or {}).items()
+        if (before.get(field) or {}).get(name) != how
+    }

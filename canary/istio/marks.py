@@ -7,9 +7,11 @@ ours are known by their name (`managed.py`).
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from .destinations import Pair
 
@@ -28,17 +30,19 @@ class Mark:
     """How the weight of a single destination was written, which has everything whatever it says."""
     absent: bool = False
     """One of the pair had no weight in writing."""
-    factor: int = 1
+    factor: Annotated[int, Field(ge=1)] = 1
     """What all weights of the route were multiplied by."""
     mirror: bool = False
     """`mirror` and `mirrorPercentage` are ours."""
+    cookies: bool = False
+    """The cookies that the pair's destinations set are ours."""
 
     def of(self, pair: Pair) -> bool:
         """Whether it speaks of this pair."""
-        return (self.stable, self.canary) == (pair.stable, pair.canary)
+        return (self.stable, self.canary) == pair
 
 
-_DEFAULTS = asdict(Mark("", ""))
+_MARKS = TypeAdapter(dict[str, Mark])
 
 
 def keys(kind: str, routes: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -66,9 +70,8 @@ def read(virtual_service: Mapping[str, Any]) -> dict[str, Mark]:
     """Marks by key; what can't be read counts as not there."""
     annotations = (virtual_service.get("metadata") or {}).get("annotations") or {}
     try:
-        entries = json.loads(annotations.get(ANNOTATION, "{}"))
-        return {name: _mark(entry) for name, entry in entries.items()}
-    except (ValueError, TypeError, AttributeError):
+        return _MARKS.validate_json(annotations.get(ANNOTATION, "{}"), strict=True)
+    except ValidationError:
         return {}
 
 
@@ -76,20 +79,9 @@ def put(virtual_service: dict[str, Any], marks: Mapping[str, Mark]) -> None:
     """Writes the annotation in place, or takes it away."""
     metadata = virtual_service.setdefault("metadata", {})
     others = {name: text for name, text in (metadata.get("annotations") or {}).items() if name != ANNOTATION}
-    entries = {name: _written(mark) for name, mark in sorted(marks.items())}
+    entries = _MARKS.dump_python(dict(sorted(marks.items())), exclude_defaults=True)
     mine = {ANNOTATION: json.dumps(entries, separators=(",", ":"))} if entries else {}
     if others or mine:
         metadata["annotations"] = {**others, **mine}
     else:
         metadata.pop("annotations", None)
-
-
-def _mark(entry: Mapping[str, Any]) -> Mark:
-    mark = Mark(**{field.name: entry[field.name] for field in fields(Mark) if field.name in entry})
-    if type(mark.factor) is not int or mark.factor < 1:
-        raise ValueError("a factor is a whole number from 1")
-    return mark
-
-
-def _written(mark: Mark) -> dict[str, Any]:
-    return {name: value for name, value in asdict(mark).items() if value != _DEFAULTS[name]}

@@ -1,20 +1,27 @@
-"""The JSON patch (RFC 6902) between a VirtualService and the same with other weights: as little as there is.
+"""The patches that ask for a traffic state in every route that moves: as little as there is. Pure.
 
-Every patch tests the resourceVersion, and the whole destination (host, subset, port) of each entry that it
-touches, so that it never lands on something that wasn't read. `writing.py` makes the two sides.
+For each VirtualService a copy is made that says what is desired (`weights.py`, `managed.py`, `marks.py`); the JSON
+patch (RFC 6902) is what makes the one of the other. Every patch tests the resourceVersion, and the whole destination
+(host, subset, port) of each entry that it touches, so that it never lands on something that wasn't read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
-from . import managed
-from .scope import ref_of
+from canary.api.plan import Traffic
+from canary.engine.errors import Rejected
+
+from . import managed, marks, reading, routes, sticky
+from .destinations import DestinationNames, Pair
+from .routes import KINDS, Route
+from .scope import Ref, RoutePart, Scope, parts, ref_of
+from .weights import Order, send
 
 Data = Mapping[str, Any]
 Operation = dict[str, Any]
-
-_NOTHING: Data = {}
+Place = tuple[Ref, str, int]
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,132 @@ class Patch:
     name: str
     operations: list[Operation]
     """The body of a request of type application/json-patch+json."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is asked, once names are known."""
+
+    scope: Scope
+    names: DestinationNames
+    pair: Pair
+    traffic: Traffic
+    tidy: bool = True
+
+    def order(self, namespace: str) -> Order:
+        return Order(self.pair, self.traffic.weight, self.names, namespace, self.tidy)
+
+    def moving(self, some: Iterable[RoutePart]) -> list[Route]:
+        return routes.moving(routes.found(some, self.scope), self.names, self.pair)
+
+
+def write(
+    virtual_services: Sequence[Data],
+    destination_rules: Sequence[Data] | None,
+    scope: Scope,
+    pair: Pair,
+    traffic: Traffic,
+) -> list[Patch]:
+    """One patch for each VirtualService that doesn't ask for `traffic` yet; none where all do.
+
+    Raises Rejected where no route moves, or where one can't be made to say that.
+    """
+    why = reading.unclear(virtual_services, destination_rules, scope, pair.stable, pair.canary)
+    if why:
+        raise Rejected(why)
+    before = parts(virtual_services, scope)
+    found = routes.found(before, scope)
+    names = routes.names_for(found, destination_rules, scope, pair.stable, pair.canary)
+    # Both destinations say what cookies there are, so both stay.
+    task = _Task(scope, names, pair, traffic, tidy=traffic.affinity is None)
+    if not task.moving(before):
+        raise Rejected(reading.nothing_moves(found, names, scope, pair.stable, pair.canary))
+    after = _written(before, task)
+    patches = (between(one.data, other.data, KINDS) for one, other in zip(before, after, strict=True))
+    return [patch for patch in patches if patch is not None]
+
+
+def _written(before: Sequence[RoutePart], task: _Task) -> list[RoutePart]:
+    """Cleaned up, unless it would then be unknown which routes move, if the canary fails now."""
+    moving = {route.place: route for route in task.moving(before)}
+    after = [_part(part, moving, task) for part in before]
+    if task.traffic.weight < 100 or _known_again(moving, after, task):
+        return after
+    return [_part(part, moving, replace(task, tidy=False)) for part in before]
+
+
+def _known_again(moved: Mapping[Place, Route], after: Sequence[RoutePart], task: _Task) -> bool:
+    """Whether the routes that move still do: each by itself, or all together where they are written as one."""
+    moves = task.moving(after)
+    alone = all(task.pair.stable in route.weights(task.names) for route in moves)
+    together = len({route.ref for route in moves}) == 1
+    return set(moved) == {route.place for route in moves} and (alone or together)
+
+
+def _part(part: RoutePart, moving: Mapping[Place, Route], task: _Task) -> RoutePart:
+    """One VirtualService that asks for the traffic."""
+    changed, kept = deepcopy(dict(part.data)), dict[str, marks.Mark]()
+    users = {route.place: route for route in routes.found([part], task.scope)}
+    for kind in KINDS:
+        written: list[Data] = []
+        for number, (ours, _) in enumerate(managed.grouped(routes.of(part.data, kind))):
+            place = part.ref, kind, number
+            if place in moving:
+                in_front, made, mark = _moved(moving[place], task)
+            else:
+                in_front, made, mark = _left(ours, users.get(place), task.order(part.ref.namespace))
+            written += [*in_front, *([made] if made is not None else [])]
+            kept |= {users[place].key: mark} if mark is not None else {}
+        if routes.of(part.data, kind):
+            changed["spec"][kind] = deepcopy(written)
+    marks.put(changed, kept)
+    return replace(part, data=changed)
+
+
+def _left(
+    ours: Sequence[Data], route: Route | None, order: Order
+) -> tuple[Sequence[Data], Data | None, marks.Mark | None]:
+    """A route that doesn't move, as it is; what we added to it for this canary goes."""
+    left = [one for one in ours if not managed.sends_to(one, order)]
+    if route is None:
+        return left, None, None
+    if route.mark is None or not route.mark.of(order.pair) or not _reaches(route, order):
+        return left, route.data, route.mark
+    return left, managed.copy(sticky.without(route, order), route.mark, order, 0)[0], None
+
+
+def _reaches(route: Route, order: Order) -> bool:
+    """Whether it has one of the pair; another host's versions may be called the same."""
+    called = {order.version({"destination": destination}) for destination in route.destinations}
+    return not called.isdisjoint(order.pair)
+
+
+def _moved(route: Route, task: _Task) -> tuple[Sequence[Data], Data | None, marks.Mark | None]:
+    """The routes in front of one that moves, itself, and what to remember of it."""
+    traffic, order = task.traffic, task.order(route.ref.namespace)
+    if route.kind != "http" and (traffic.match or traffic.mirror or traffic.affinity):
+        what = "match single users" if traffic.match else "be copied" if traffic.mirror else "have cookies"
+        raise Rejected(f"{route.label(False)} is no http route, so its requests can't {what}")
+    if not route.labelled and any(match.source_labels for match in traffic.match):
+        raise Rejected(f"{route.label(False)} is reached through named gateways, where Istio ignores sourceLabels")
+    left = sticky.left(route, order)
+    data, mark = managed.copy(sticky.without(route, order), route.mark, order, traffic.mirror)
+    data["route"], mark = send(data, mark, order)
+    if traffic.mirror or traffic.affinity:
+        mark = replace(
+            mark or marks.Mark(*task.pair), mirror=bool(traffic.mirror), cookies=traffic.affinity is not None
+        )
+    elif mark is not None:
+        mark = replace(mark, cookies=False)
+    in_front = managed.in_front(data, mark, order, traffic)
+    if traffic.affinity is None:
+        taken_back = sticky.taken_back(data, mark, order, left) if left and not traffic.weight else []
+        return [*in_front, *taken_back], data, mark
+    in_front += sticky.in_front(data, mark, order, traffic.affinity)
+    return in_front, sticky.giving(data, order, traffic.affinity), mark
+
+
+_NOTHING: Data = {}
 
 
 def between(before: Data, after: Data, kinds: Sequence[str]) -> Patch | None:
@@ -57,7 +190,7 @@ def _routes(path: str, before: Sequence[Any], after: Sequence[Any]) -> Iterator[
 
 
 def _in_front(path: str, place: int, ours: Sequence[Data], wanted: Sequence[Data]) -> Iterator[Operation]:
-    """Those that stand right in front of `place` make way for the ones that are wanted."""
+    """Those that stand right in front of `place` are replaced by the desired ones."""
     first = place - len(ours)
     for index in range(place - 1, first - 1, -1):
         yield _test(f"{path}/{index}/name", ours[index - first]["name"])
@@ -89,7 +222,7 @@ def _entries(path: str, before: Sequence[Data], after: Sequence[Data]) -> Iterat
 
 
 def _gone(before: Sequence[Data], after: Sequence[Data]) -> int | None:
-    """The entry without which the others stand most nearly as they shall; of equal ones the last."""
+    """The entry without which the others are nearest to the desired ones; of equal ones the last."""
     if len(after) >= len(before):
         return None
 

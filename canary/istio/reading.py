@@ -1,46 +1,24 @@
 """The traffic state that VirtualServices are in, relative to a pair of versions. Pure.
 
-`routes.py` says which routes count; `writing.py` makes the patches that ask for another state.
+`routes.py` says which routes count; `patch.py` makes the patches that ask for another state.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from canary.api.plan import Traffic
-from canary.engine.nearest import did_you_mean
+from canary.api.status import Unmoved
+from canary.engine.did_you_mean import did_you_mean
+from canary.engine.observed import RouteSeen
 from canary.engine.split import shares
 
-from . import managed, routes
-from .destinations import Names, Pair, subsets
-from .hosts import resolve, short
+from . import managed, routes, sticky
+from .destinations import DestinationNames, Pair, resolve, short, subsets
 from .routes import Route
 from .scope import Scope, missing, parts, ref_of
 from .weights import Order
 
 Data = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class State:
-    """What the routes that move say together."""
-
-    shares: Mapping[str, float]
-    """Per cent by version; the mean where several routes move."""
-    traffic: Traffic | None
-    """None where the routes disagree, or where nothing moves."""
-    described: str = ""
-    """The state in words, where `traffic` is None."""
-    partly: tuple[Traffic, ...] = ()
-    """Where the routes disagree, and each is in a state that could have been asked for: those states."""
-    destinations: frozenset[str] | None = None
-    """Subsets that are defined; None where versions are hosts, or where no rules were given."""
-    unmoved: tuple[str, ...] = ()
-    """Routes that reach the canary and aren't ours to move."""
-    hosts: Mapping[str, str] = field(default_factory=dict)
-    """The full name of the service behind each version that was asked about: the same one where they are subsets."""
-    token: str = ""
-    """Which objects this was read from, in which versions."""
 
 
 def read(
@@ -49,14 +27,14 @@ def read(
     scope: Scope,
     stable: str | None,
     canary: str,
-) -> State:
+) -> RouteSeen:
     """The state of the routes that move. `stable` is None while it isn't known which version serves;
     then all routes count that could move. `destination_rules` is None where they can't be read."""
     token = token_of(virtual_services, scope)
     found = routes.found(parts(virtual_services, scope), scope)
     why = unclear(virtual_services, destination_rules, scope, stable, canary)
     if why:
-        return State({}, None, why, token=token)
+        return RouteSeen(token, {}, None, why)
     names = routes.names_for(found, destination_rules, scope, stable, canary)
     moving = (
         _could_move(found, names, canary) if stable is None else routes.moving(found, names, Pair(stable, canary))
@@ -67,15 +45,16 @@ def read(
     if not moving:
         described = nothing_moves(found, names, scope, stable, canary)
     defined = _defined(moving, names, destination_rules)
-    return State(
+    return RouteSeen(
+        token=token,
         shares=_mean(moving, names),
         traffic=traffic,
         described=described,
         partly=partly if len(partly) == len(each) else (),
         destinations=defined,
-        unmoved=_unmoved(found, moving, names, canary),
+        unmoved=_unmoved(found, moving, names, None if stable is None else Pair(stable, canary)),
+        mixed=stable is None and names.host is None,
         hosts={name: names.host or names.resolved(name) for name in (stable, canary) if name is not None},
-        token=token,
     )
 
 
@@ -89,7 +68,7 @@ def token_of(virtual_services: Sequence[Data], scope: Scope) -> str:
 def unclear(
     virtual_services: Sequence[Data], rules: Sequence[Data] | None, scope: Scope, stable: str | None, canary: str
 ) -> str:
-    """Why it can't be told what the target says, empty where it can."""
+    """Why the state of the target is unknown; empty if it is known."""
     gone = missing(virtual_services, scope)
     if gone:
         return f"there is no VirtualService {', '.join(str(ref) for ref in gone)}"
@@ -105,7 +84,9 @@ def unclear(
     return f"spec.host is missing: {scope} routes to several hosts with such subsets; write one of {called}"
 
 
-def nothing_moves(found: Sequence[Route], names: Names, scope: Scope, stable: str | None, canary: str) -> str:
+def nothing_moves(
+    found: Sequence[Route], names: DestinationNames, scope: Scope, stable: str | None, canary: str
+) -> str:
     """Why no route moves."""
     wrong = _wrong_word(found, scope)
     if wrong:
@@ -121,7 +102,7 @@ def nothing_moves(found: Sequence[Route], names: Names, scope: Scope, stable: st
 
 
 def _wrong_word(found: Sequence[Route], scope: Scope) -> str:
-    """The field of the scope that names what isn't there, and what was probably meant; empty where none does."""
+    """The field of the scope that names something missing, with a suggestion; empty if none does."""
     known = sorted({str(route.data["name"]) for route in found if route.data.get("name")})
     for name in scope.routes:
         if name not in known:
@@ -142,7 +123,7 @@ def _wrong_word(found: Sequence[Route], scope: Scope) -> str:
     return f"spec.host: no route of {scope} sends requests to {scope.host}{did_you_mean(scope.host, called) or there}"
 
 
-def _could_move(found: Sequence[Route], names: Names, canary: str) -> list[Route]:
+def _could_move(found: Sequence[Route], names: DestinationNames, canary: str) -> list[Route]:
     """Every route of the host; where versions are hosts those with the canary, or all where none has it."""
     movable = [route for route in found if route.movable(names)]
     if names.host is not None:
@@ -152,7 +133,7 @@ def _could_move(found: Sequence[Route], names: Names, canary: str) -> list[Route
     return [route for route in movable if canary in route.weights(names)] or movable
 
 
-def _undecided(moving: Sequence[Route], names: Names, canary: str) -> tuple[Traffic | None, str]:
+def _undecided(moving: Sequence[Route], names: DestinationNames, canary: str) -> tuple[Traffic | None, str]:
     mean = {version: share for version, share in _mean(moving, names).items() if share}
     if set(mean) == {canary}:
         return Traffic(weight=100), ""
@@ -168,36 +149,41 @@ def _agreed(moving: Sequence[Route], states: Sequence[Traffic | str], canary: st
     return None, "; ".join(f"{one.label(apart)}: {words}" for one, words in zip(moving, said, strict=True))
 
 
-def _state(route: Route, names: Names, pair: Pair) -> Traffic | str:
+def _state(route: Route, names: DestinationNames, pair: Pair) -> Traffic | str:
     """What one route says of the pair, in words where that isn't a state that could have been asked for."""
     order = Order(pair, 0, names, route.ref.namespace)
     sent = route.weights(names)
     weight = 100 * sent.get(pair.canary, 0) / (sent.get(pair.canary, 0) + sent.get(pair.stable, 0))
     mirror = managed.copied(route.data, route.mark, order)
-    match = managed.matches_of(route.data, route.mark, order, route.in_front)
-    if match is None:
-        return "a route of ours in front of it was changed by somebody else"
+    matching = tuple(one for one in route.in_front if not managed.is_sticky(one))
+    bare = sticky.without(route, order)
+    caught = managed.matches_of(bare, route.mark, order, matching)
+    affinity = sticky.affinity_of(route, order)
+    if caught is None or not sticky.as_made(route, order, round(weight), affinity):
+        return "another client changed a route of canary in front of it"
     if abs(weight - round(weight)) > 1e-4:  # more than rounding very large weights explains
         return f"{weight:.4g}% to {pair.canary}"
     if mirror != round(mirror):
         return f"{mirror:.4g}% copied"
-    return Traffic(weight=round(weight), mirror=round(mirror), match=match)
+    return caught.but(weight=round(weight), mirror=round(mirror), affinity=affinity)
 
 
 def _words(traffic: Traffic, canary: str) -> str:
     words = [f"{traffic.weight}% to {canary}"]
     words += [f"{traffic.mirror}% copied"] if traffic.mirror else []
-    words += [f"{len(traffic.match)} matches"] if traffic.match else []
+    share = "" if traffic.match_weight is None else f"{traffic.match_weight}% of "
+    words += [f"{share}{len(traffic.match)} matches"] if traffic.match else []
+    words += [f"cookie {traffic.affinity.canary.name}"] if traffic.affinity else []
     return ", ".join(words)
 
 
-def _mean(moving: Sequence[Route], names: Names) -> dict[str, float]:
+def _mean(moving: Sequence[Route], names: DestinationNames) -> dict[str, float]:
     each = [shares(route.weights(names)) for route in moving]
     versions = dict.fromkeys(version for one in each for version in one)
     return {version: sum(one.get(version, 0.0) for one in each) / len(each) for version in versions}
 
 
-def _defined(moving: Sequence[Route], names: Names, rules: Sequence[Data] | None) -> frozenset[str] | None:
+def _defined(moving: Sequence[Route], names: DestinationNames, rules: Sequence[Data] | None) -> frozenset[str] | None:
     """Subsets that are there wherever the routes stand."""
     if names.host is None or rules is None:
         return None
@@ -206,14 +192,33 @@ def _defined(moving: Sequence[Route], names: Names, rules: Sequence[Data] | None
     return frozenset.intersection(*each)
 
 
-def _unmoved(found: Sequence[Route], moving: Sequence[Route], names: Names, canary: str) -> tuple[str, ...]:
-    """Routes that reach the canary by themselves; a user's mirror of a moving route is one, too."""
+def _unmoved(
+    found: Sequence[Route], moving: Sequence[Route], names: DestinationNames, pair: Pair | None
+) -> tuple[Unmoved, ...]:
+    """What reaches a version of the service without us: whole routes, shares in the routes that move, and mirrors."""
     ours, apart = {route.place for route in moving}, len({route.ref for route in found}) > 1
-    reach = [one.label(apart) for one in found if one.place not in ours and one.weights(names).get(canary)]
-    copies = [
-        f"{one.label(apart)} (copies)"
-        for one in found
-        if not (one.mark and one.mark.mirror)
-        and managed.mirrors_to(one.data, Order(Pair("", canary), 0, names, one.ref.namespace))
-    ]
-    return tuple(dict.fromkeys(reach + copies))
+    listed: list[Unmoved] = []
+    for one in found:
+        label = one.label(apart)
+        if one.place not in ours:
+            versions = _concerned(one.reached, one, names, pair)
+            listed += [Unmoved(route=label, version=version) for version in versions]
+        elif pair is not None:
+            others = [version for version, weight in one.weights(names).items() if weight]
+            listed += [Unmoved(version=version) for version in others if version not in pair]
+        if not (one.mark and one.mark.mirror):
+            copies = _concerned(managed.mirrored(one.data), one, names, pair)
+            listed += [Unmoved(route=label, version=version, copies=True) for version in copies]
+    return tuple(dict.fromkeys(listed))
+
+
+def _concerned(destinations: Sequence[Data], route: Route, names: DestinationNames, pair: Pair | None) -> list[str]:
+    """The versions of the service among some destinations; empty text for the host that has them all."""
+    found = []
+    for one in destinations:
+        version, place = names.version(one, route.ref.namespace), route.ref.namespace
+        if names.is_whole(one, place):
+            found.append("")
+        elif names.is_subset(one, place) or (names.host is None and (pair is None or version in pair)):
+            found.append(version)
+    return found

@@ -7,10 +7,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import personal
-from .hosts import CLUSTER_DOMAIN, MESH
+from canary.api.canary import Canary
+
+from .destinations import CLUSTER_DOMAIN, MESH
+
+PERSONAL = ("queryParams", "sourceLabels", "sourceNamespace")
+"""Conditions that pick single users or callers, beside headers."""
+_OF_THE_URL = ("uri", "scheme", "method", "authority")
+"""Istio ignores these among the headers of a match."""
+
+
+def names_users(route: Mapping[str, Any]) -> bool:
+    """Whether any alternative of the route's match is for single users or callers; they would move with all
+    others."""
+    return any(_picks(one) for one in route.get("match") or ())
+
+
+def _picks(match: Mapping[str, Any]) -> bool:
+    headers = (name for name in match.get("headers") or {} if name not in _OF_THE_URL and not name.startswith(":"))
+    return any(True for _ in headers) or any(match.get(one) for one in PERSONAL)
+
 
 Data = Mapping[str, Any]
+KIND = "VirtualService"
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +59,9 @@ class Scope:
     domain: str = CLUSTER_DOMAIN
     confined: bool = False
     """Whether VirtualServices of other namespaces are out of bounds, those that routes are delegated to included."""
+    personal: bool = False
+    """Whether routes for single users or callers move as well: those of a target that has a primary do, because its
+    manifest says with `service.match` which requests are routed."""
 
     def beyond(self, refs: Iterable["Ref"]) -> "Ref | None":
         """The first of these that is out of bounds."""
@@ -55,7 +77,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Part:
+class RoutePart:
     """One VirtualService of the target."""
 
     ref: Ref
@@ -72,19 +94,19 @@ def ref_of(virtual_service: Data) -> Ref:
     return Ref(metadata.get("namespace") or "default", metadata.get("name") or "")
 
 
-def parts(virtual_services: Iterable[Data], scope: Scope) -> list[Part]:
+def parts(virtual_services: Iterable[Data], scope: Scope) -> list[RoutePart]:
     """The VirtualServices of the target in order, each once; Istio delegates one level deep only."""
     there = {ref_of(one): one for one in virtual_services}
-    roots = [Part(ref, there[ref], labelled=_in_mesh(there[ref])) for ref in scope.refs if ref in there]
+    roots = [RoutePart(ref, there[ref], labelled=_in_mesh(there[ref])) for ref in scope.refs if ref in there]
     named = {root.ref for root in roots}
-    reached: dict[Ref, Part] = {}
+    reached: dict[Ref, RoutePart] = {}
     for root in roots:
         for ref, route in delegates(root.data):
             if ref in there and ref not in named:
-                known = reached.get(ref, Part(ref, there[ref], personal=True))
-                for_users = known.personal and personal.names_users(route)
+                known = reached.get(ref, RoutePart(ref, there[ref], personal=True))
+                for_users = known.personal and names_users(route)
                 labelled = known.labelled and root.labelled and not _names_gateways(route)
-                reached[ref] = Part(ref, there[ref], for_users, labelled)
+                reached[ref] = RoutePart(ref, there[ref], for_users, labelled)
     return [*roots, *reached.values()]
 
 
@@ -119,3 +141,9 @@ def _names_gateways(route: Data) -> bool:
 def _ref(name: str, namespace: str) -> Ref:
     bare, dot, other = name.rpartition(".")
     return Ref(other, bare) if dot else Ref(namespace, name)
+
+
+def scope_of(canary: Canary, namespace: str) -> Scope:
+    """Which VirtualServices and routes a Canary may move."""
+    spec = canary.spec
+    return Scope(namespace, (spec.target_ref.name, *spec.virtual_services), spec.host, spec.routes)

@@ -1,7 +1,7 @@
 """The destinations of one route: gives a pair its weights, and gives the route its shape back at the end. Pure.
 
 The arithmetic is `engine/split.py`'s. What is done to the shape on the way (a destination added, a weight
-written that was implied, all weights multiplied) is remembered in the route's mark. `writing.py` calls `send`
+written that was implied, all weights multiplied) is remembered in the route's mark. `patch.py` calls `send`
 for each route that moves.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from canary.engine.errors import Rejected
 from canary.engine.split import Split, split
 
-from .destinations import Names, Pair
+from .destinations import DestinationNames, Pair
 from .marks import Mark
 
 Entry = dict[str, Any]
@@ -26,11 +26,11 @@ LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Order:
-    """What one route shall send."""
+    """The desired weights of one route."""
 
     pair: Pair
     percent: int
-    names: Names
+    names: DestinationNames
     namespace: str
     """Of the VirtualService."""
     tidy: bool = True
@@ -50,14 +50,14 @@ def weighed(entries: Sequence[Mapping[str, Any]]) -> list[int]:
 def send(route: Mapping[str, Any], mark: Mark | None, order: Order) -> tuple[list[Entry], Mark | None]:
     """The route's destinations with `percent` of the pair at the canary, and what to remember of the route.
 
-    Raises Rejected for a version that stands twice, unless everything shall go back to stable.
+    Raises Rejected for a version that stands twice, unless all traffic goes back to stable.
     """
     entries: list[Entry] = deepcopy(list(route["route"]))
     if mark is not None and not mark.of(order.pair):
         entries, mark = _settled(entries, mark, order), None
     if _twice(entries, order):
         return _lowered(entries, order), None
-    mark = mark or Mark(order.pair.stable, order.pair.canary)
+    mark = mark or Mark(*order.pair)
     mark = _written_out(entries, mark, order)
     mark = _scaled_back(entries, mark, order)
     mark = _shared(entries, mark, order)
@@ -74,12 +74,10 @@ def entry_of(route: Mapping[str, Any], order: Order, version: str) -> Entry:
         found = [entry for entry in entries if order.version(entry) == name]
         if found:
             made = {field: deepcopy(value) for field, value in found[0].items() if field != "weight"}
-            return made if name == version else {**made, "destination": _aimed(made, version, order)}
+            if name != version:
+                made["destination"] = order.names.aimed(made["destination"], version, order.namespace)
+            return made
     raise AssertionError("a route that moves has one of the pair")
-
-
-def _aimed(entry: Entry, version: str, order: Order) -> Entry:
-    return order.names.aimed(entry["destination"], version, order.namespace)
 
 
 def _places(entries: Sequence[Entry], order: Order, version: str) -> list[int]:
@@ -88,10 +86,12 @@ def _places(entries: Sequence[Entry], order: Order, version: str) -> list[int]:
 
 def _twice(entries: Sequence[Entry], order: Order) -> bool:
     """Whether a version of the pair stands several times; only the way down can do with that."""
-    for version in (order.pair.stable, order.pair.canary):
+    for version in order.pair:
         if len(_places(entries, order, version)) > 1:
             if order.percent:
-                raise Rejected(f"a route has several destinations for {version}; which one moves can't be told")
+                raise Rejected(
+                    f"a route has several destinations for {version}; it isn't clear which one should move"
+                )
             return True
     return False
 
@@ -113,7 +113,7 @@ def _written_out(entries: list[Entry], mark: Mark, order: Order) -> Mark:
     if len(entries) == 1 and not entries[0].get("weight"):
         mark = replace(mark, implied="zero" if "weight" in entries[0] else "absent")
         entries[0]["weight"] = WHOLE
-    for version in (order.pair.stable, order.pair.canary):
+    for version in order.pair:
         places = _places(entries, order, version)
         if not places:
             entries.append({**entry_of({"route": entries}, order, version), "weight": 0})
@@ -125,7 +125,7 @@ def _written_out(entries: list[Entry], mark: Mark, order: Order) -> Mark:
 
 
 def _scaled_back(entries: list[Entry], mark: Mark, order: Order) -> Mark:
-    """Takes the factor back, unless somebody changed weights so that it doesn't divide them any more."""
+    """Removes the factor, unless another client changed weights so that it doesn't divide them any more."""
     pair, others = _apart(entries, order)
     total = sum(entry["weight"] for entry in pair)
     if all(weight % mark.factor == 0 for weight in (total, *(int(entry.get("weight") or 0) for entry in others))):

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from sys import intern
 from typing import Generic, NamedTuple, TypeVar
 
-T = TypeVar("T")
+from .names import NamespacedName
 
-Key = tuple[str, str]
-"""Namespace and name."""
+T = TypeVar("T")
 
 
 class Change(NamedTuple, Generic[T]):
-    """What an object was when it was last told, and what it is."""
+    """An object at the last event, and now."""
 
     before: T | None
     after: T | None
@@ -29,7 +28,7 @@ class Cache(Generic[T]):
         self._lock = threading.Lock()
         self._kept: dict[str, dict[str, tuple[int, T | None]]] = {}
         """None stands only where our own write ended an object's being kept, until the watch has seen it."""
-        self._untold: dict[Key, T | None] = {}
+        self._unhandled: dict[NamespacedName, T | None] = {}
         """What stood there before a write of our own, until the watch has seen that write."""
         self._seen = 0
         """The resourceVersion that the watch has come to."""
@@ -39,7 +38,7 @@ class Cache(Generic[T]):
             found = self._kept.get(namespace, {}).get(name)
         return None if found is None else found[1]
 
-    def items(self, namespace: str | None) -> Sequence[tuple[Key, T]]:
+    def items(self, namespace: str | None) -> Sequence[tuple[NamespacedName, T]]:
         """Of one namespace, or of all for None."""
         with self._lock:
             chosen = self._kept if namespace is None else {namespace: self._kept.get(namespace, {})}
@@ -50,19 +49,24 @@ class Cache(Generic[T]):
                 if value is not None
             ]
 
-    def wrote(self, key: Key, version: int, value: T | None) -> None:
+    def wrote(self, key: NamespacedName, version: int, value: T | None) -> None:
         """The answer to our own write: it counts at once, unless the watch has come further."""
         with self._lock:
             before = self._at(key)
             if version <= max(self._seen, before[0] if before else 0):
                 return
-            self._untold.setdefault(key, before[1] if before else None)
+            self._unhandled.setdefault(key, before[1] if before else None)
             self._kept.setdefault(intern(key[0]), {})[key[1]] = (version, value)
 
-    def saw(self, key: Key, version: int, value: T | None) -> Change[T] | None:
+    def saw(self, key: NamespacedName, version: int, value: T | None) -> Change[T] | None:
         """What a list or a watch says; None where that is no news. A write of our own that is newer stays."""
         with self._lock:
-            return self._saw(key, version, value)
+            before = self._at(key)
+            if before is not None and version < before[0]:
+                return None
+            handled = self._unhandled.pop(key) if key in self._unhandled else before[1] if before else None
+            self._put(key, version, value)
+        return None if handled == value else Change(handled, value)
 
     def reached(self, version: int) -> None:
         """The watch has come to here."""
@@ -81,7 +85,7 @@ class Cache(Generic[T]):
             for found in self._kept.values():
                 found.update({name: (0, value) for name, (_, value) in found.items()})
 
-    def left_over(self, seen: set[Key], version: int) -> Iterator[tuple[Key, Change[T]]]:
+    def left_over(self, seen: set[NamespacedName], version: int) -> Iterator[tuple[NamespacedName, Change[T]]]:
         """Takes out what a whole list of this resourceVersion didn't have; yields what of that was there."""
         with self._lock:
             gone = [(space, name) for space, found in self._kept.items() for name in found]
@@ -90,15 +94,7 @@ class Cache(Generic[T]):
             if change is not None:
                 yield key, change
 
-    def _saw(self, key: Key, version: int, value: T | None) -> Change[T] | None:
-        before = self._at(key)
-        if before is not None and version < before[0]:
-            return None
-        told = self._untold.pop(key) if key in self._untold else before[1] if before else None
-        self._put(key, version, value)
-        return None if told == value else Change(told, value)
-
-    def _put(self, key: Key, version: int, value: T | None) -> None:
+    def _put(self, key: NamespacedName, version: int, value: T | None) -> None:
         namespace, name = key
         if value is not None:
             self._kept.setdefault(intern(namespace), {})[name] = (version, value)
@@ -108,5 +104,5 @@ class Cache(Generic[T]):
         if not found:
             self._kept.pop(namespace, None)
 
-    def _at(self, key: Key) -> tuple[int, T | None] | None:
+    def _at(self, key: NamespacedName) -> tuple[int, T | None] | None:
         return self._kept.get(key[0], {}).get(key[1])

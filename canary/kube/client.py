@@ -1,6 +1,6 @@
-"""Sends requests: waits when the server asks to, takes new credentials once, asks the guard before each write.
+"""Sends requests: waits when the server asks to, takes new credentials once, asks the fence before each write.
 
-`connection.py` is the wire underneath, `pace.py` says when it is whose turn. Errors are those of `errors.py`.
+`connection.py` is the wire underneath, `rate_limiter.py` says when it is whose turn. Errors are those of `errors.py`.
 """
 
 import threading
@@ -8,23 +8,40 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
 
-from canary.engine.observed import Kind
+from canary.engine.observed import Cause
 
 from . import requests
-from .errors import SOON, Answer, Away, Expired, Throttled, clipped, translate
-from .pace import Pace
+from .errors import (
+    SOON,
+    ApiAnswer,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unserved,
+    clipped,
+    translate,
+)
+from .rate_limiter import RateLimiter
 from .requests import Data, Request
 from .resources import SELF_SUBJECT_REVIEWS, Resource
 
 Object = dict[str, Any]
 T = TypeVar("T")
 
+
+def written(found: Object, subresource: str = "") -> datetime | None:
+    """When the object, or this subresource of it, was written last, where the server has noted that."""
+    noted = found["metadata"].get("managedFields") or ()
+    times = [one["time"] for one in noted if one.get("time") and one.get("subresource", "") == subresource]
+    return max(map(datetime.fromisoformat, times), default=None)
+
+
 TIMEOUT = 5.0
 """Seconds that a request may take, waits that the server asks for included."""
-
-
 SHORTEST = 0.01
 """Seconds that are left to a request whose turn came late."""
 
@@ -39,23 +56,23 @@ class Stream(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
     def chunks(self) -> Iterator[bytes]:
-        """As they come, until it ends. Raises Away."""
+        """As they come, until it ends. Raises Unavailable."""
 
     def close(self) -> None:
-        """Ends it, from any thread: whoever reads is done at once."""
+        """Ends it, from any thread: a reader returns at once."""
 
 
 class Wire(Protocol):
     """What carries requests."""
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
-        """One request, one answer, no retries; `timeout` in seconds. Raises Away."""
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
+        """One request, one answer, no retries; `timeout` in seconds. Raises Unavailable."""
 
     def stream(self, request: Request, timeout: float, silence: float) -> Stream:
         """One request whose answer must begin within `timeout` seconds, and pause for at most `silence`."""
 
     def renew(self) -> None:
-        """Reads the credentials again. Raises Away where there are none."""
+        """Reads the credentials again. Raises Unavailable where there are none."""
 
 
 class Calls:
@@ -76,8 +93,25 @@ class Calls:
         return counts
 
 
-def always() -> None:
-    """The guard of those who need no lock."""
+class ApiVersions:
+    """In which version each kind was served last, so that it is asked for first. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._served: dict[Resource, Resource] = {}
+
+    def of(self, resource: Resource) -> list[Resource]:
+        """Those to try, in order."""
+        last = self._served.get(resource, resource)
+        return [last, *(one for one in resource.variants() if one != last)]
+
+    def served(self, resource: Resource, version: Resource) -> None:
+        """Remembers what the server has."""
+        self._served[resource] = version
+
+
+def reads_only(request: Request) -> None:
+    """The fence of a client that was given none: it must not write."""
+    raise AssertionError(f"{request}: sent by a client that only reads")
 
 
 @dataclass(frozen=True)
@@ -86,29 +120,29 @@ class Client:
 
     wire: Wire
     timeout: float = TIMEOUT
-    guard: Callable[[], None] = always
-    """Called right before each attempt of a write; what it raises, the write raises."""
+    fence: Callable[[Request], None] = reads_only
+    """Called right before each attempt of a write, which raises what it raises. `rollout/fencing.py` has them."""
     calls: Calls = field(default_factory=Calls)
-    clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
-    pace: Pace = field(default_factory=Pace)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    versions: ApiVersions = field(default_factory=ApiVersions)
     hurry: bool = False
     """Whether its requests go first in line."""
 
     def urgent(self) -> Self:
-        """The same, for what lowers exposure: it waits for nobody else."""
+        """The same, for decreases of exposure: it doesn't wait for other requests."""
         return replace(self, hurry=True)
 
-    def guarded(self, guard: Callable[[], None]) -> Self:
-        """The same, for those who may write only as long as `guard` returns."""
-        return replace(self, guard=guard)
+    def fenced(self, fence: Callable[[Request], None]) -> Self:
+        """The same, for a writer that `fence` lets through."""
+        return replace(self, fence=fence)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
-        """One object. Raises Absent and others."""
+        """One object. Raises NotFound and others."""
         return self.send(requests.get(resource, namespace, name))
 
     def fresh(self, resource: Resource, namespace: str, name: str) -> Object:
-        """One object as the server has it now, whatever is kept of it. Raises Absent and others."""
+        """One object as the server has it now, not from the cache. Raises NotFound and others."""
         return self.get(resource, namespace, name)
 
     def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
@@ -117,23 +151,31 @@ class Client:
         return found if isinstance(found, list) else []
 
     def create(self, resource: Resource, namespace: str, body: Data) -> Object:
-        """As the server made it. Raises Changed where the name is taken."""
+        """As the server made it. Raises VersionConflict where the name is taken."""
         return self.send(requests.create(resource, namespace, body))
 
     def patch(self, resource: Resource, namespace: str, name: str, operations: Sequence[Data]) -> Object:
-        """Applies a JSON patch, whole or not at all. Raises Changed where one of its tests fails."""
+        """Applies a JSON patch, whole or not at all. Raises VersionConflict where one of its tests fails."""
         return self.send(requests.patch(resource, namespace, name, operations))
 
     def merge(self, resource: Resource, namespace: str, name: str, version: str, change: Data) -> Object:
-        """Merges `change` into exactly this resourceVersion. Raises Changed where it is another one."""
+        """Merges `change` into exactly this resourceVersion. Raises VersionConflict where it is another one."""
         return self.send(requests.merge(resource, namespace, name, version, change))
 
     def merge_status(self, resource: Resource, namespace: str, name: str, version: str, status: Data) -> Object:
-        """Merges into the status of exactly this resourceVersion. Raises Changed where it is another one."""
-        return self.send(requests.merge_status(resource, namespace, name, version, status))
+        """Merges into the status of exactly this resourceVersion. Raises VersionConflict where it is another one."""
+        return self.send(requests.merge(resource, namespace, name, version, {"status": status}, "status"))
+
+    def apply(self, resource: Resource, namespace: str, name: str, body: Data) -> Object:
+        """Server-side apply, as the server made it. Raises Refused for a body that it doesn't take."""
+        return self.send(requests.apply(resource, namespace, name, body))
+
+    def scale(self, resource: Resource, namespace: str, name: str, replicas: int) -> None:
+        """Sets the desired replicas of a workload. Raises NotFound and others."""
+        self.send(requests.scale(resource, namespace, name, replicas))
 
     def delete(self, resource: Resource, namespace: str, name: str) -> None:
-        """Raises Absent where it is gone already."""
+        """Raises NotFound where it is gone already."""
         self.send(requests.delete(resource, namespace, name))
 
     def me(self) -> str:
@@ -142,7 +184,7 @@ class Client:
         return str((review.get("status") or {}).get("userInfo", {}).get("username") or "")
 
     def send(self, request: Request) -> Object:
-        """The object in the answer. Takes at most `timeout`; each attempt of a write asks the guard anew."""
+        """The object in the answer. Takes at most `timeout`; each attempt of a write asks the fence again."""
         return self._persistently(request, self._exchange)
 
     def stream(self, request: Request, silence: float) -> Stream:
@@ -150,32 +192,48 @@ class Client:
         return self._persistently(request, lambda again, timeout: self._opened(again, timeout, silence))
 
     def _persistently(self, request: Request, once: Callable[[Request, float], T]) -> T:
-        until, renewed = self.clock() + self.timeout, False
-        while True:
-            self._admitted(request, until - self.clock())
+        """In the version that the server has: what isn't served in one was not done, so another may be tried."""
+        until, unserved = time.monotonic() + self.timeout, dict[Resource, Unserved]()
+        for version in self.versions.of(request.resource):
             try:
-                return once(request, until - self.clock())
-            except Expired:
+                found = self._patiently(request.of(version), once, until)
+            except Unserved as error:
+                unserved[version] = error
+                continue
+            except NotFound:
+                self.versions.served(request.resource, version)
+                raise
+            self.versions.served(request.resource, version)
+            return found
+        raise unserved[request.resource]
+
+    def _patiently(self, request: Request, once: Callable[[Request, float], T], until: float) -> T:
+        renewed = False
+        while True:
+            self._admitted(request, until - time.monotonic())
+            try:
+                return once(request, until - time.monotonic())
+            except Unauthorized:
                 if renewed:
                     raise
                 renewed = True
                 self.wire.renew()
-            except Throttled as error:
-                self.pace.pause(error.after)
-                if self.clock() + error.after >= until:
+            except TooManyRequests as error:
+                self.rate_limiter.pause(error.after)
+                if time.monotonic() + error.after >= until:
                     raise
                 self.wait(error.after)
 
     def _admitted(self, request: Request, timeout: float) -> None:
-        """Returns when it is this request's turn, if it may be sent at all. Raises Throttled, Away."""
+        """Returns when it is this request's turn, if it may be sent at all. Raises TooManyRequests, Unavailable."""
         if timeout <= 0:
-            raise Away(Kind.TIMED_OUT, f"{request}: no answer within {self.timeout:g}s")
-        if not self.pace.turn(self.hurry, timeout):
-            raise Throttled(
-                f"{request}: not sent within {timeout:.2g}s; at most {self.pace.qps:g} may be a second", SOON
+            raise Unavailable(Cause.TIMED_OUT, f"{request}: no answer within {self.timeout:g}s")
+        if not self.rate_limiter.turn(self.hurry, timeout):
+            raise TooManyRequests(
+                f"{request}: not sent within {timeout:.2g}s; at most {self.rate_limiter.qps:g} may be a second", SOON
             )
         if request.writes:
-            self.guard()
+            self.fence(request)
         self.calls.add(request)
 
     def _exchange(self, request: Request, timeout: float) -> Object:
@@ -184,11 +242,13 @@ class Client:
             raise translate(request, answer)
         found = answer.parsed()
         if not isinstance(found, dict):
-            raise Away(Kind.RUBBISH, f"{request}: not an object: {clipped(answer.body.decode(errors='replace'))}")
+            raise Unavailable(
+                Cause.RUBBISH, f"{request}: not an object: {clipped(answer.body.decode(errors='replace'))}"
+            )
         return found
 
     def _opened(self, request: Request, timeout: float, silence: float) -> Stream:
         stream = self.wire.stream(request, max(timeout, SHORTEST), silence)
         if stream.status != 200:
-            raise translate(request, Answer(stream.status, stream.headers, b"".join(stream.chunks())))
+            raise translate(request, ApiAnswer(stream.status, stream.headers, b"".join(stream.chunks())))
         return stream

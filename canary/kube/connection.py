@@ -4,12 +4,10 @@ The only file that imports `kubernetes`, which takes a while: import this one wh
 `client.py` sends through it.
 """
 
-import os
 import platform
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,47 +22,26 @@ from yaml import YAMLError  # type: ignore[import-untyped] # comes with kubernet
 
 from canary import __version__
 from canary.engine.errors import Invalid
-from canary.engine.observed import Kind
+from canary.engine.observed import Cause
 
-from .errors import Answer, Away, clipped
+from .access import ClusterAccess
+from .errors import ApiAnswer, Unavailable, clipped
 from .requests import Request
 
 USER_AGENT = f"canary/{__version__} ({platform.system().lower()}/{platform.machine()})"
 DEFAULT = "~/.kube/config"
 CONNECTIONS = 64
-"""Kept open at one time: a controller's watches, and the rollouts that it ticks side by side."""
+"""Kept open at one time: a controller's watches, and the rollouts that it reconciles side by side."""
 BROKEN = (urllib3.exceptions.HTTPError, ApiException, OSError, ConfigException)
 """How the library says that there was no answer."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which cluster, as whom, and in which namespace, in kubectl's words."""
-
-    kubeconfig: str | None = None
-    """A path, or several joined by colons; else KUBECONFIG, else ~/.kube/config, else the pod's own account."""
-    context: str | None = None
-    namespace: str | None = None
-    """Else the context's, else the pod's, else `default`."""
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-    """Where a pod finds its token, certificate and namespace."""
-
-    @property
-    def files(self) -> str | None:
-        """The kubeconfig that counts; None for a pod's own account."""
-        named = self.kubeconfig or self.environment.get("KUBECONFIG")
-        inside = SERVICE_HOST_ENV_NAME in self.environment
-        default = Path(DEFAULT).expanduser()
-        if named or self.context or default.exists() or not inside:
-            return named or str(default)
-        return None
+CLOSED = (ValueError, AttributeError)
+"""What the library meets in an answer that was closed while it was read."""
 
 
 class Connection:
     """Carries requests for `Client`. Safe to share between threads."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ClusterAccess) -> None:
         """Raises Invalid where there are no credentials that can be read."""
         self._place = place
         self._renewing = threading.Lock()
@@ -76,17 +53,17 @@ class Connection:
     def host(self) -> str:
         return str(self._api.configuration.host)
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
-        """One request, one answer. Raises Away."""
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
+        """One request, one answer. Raises Unavailable."""
         try:
             answer = self._sent(request, timeout)
             body = answer.data
         except BROKEN as error:
             raise _away(error, request, self.host, timeout) from None
-        return Answer(answer.status, _headers(answer), body)
+        return ApiAnswer(answer.status, _headers(answer), body)
 
     def stream(self, request: Request, timeout: float, silence: float) -> "OpenStream":
-        """One request whose answer goes on; see `Wire`. Raises Away."""
+        """One request whose answer goes on; see `Wire`. Raises Unavailable."""
         try:
             answer = self._sent(request, timeout)
             answer.connection.sock.settimeout(silence)
@@ -121,14 +98,14 @@ class Connection:
             try:
                 self._api = _api(self._place)
             except Invalid as error:
-                raise Away(Kind.DENIED, str(error)) from None
+                raise Unavailable(Cause.DENIED, str(error)) from None
 
     def close(self) -> None:
         self._api.close()
 
 
 class OpenStream:
-    """An answer that goes on until somebody ends it; one thread reads, any may close."""
+    """An answer without an end, until it is closed; one thread reads, any may close."""
 
     def __init__(self, answer: Any, request: Request, host: str, silence: float) -> None:
         self.status: int = answer.status
@@ -139,21 +116,17 @@ class OpenStream:
         self._silence = silence
 
     def chunks(self) -> Iterator[bytes]:
-        """As they come. Raises Away where the connection breaks off, is closed, or nothing comes for `silence`."""
+        """As they come. Raises Unavailable if the connection breaks off, is closed, or nothing comes for
+        `silence`."""
         try:
             yield from self._answer.stream(65536)
-        except (
-            *BROKEN,
-            HTTPException,
-            ValueError,
-            AttributeError,
-        ) as error:  # the last two: closed while it was read
+        except (*BROKEN, HTTPException, *CLOSED) as error:
             raise _away(error, self._request, self._host, self._silence) from None
         finally:
             self._answer.close()
 
     def close(self) -> None:
-        """Ends the reading of whoever reads, at once."""
+        """Ends the reader at once."""
         with suppress(OSError, ValueError, RuntimeError):  # it is over already
             self._answer.shutdown()
 
@@ -162,7 +135,7 @@ def _headers(answer: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.headers.items()}
 
 
-def _api(place: Place) -> Any:
+def _api(place: ClusterAccess) -> Any:
     """A client of the official library that neither retries nor writes to the user's kubeconfig.
 
     A peer that is gone without a word (a lost node, a dropped NAT entry) is noticed after half a minute.
@@ -175,51 +148,58 @@ def _api(place: Place) -> Any:
     try:
         _load(place, configuration)
     except (ConfigException, YAMLError, OSError, KeyError, TypeError, ValueError) as error:
-        raise Invalid(f"no credentials for a cluster: {clipped(str(error))}") from None
+        hint = "set KUBECONFIG, or check --kubeconfig and --context"
+        raise Invalid(f"no credentials for a cluster: {clipped(str(error)).rstrip('.')}; {hint}") from None
     api = client.ApiClient(configuration)
     api.user_agent = USER_AGENT
     return api
 
 
-def _load(place: Place, configuration: client.Configuration) -> None:
-    if place.files is None:
+def _load(place: ClusterAccess, configuration: client.Configuration) -> None:
+    if _files(place) is None:
         token, certificate = str(place.account / "token"), str(place.account / "ca.crt")
         InClusterConfigLoader(token, certificate, environ=place.environment).load_and_set(configuration)
         return
-    config.load_kube_config(place.files, place.context, configuration, persist_config=False)
+    config.load_kube_config(_files(place), place.context, configuration, persist_config=False)
 
 
-def _namespace(place: Place) -> str:
+def _namespace(place: ClusterAccess) -> str:
     if place.namespace:
         return place.namespace
-    if place.files is None:
+    if _files(place) is None:
         try:
             return (place.account / "namespace").read_text("utf-8").strip()
         except OSError:
             return "default"
-    contexts, active = config.list_kube_config_contexts(place.files)
+    contexts, active = config.list_kube_config_contexts(_files(place))
     chosen = next((one for one in contexts if one["name"] == place.context), active)
     return str(chosen["context"].get("namespace") or "default")
 
 
-def _away(error: Exception, request: Request, host: str, timeout: float) -> Away:
+def _away(error: Exception, request: Request, host: str, timeout: float) -> Unavailable:
     words = clipped(str(getattr(error, "reason", None) or error))
     match error:
         case urllib3.exceptions.NameResolutionError():
-            return Away(Kind.REFUSED, f"the name in {host} can't be resolved")
+            return Unavailable(Cause.REFUSED, f"the name in {host} can't be resolved")
         case urllib3.exceptions.NewConnectionError():
-            return Away(Kind.REFUSED, f"no connection to {host}: {_cause(error)}")
+            return Unavailable(Cause.REFUSED, f"no connection to {host}: {clipped(str(error).rpartition(': ')[2])}")
         case urllib3.exceptions.TimeoutError() | TimeoutError():
-            return Away(Kind.TIMED_OUT, f"{request}: no answer from {host} within {timeout:.2g}s")
+            return Unavailable(Cause.TIMED_OUT, f"{request}: no answer from {host} within {timeout:.2g}s")
         case ApiException() if "timed out" in words:  # a TLS handshake that got no answer
-            return Away(Kind.TIMED_OUT, f"{request}: no answer from {host} within {timeout:.2g}s")
+            return Unavailable(Cause.TIMED_OUT, f"{request}: no answer from {host} within {timeout:.2g}s")
         case ApiException():
-            return Away(Kind.REFUSED, f"no secure connection to {host}: {words}")
+            return Unavailable(Cause.REFUSED, f"no secure connection to {host}: {words}")
         case ConfigException():
-            return Away(Kind.DENIED, f"no credentials for {host}: {words}")
+            return Unavailable(Cause.DENIED, f"no credentials for {host}: {words}")
         case _:
-            return Away(Kind.UNAVAILABLE, f"{request}: the connection to {host} broke off: {words}")
+            return Unavailable(Cause.UNAVAILABLE, f"{request}: the connection to {host} broke off: {words}")
 
 
-def _cause(error: Exception) -> str:
-    return clipped(str(error).rpartition(": ")[2])
+def _files(place: ClusterAccess) -> str | None:
+    """The kubeconfig that counts; None for a pod's own account."""
+    named = place.kubeconfig or place.environment.get("KUBECONFIG")
+    inside = SERVICE_HOST_ENV_NAME in place.environment
+    default = Path(DEFAULT).expanduser()
+    if named or place.context or default.exists() or not inside:
+        return named or str(default)
+    return None

@@ -4,9 +4,9 @@
                                       │
                                       └── taken by another, or not renewed in time: `over`, and `check` raises
 
-A term ends for good when it wasn't renewed in time, even if nobody else took over: what is held in the leader's name
-(a target's Lease) may have been taken meanwhile, by somebody who saw no sign of life. The next term has another
-identity, so it must take such Leases anew. `lease.py` carries out the rest, `tenure.py` has the arithmetic.
+A term ends for good when it wasn't renewed in time, even if no other replica took over: a client that saw no renewal
+may have taken Leases of targets. The next term has another identity, so it must take them again. `lease.py` carries
+out the rest.
 """
 
 import logging
@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping
 
 from canary.engine.errors import CanaryError
 
-from .backoff import Backoff
 from .client import Client, Object
-from .lease import USUAL, Claim, Identity, Lease, boottime, holder_of, renewing
-from .tenure import Terms
+from .lease import USUAL, Claim, Identity, Lease, LeaseTerms, holder_of, renewing
+from .rate_limiter import Backoff
 
 Work = Callable[["Leadership", threading.Event], None]
 """Returns soon after the event is set; before each write it asks the lease's `check`."""
@@ -30,7 +29,7 @@ class Leadership(Lease):
     """One term."""
 
     past = ""
-    """Who we were in the term before: done with, so nobody has to wait for it."""
+    """Our identity in the term before: it has ended, so no client has to wait for it."""
 
     def renew(self) -> bool:
         """As a lease's, but what came too late once doesn't count any more."""
@@ -52,15 +51,14 @@ class Election:
         namespace: str,
         name: str,
         labels: Mapping[str, str],
-        terms: Terms = USUAL,
-        clock: Callable[[], float] = boottime,
+        terms: LeaseTerms = USUAL,
     ) -> None:
         """`name` of the Lease, which all candidates share; `labels` for a new one."""
         metadata = {"name": name, "namespace": namespace, "labels": dict(labels)}
         self.trouble: str | None = None
-        """Why it can't even be told who leads, as a sentence."""
+        """Why the leader isn't known, as a sentence."""
         self._claim = Claim(namespace, name, "the lead", metadata)
-        self._client, self._terms, self._clock = client, terms, clock
+        self._client, self._terms = client, terms
         self._stopped, self._over = threading.Event(), threading.Event()
         self._past = ""
         self._lease: Leadership | None = None
@@ -74,7 +72,7 @@ class Election:
     def lead(self, work: Work) -> None:
         """Calls `work` for each term, in this thread, until `stop`. What it raises ends the term and comes out."""
         while not self._stopped.is_set():
-            lease = Leadership(self._client, self._claim, Identity.mine(), self._terms, self._clock)
+            lease = Leadership(self._client, self._claim, Identity.mine(), self._terms)
             lease.past = self._past
             if self._elected(lease):
                 self._serve(lease, work)

@@ -1,8 +1,20 @@
 """A Lease that is held: taken when it is free or expired, renewed, asked before each write, released.
 
-`tenure.py` has the arithmetic and why it is safe. A holder that was frozen or lost contact may not write until it
+First the arithmetic, which is pure: until when the holder may write, and from when on another may take over.
+
+                 renewal sent, accepted                    holder dies, hangs, or loses contact
+    holder:      |---- may write: deadline ----|
+                 |   its last request may be under way:     |-- request --|
+    another:          | sees the renewal      |------ duration ------|-- request --| takes over
+
+Each side uses its own clock only, and only differences. What the holder sends last is sent before
+`renewal + deadline` and given up after `request`; another waits `duration + request` after it saw the renewal, which
+is after it was sent. So no other client writes while the last request of the holder is under way, as long as
+`deadline + request <= duration`.
+
+A holder that was frozen or lost contact may not write until it
 renewed; once another one took over, never again. What it asked the guard for before it was frozen may still arrive:
-one request, which names the version of the object that it read, so it lands only where nobody wrote since.
+one request, which names the version of the object that it read, so it succeeds only if no client wrote since.
 
 `election.py` leads by one, `stores/lease.py` has those of targets.
 """
@@ -22,15 +34,65 @@ from typing import Any
 from canary.engine.errors import CanaryError, Conflict, Unreachable
 
 from .client import Client, Object
-from .errors import Absent, Changed
+from .errors import NotFound, VersionConflict
 from .resources import LEASES
-from .tenure import Sighting, Tenure, Terms
+
+
+@dataclass(frozen=True)
+class LeaseTerms:
+    """All in seconds."""
+
+    duration: int = 15
+    """How long a lease counts without being renewed; whole seconds, because the Lease says so."""
+    deadline: float = 10.0
+    """How long after a renewal was sent its holder may write."""
+    every: float = 2.0
+    """Between two renewals, and between two reads of another holder's lease."""
+    request: float = 5.0
+    """What a request may take."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.every < self.deadline or self.deadline + self.request > self.duration:
+            raise ValueError("a lease needs every < deadline and deadline + request <= duration")
+
+
+@dataclass(frozen=True)
+class LeadershipTerm:
+    """A lease that is ours, by our clock."""
+
+    terms: LeaseTerms
+    renewed: float
+    """When the last renewal that was accepted was sent."""
+
+    def overdue(self, now: float) -> float:
+        """Seconds since the last renewal, once there are too many to write; else 0."""
+        since = now - self.renewed
+        return since if since < 0 or since >= self.terms.deadline else 0.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Another holder's lease, by our clock."""
+
+    record: object
+    """What it said; any change of it is a sign of life."""
+    since: float
+    """When we first saw it say so."""
+
+    def seen(self, record: object, now: float) -> "Sighting":
+        """After another evaluation."""
+        return self if record == self.record else Sighting(record, now)
+
+    def expires(self, duration: float, request: float) -> float:
+        """When another may take it, if it stays as it is; `duration` as its holder wrote it."""
+        return self.since + duration + request
+
 
 log = logging.getLogger(__name__)
-USUAL = Terms()
+USUAL = LeaseTerms()
 """What is asked for."""
 PARTING = 2.0
-"""Seconds that a release may take: whoever ends doesn't wait longer for a server that doesn't answer."""
+"""Seconds that a release may take: a process that ends doesn't wait longer for a server that doesn't answer."""
 
 
 def boottime() -> float:
@@ -81,7 +143,7 @@ class Lease:
         client: Client,
         claim: Claim,
         identity: Identity,
-        terms: Terms = USUAL,
+        terms: LeaseTerms = USUAL,
         clock: Callable[[], float] = boottime,
     ) -> None:
         self.claim = claim
@@ -96,7 +158,7 @@ class Lease:
         self._hurried = self._client.urgent()
         """For what keeps it: a pause that the server asks of others must not cost it, and so the writes to come."""
         self._version = ""
-        self._tenure: Tenure | None = None
+        self._leadership: LeadershipTerm | None = None
         self._sighting: Sighting | None = None
         self._taken: str | None = None
         """Why it is over for good."""
@@ -111,7 +173,7 @@ class Lease:
         """May I still write? Raises Conflict once it is another's, Unreachable while it isn't renewed."""
         if self._taken is not None:
             raise Conflict(self._taken)
-        if self._tenure is None:
+        if self._leadership is None:
             raise Conflict(f"{self.claim.what} isn't ours")
         overdue = self.overdue()
         if overdue:
@@ -120,13 +182,13 @@ class Lease:
 
     def overdue(self) -> float:
         """Seconds since the last renewal, once there are too many to write; else 0."""
-        return self._tenure.overdue(self.clock()) if self._tenure is not None else 0.0
+        return self._leadership.overdue(self.clock()) if self._leadership is not None else 0.0
 
     def read(self, client: Client | None = None) -> Object | None:
         """As it is there. Raises Unreachable, Rejected."""
         try:
             return (client or self._client).get(LEASES, self.claim.namespace, self.claim.name)
-        except Absent:
+        except NotFound:
             return None
 
     def attempt(self) -> bool:
@@ -149,7 +211,7 @@ class Lease:
         sent = self.clock()
         try:
             self._renewed(self._merge(self._version, {"renewTime": _now()}, self._hurried), sent)
-        except (Changed, Absent):
+        except (VersionConflict, NotFound):
             self._look_again()
         except CanaryError as error:
             self._trouble = str(error)
@@ -159,7 +221,7 @@ class Lease:
 
     def release(self) -> None:
         """Lets the next one in at once; where that fails, it has to wait until the lease expires."""
-        self._tenure = None
+        self._leadership = None
         parting = replace(self._hurried, timeout=min(PARTING, self.terms.request))
         with suppress(CanaryError):
             self._merge(self._version, {"holderIdentity": "", "renewTime": _now()}, parting)
@@ -167,14 +229,14 @@ class Lease:
     # ---- what differs by what it stands for -----------------------------------------------------------------
 
     def yields(self, found: Object) -> bool:
-        """Whether nobody else can be writing: nobody holds it, or we do (the answer to our claim got lost)."""
+        """Whether no other client can be writing: the lease is free, or ours (the answer to our claim was lost)."""
         return holder_of(found) in ("", str(self.identity))
 
     def record(self, found: Object) -> object:
         """What stays as it is only while its holder shows no sign of life. Raises Unreachable, Rejected."""
         return found["spec"]
 
-    def told(self, found: Object) -> str:
+    def holder_sentence(self, found: Object) -> str:
         """Who holds it, as a sentence."""
         return f"{holder_of(found)} has {self.claim.what}, since {since(found)}"
 
@@ -184,12 +246,12 @@ class Lease:
         record, before = self.record(found), self._sighting
         now = self.clock()
         self._sighting = (before or Sighting(record, now)).seen(record, now)
-        self.rival, self.alive = self.told(found), before is not None and self._sighting is not before
+        self.rival, self.alive = self.holder_sentence(found), before is not None and self._sighting is not before
         duration = float(found["spec"].get("leaseDurationSeconds") or self.terms.duration)
         return now >= self._sighting.expires(duration, self.terms.request)
 
     def _take(self, found: Object | None) -> bool:
-        """As it was read; False where somebody was faster."""
+        """As it was read; False if another client was faster."""
         sent, claim = self.clock(), self.claim
         try:
             if found is None:
@@ -197,13 +259,13 @@ class Lease:
                 taken = self._client.create(LEASES, claim.namespace, body)
             else:
                 taken = self._merge(found["metadata"]["resourceVersion"], self._mine(found))
-        except Changed:
+        except VersionConflict:
             return False
         self._renewed(taken, sent)
         return True
 
     def _look_again(self) -> None:
-        """After a renewal met another version: somebody else has it, or only a label changed."""
+        """After a renewal met another version: another client has it, or only a label changed."""
         try:
             found = self.read(self._hurried)
         except CanaryError as error:
@@ -212,7 +274,7 @@ class Lease:
         if found is not None and holder_of(found) == str(self.identity):
             self._version = found["metadata"]["resourceVersion"]
             return
-        who = self.told(found) if found is not None and holder_of(found) else "the lock was taken away"
+        who = self.holder_sentence(found) if found is not None and holder_of(found) else "the lock was taken away"
         self._taken = f"{who}; this run writes nothing any more"
 
     def _mine(self, found: Object | None) -> dict[str, Any]:
@@ -233,7 +295,7 @@ class Lease:
 
     def _renewed(self, found: Object, sent: float) -> None:
         self._version, self._trouble = found["metadata"]["resourceVersion"], ""
-        self._tenure = Tenure(self.terms, sent)
+        self._leadership = LeadershipTerm(self.terms, sent)
 
 
 def renewing(lease: Lease, finished: threading.Event, lost: Callable[[], None]) -> None:
@@ -251,7 +313,7 @@ def renewing(lease: Lease, finished: threading.Event, lost: Callable[[], None]) 
 
 
 def holder_of(found: Object) -> str:
-    """The identity in a Lease; empty where nobody holds it."""
+    """The holder of a Lease; empty if it is free."""
     return str((found.get("spec") or {}).get("holderIdentity") or "")
 
 

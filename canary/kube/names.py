@@ -4,13 +4,29 @@ Asked before the server is: a watch with a wrong one only fails again and again.
 """
 
 import re
+from dataclasses import dataclass
 
+from canary.api.names import LONGEST, NAMESPACE, PATTERN
 from canary.engine.errors import Invalid
 
-_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+NamespacedName = tuple[str, str]
+"""Namespace and name of an object."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ObjectRef:
+    """An object of any kind."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
 _WORD = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_KEY = rf"(?:{_SUBDOMAIN}/)?{_WORD}"
+_KEY = rf"(?:{PATTERN}/)?{_WORD}"
 _VALUES = rf"\(\s*(?:{_WORD})?\s*(?:,\s*(?:{_WORD})?\s*)*\)"
 _REQUIREMENT = (
     rf"\s*(?:!\s*{_KEY}|{_KEY}(?:\s*(?:==?|!=)\s*(?:{_WORD})?|\s*[<>]\s*-?[0-9]+|\s+(?:not)?in\s*{_VALUES})?)\s*"
@@ -20,12 +36,12 @@ _SELECTOR = re.compile(rf"{_REQUIREMENT}(?:,{_REQUIREMENT})*")
 
 def check_namespace(field: str, text: str) -> None:
     """Raises Invalid for what no namespace can be called."""
-    _check(field, text, _LABEL, 63, "a namespace", "digits and dashes")
+    _check(field, text, NAMESPACE, 63, "a namespace", "digits and dashes")
 
 
 def check_name(field: str, text: str) -> None:
     """Raises Invalid for what no object can be called."""
-    _check(field, text, _SUBDOMAIN, 253, "an object", "digits, dashes and dots")
+    _check(field, text, PATTERN, LONGEST, "an object", "digits, dashes and dots")
 
 
 def check_selector(field: str, text: str) -> None:

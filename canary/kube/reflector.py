@@ -4,28 +4,88 @@
          ▲                       │
          └── 410, or never a word┘              whatever fails: again, after a pause that grows to half a minute
 
-`watching.py` has the watch. One thread a reflector. What was kept stays readable while there is no contact.
+One thread a reflector. What was kept stays readable while there is no contact.
 """
 
+import json
 import logging
 import math
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from pydantic_core import from_json
+
 from canary.engine.errors import CanaryError, Rejected
-from canary.engine.observed import Kind
+from canary.engine.observed import Cause
 
 from . import requests
-from .backoff import Backoff
-from .cache import Cache, Change, Key
-from .client import Client, Object
-from .errors import Away, Forbidden, Gone, Throttled
+from .cache import Cache, Change
+from .client import Client, Object, Stream
+from .errors import ApiAnswer, Forbidden, Gone, TooManyRequests, Unavailable, Unserved, translate
+from .names import NamespacedName
+from .rate_limiter import Backoff
+from .requests import Request
 from .resources import Resource
-from .watching import BOOKMARK, DELETED, Watch
+
+BOOKMARK, DELETED = "BOOKMARK", "DELETED"
+
+
+class Happening(NamedTuple):
+    """One event of a watch."""
+
+    type: str
+    """ADDED, MODIFIED, DELETED or BOOKMARK."""
+    object: Object
+
+
+class Watch:
+    """One open watch, read line by line. One thread reads, any thread may close."""
+
+    def __init__(self, client: Client, request: Request, silence: float) -> None:
+        """Opens it; a connection on which nothing comes for `silence` seconds is given up. Raises as `send` does."""
+        self._request = request
+        self._stream: Stream = client.stream(request, silence)
+
+    def events(self) -> Iterator[Happening]:
+        """Until the server ends it. Raises the Failure that an ERROR event stands for (Gone), or Unavailable."""
+        for line in _lines(self._stream.chunks()):
+            yield self._event(line)
+
+    def close(self) -> None:
+        """A reader returns at once."""
+        self._stream.close()
+
+    def _event(self, line: bytes) -> Happening:
+        try:
+            found = from_json(line)
+            event = Happening(found["type"], found["object"])
+            event.object.get("metadata")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Unavailable(
+                Cause.RUBBISH, f"{self._request}: not an event: {line[:80].decode(errors='replace')}"
+            ) from None
+        if event.type == "ERROR":  # which holds the Status that an answer would have had
+            status = int(event.object.get("code") or 500)
+            raise translate(self._request, ApiAnswer(status, {}, json.dumps(event.object).encode()))
+        return event
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole lines; a chunk may hold several, or a piece of one."""
+    begun: list[bytes] = []
+    for chunk in chunks:
+        *whole, rest = chunk.split(b"\n")
+        for line in whole:
+            begun.append(line)
+            yield b"".join(begun)
+            begun = []
+        if rest:
+            begun.append(rest)
+
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -62,10 +122,10 @@ USUAL = Timing()
 
 
 class Reflector(Generic[T]):
-    """`project` says what is kept of an object, None for nothing; `changed` is told when that becomes another one.
+    """`project` says what is kept of an object, None for nothing; `changed` is called when that changes.
 
     Both are called from the reflector's thread, `changed` without a lock and in order. What `changed` or `project`
-    raises is logged: a change counts as told, and an object that can't be projected stays as it was.
+    raises is logged: a change counts as handled, and an object that can't be projected stays as it was.
     """
 
     def __init__(  # noqa: PLR0913 # what to follow, what to keep, whom to tell; `timing` is for tests
@@ -91,6 +151,8 @@ class Reflector(Generic[T]):
         """The resourceVersion to watch on from; empty where it has to list."""
         self.trouble: str | None = None
         """Why it can't list or watch now, as a sentence."""
+        self.unserved = False
+        """Whether the cluster has no such kind now; asked again as after other failures."""
         self.last_seen = -math.inf
         """When the server last showed a sign of life here, by time.monotonic."""
         self._client = replace(client, timeout=timing.answer)
@@ -134,7 +196,7 @@ class Reflector(Generic[T]):
     def get(self, namespace: str, name: str) -> T | None:
         return self._kept.get(namespace, name)
 
-    def items(self, namespace: str | None = None) -> Sequence[tuple[Key, T]]:
+    def items(self, namespace: str | None = None) -> Sequence[tuple[NamespacedName, T]]:
         """All of one namespace, which is cheap, or all."""
         return self._kept.items(namespace)
 
@@ -179,29 +241,34 @@ class Reflector(Generic[T]):
             return 0.0
         if self.trouble != str(error):
             log.warning("%s: %s", self, error)
-        self.trouble = str(error)
+        self.trouble, self.unserved = str(error), isinstance(error, Unserved)
         if isinstance(error, Rejected):
             self.version = ""
         match error:
             case Forbidden():
                 return self._timing.longest * random.uniform(0.8, 1.0)
-            case Throttled():
+            case TooManyRequests():
                 return self._failures.next(error.after)
         return self._failures.next()
 
     def _list(self) -> None:
         """Page by page; what isn't there any more is gone. Raises Failure."""
         self.lists += 1
-        seen: set[Key] = set()
+        seen: set[NamespacedName] = set()
         after: str | None = ""
         while after is not None and not self._over.is_set():
             after, version = self._listed(after, seen)
         if after is None:
-            self._whole(seen, version)
+            for key, change in self._kept.left_over(seen, int(version)):
+                self._tell(key, change)
+            self._kept.reached(int(version))
+            self.version = version
+            self._synced.set()
 
-    def _listed(self, after: str, seen: set[Key]) -> tuple[str | None, str]:
+    def _listed(self, after: str, seen: set[NamespacedName]) -> tuple[str | None, str]:
         """One page, which is forgotten before the next is asked for; what the next goes on after, and its version."""
-        answer = self._client.send(self._page(after))
+        page = requests.listing(self.resource, self.namespace, self.selector, self._timing.page, after)
+        answer = self._client.send(page)
         self._healthy()
         metadata = answer.get("metadata") or {}
         version = str(metadata.get("resourceVersion") or "0")
@@ -210,16 +277,6 @@ class Reflector(Generic[T]):
             self._saw(one)
             seen.add(_key(one))
         return metadata.get("continue") or None, version
-
-    def _page(self, after: str) -> requests.Request:
-        return requests.listing(self.resource, self.namespace, self.selector, self._timing.page, after)
-
-    def _whole(self, seen: set[Key], version: str) -> None:
-        for key, change in self._kept.left_over(seen, int(version)):
-            self._tell(key, change)
-        self._kept.reached(int(version))
-        self.version = version
-        self._synced.set()
 
     def _watched(self) -> None:
         seconds, since = random.randint(*self._timing.watch), self.version
@@ -232,9 +289,9 @@ class Reflector(Generic[T]):
             watch.close()
         try:
             self._read(watch)
-        except Away as error:
+        except Unavailable as error:
             log.debug("%s: %s; watching on", self, error)
-            if error.missing.kind is Kind.TIMED_OUT and self.version == since:
+            if error.missing.cause is Cause.TIMED_OUT and self.version == since:
                 self.version = ""  # not even a bookmark: this resourceVersion may never come
         finally:
             self._watch = None
@@ -260,21 +317,21 @@ class Reflector(Generic[T]):
         if change is not None:
             self._tell(key, change)
 
-    def _tell(self, key: Key, change: Change[T]) -> None:
+    def _tell(self, key: NamespacedName, change: Change[T]) -> None:
         try:
             self._changed(Event(*key, change.before, change.after))
         except Exception:
-            log.exception("%s: nobody took the change of %s/%s", self, *key)
+            log.exception("%s: handling the change of %s/%s failed", self, *key)
 
     def _healthy(self) -> None:
-        self.trouble, self.last_seen = None, time.monotonic()
+        self.trouble, self.unserved, self.last_seen = None, False, time.monotonic()
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""
         return f"watch of {self.resource.full_name}{where}"
 
 
-def _key(found: Object) -> Key:
+def _key(found: Object) -> NamespacedName:
     metadata = found["metadata"]
     return str(metadata.get("namespace") or ""), str(metadata["name"])
 

@@ -6,19 +6,22 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from .resources import Resource
+from .resources import SELF_SUBJECT_REVIEWS, Resource
 
 Data = Mapping[str, Any]
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+MANAGER = "canary"
+"""The field manager of server-side apply."""
 
 STRICT = (("fieldValidation", "Strict"),)
-"""Without it an unknown field of a custom resource is pruned, with a warning that nobody reads."""
+"""Without it an unknown field of a custom resource is pruned, with a warning that is lost."""
 
 
-class Verb(StrEnum):
+class ApiVerb(StrEnum):
     """As RBAC has them."""
 
     GET = "get"
@@ -29,21 +32,15 @@ class Verb(StrEnum):
     DELETE = "delete"
 
 
-METHODS = {
-    Verb.GET: "GET",
-    Verb.LIST: "GET",
-    Verb.WATCH: "GET",
-    Verb.CREATE: "POST",
-    Verb.PATCH: "PATCH",
-    Verb.DELETE: "DELETE",
-}
+METHODS = {ApiVerb.CREATE: "POST", ApiVerb.PATCH: "PATCH", ApiVerb.DELETE: "DELETE"}
+"""Of HTTP, for verbs that write; all others are GET."""
 
 
 @dataclass(frozen=True)
 class Request:
     """One call."""
 
-    verb: Verb
+    verb: ApiVerb
     resource: Resource
     namespace: str = ""
     """Empty for what has none, and for lists and watches of all namespaces."""
@@ -56,7 +53,7 @@ class Request:
 
     @property
     def method(self) -> str:
-        return METHODS[self.verb]
+        return METHODS.get(self.verb, "GET")
 
     @property
     def path(self) -> str:
@@ -66,7 +63,14 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        return self.verb in (Verb.CREATE, Verb.PATCH, Verb.DELETE)
+        """Whether it changes anything; a review is created to be answered, and is kept nowhere."""
+        return self.verb in METHODS and self.resource != SELF_SUBJECT_REVIEWS
+
+    def of(self, resource: Resource) -> "Request":
+        """The same about another version of its kind."""
+        whole = self.verb is ApiVerb.CREATE or self.content_type == APPLY
+        named = {**self.body, "apiVersion": resource.api_version} if whole else self.body
+        return replace(self, resource=resource, body=named)
 
     def __str__(self) -> str:
         name = f" {self.name}" if self.name else ""
@@ -75,7 +79,7 @@ class Request:
 
 def get(resource: Resource, namespace: str, name: str) -> Request:
     """One object."""
-    return Request(Verb.GET, resource, namespace, name)
+    return Request(ApiVerb.GET, resource, namespace, name)
 
 
 def matching(labels: Mapping[str, str] | None) -> str:
@@ -89,39 +93,50 @@ def listing(resource: Resource, namespace: str, selector: str = "", limit: int =
     With a limit it is one page; its `metadata.continue` is the `after` of the next.
     """
     asked = (("labelSelector", selector), ("limit", str(limit or "")), ("continue", after))
-    return Request(Verb.LIST, resource, namespace, query=tuple(each for each in asked if each[1]))
+    return Request(ApiVerb.LIST, resource, namespace, query=tuple(each for each in asked if each[1]))
 
 
 def watch(resource: Resource, namespace: str, version: str, seconds: int, selector: str = "") -> Request:
     """What happens after this resourceVersion, with bookmarks; the server ends it after `seconds`."""
     asked = (("watch", "true"), ("allowWatchBookmarks", "true"), ("resourceVersion", version))
     chosen = (("labelSelector", selector),) if selector else ()
-    return Request(Verb.WATCH, resource, namespace, query=(*asked, ("timeoutSeconds", str(seconds)), *chosen))
+    return Request(ApiVerb.WATCH, resource, namespace, query=(*asked, ("timeoutSeconds", str(seconds)), *chosen))
 
 
 def create(resource: Resource, namespace: str, body: Data) -> Request:
     """A new object; `body` without apiVersion and kind."""
     whole = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-    return Request(Verb.CREATE, resource, namespace, body=whole, query=STRICT)
+    return Request(ApiVerb.CREATE, resource, namespace, body=whole, query=STRICT)
 
 
 def patch(resource: Resource, namespace: str, name: str, operations: Sequence[Data]) -> Request:
     """A JSON patch (RFC 6902); where one of its tests fails, nothing is changed."""
     body = [dict(operation) for operation in operations]
-    return Request(Verb.PATCH, resource, namespace, name, body, STRICT, JSON_PATCH)
+    return Request(ApiVerb.PATCH, resource, namespace, name, body, STRICT, JSON_PATCH)
 
 
-def merge(resource: Resource, namespace: str, name: str, version: str, change: Data) -> Request:
-    """A merge patch (RFC 7386) onto exactly this resourceVersion."""
+def merge(
+    resource: Resource, namespace: str, name: str, version: str, change: Data, subresource: str = ""
+) -> Request:
+    """A merge patch (RFC 7386) onto exactly this resourceVersion; the status is a resource of its own."""
     metadata = {**change.get("metadata", {}), "resourceVersion": version}
-    return Request(Verb.PATCH, resource, namespace, name, {**change, "metadata": metadata}, STRICT, MERGE_PATCH)
+    body = {**change, "metadata": metadata}
+    return Request(ApiVerb.PATCH, resource, namespace, name, body, STRICT, MERGE_PATCH, subresource)
 
 
-def merge_status(resource: Resource, namespace: str, name: str, version: str, status: Data) -> Request:
-    """A merge patch of the status only, which is a resource of its own, onto exactly this resourceVersion."""
-    return replace(merge(resource, namespace, name, version, {"status": status}), subresource="status")
+def apply(resource: Resource, namespace: str, name: str, body: Data) -> Request:
+    """Server-side apply: these fields get these values, and those that were applied before and aren't here go."""
+    whole = {**body, "apiVersion": resource.api_version, "kind": resource.kind}
+    query = (("fieldManager", MANAGER), ("force", "true"), *STRICT)
+    return Request(ApiVerb.PATCH, resource, namespace, name, whole, query, APPLY)
+
+
+def scale(resource: Resource, namespace: str, name: str, replicas: int) -> Request:
+    """The desired replicas of a workload, through its `scale` subresource."""
+    body = {"spec": {"replicas": replicas}}
+    return Request(ApiVerb.PATCH, resource, namespace, name, body, STRICT, MERGE_PATCH, "scale")
 
 
 def delete(resource: Resource, namespace: str, name: str) -> Request:
     """The end of an object."""
-    return Request(Verb.DELETE, resource, namespace, name)
+    return Request(ApiVerb.DELETE, resource, namespace, name)

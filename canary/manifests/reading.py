@@ -1,29 +1,59 @@
-"""Files to resources that know each other: what `lint` prints and what `run` starts from."""
+"""Files to resources that know each other, and problems with their places; `linting.py` judges them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
-from canary.api.canary import API_VERSION, Canary, CanaryPolicy, MetricTemplate
+from canary.api.canary import API_VERSION, Canary, CanaryPolicy, MetricTemplate, PolicyRef
 from canary.api.kinds import Resource
-from canary.engine.checks import (
-    Problem,
-    Severity,
-    check,
-    check_policy,
-    check_template,
-    dotted,
-    of_template,
-    shared,
-)
+from canary.engine.did_you_mean import did_you_mean
 from canary.engine.errors import Invalid
+from canary.engine.pairs import pair_for
+from canary.engine.validation import Field, Problem, Severity, dotted
 
 from .documents import Document, Mark, documents
-from .files import shown, text_of
-from .located import Located
-from .others import other, unopened
-from .policies import meant, shipped, shipped_names
-from .templates import templates_of
-from .validation import resource
+from .others import UNRENDERED, counted, mentioned, other, raw, theirs, unopened
+from .validation import follows, partial, resource
+
+R = TypeVar("R", bound=Resource)
+STDIN = "-"
+LARGEST = 4 * 1024 * 1024
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, order=True)
+class Located:
+    """One problem. Sorted by file, then by line and column."""
+
+    path: str
+    line: int
+    """Counted from 1; 0 for the whole file."""
+    column: int
+    """Counted from 1, at the field's name; 0 for the whole file."""
+    severity: Severity
+    field: str
+    """`spec.analysis.steps[1].weight`; empty if there is no field."""
+    sentence: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+        field = f"{self.field}: " if self.field else ""
+        return f"{place}: {self.severity}: {field}{self.sentence}"
+
+    def wire(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        return {
+            "file": self.path,
+            "line": self.line,
+            "column": self.column,
+            "severity": self.severity.value,
+            "field": self.field,
+            "message": self.sentence,
+        }
 
 
 @dataclass(frozen=True)
@@ -33,16 +63,29 @@ class Placed:
     path: str
     document: Document
     resource: Resource | None = None
+    partial: Resource | None = None
+    """What else it says where something in it can't be read; nothing starts from it."""
+    bad: tuple[Field, ...] = ()
+    """What can't be read."""
+    unrendered: Severity | None = None
+    """How bad it is that Helm has still to make YAML of it; None where it hasn't."""
 
     def located(self, problem: Problem, mark: Mark | None = None) -> Located:
         """The problem with its place in the file."""
         line, column = mark or self.document.place(problem.field)
         return Located(self.path, line, column, problem.severity, dotted(problem.field), problem.sentence)
 
-    def broken(self, kinds: Sequence[str]) -> str | None:
-        """The name of a resource of one of these kinds that is there, and can't be used as it is."""
+    def unhidden(self, problems: Iterable[Located]) -> tuple[Located, ...]:
+        """These, or what causes them all: the author of a template can't mend what isn't YAML yet."""
+        found = tuple(problems)
+        if not found or self.unrendered is None:
+            return found
+        return (self.located(Problem((), UNRENDERED, self.unrendered), self.document.mark),)
+
+    def broken(self, kind: str) -> str | None:
+        """The name of a resource of this kind that is there, and can't be used as it is."""
         data = self.document.data
-        if self.resource is not None or not isinstance(data, dict) or data.get("kind") not in kinds:
+        if self.resource is not None or not isinstance(data, dict) or data.get("kind") != kind:
             return None
         metadata = data.get("metadata")
         return str(metadata.get("name")) if isinstance(metadata, dict) else None
@@ -58,23 +101,20 @@ class Reading:
     offered: str | None = None
     """Name of the policy that holds for Canaries without a `policyRef`."""
     others: tuple[str, ...] = ()
-    """The file of each object of somebody else's; nothing more is known of them."""
+    """The file of each object of another kind; it isn't parsed."""
 
-    @property
-    def canaries(self) -> tuple[Canary, ...]:
-        """In the order of the files."""
-        return tuple(each.resource for each in self.placed if isinstance(each.resource, Canary))
+    def each(self, kind: type[R]) -> list[R]:
+        """The resources of a kind, in the order of the files."""
+        return [placed.resource for placed in self.placed if isinstance(placed.resource, kind)]
 
     @property
     def policies(self) -> dict[str, CanaryPolicy]:
         """By name."""
-        found = (each.resource for each in self.placed)
-        return {each.metadata.name: each for each in found if isinstance(each, CanaryPolicy)}
+        return {each.metadata.name: each for each in self.each(CanaryPolicy)}
 
     @property
-    def templates(self) -> tuple[MetricTemplate, ...]:
-        """In the order of the files."""
-        return tuple(each.resource for each in self.placed if isinstance(each.resource, MetricTemplate))
+    def templates(self) -> list[MetricTemplate]:
+        return self.each(MetricTemplate)
 
     def policy_of(self, canary: Canary) -> CanaryPolicy | None:
         """The one that the Canary refers to by kind and name: of these files, else one that comes with canary."""
@@ -85,27 +125,18 @@ class Reading:
 
     def policies_of(self, kind: str) -> dict[str, CanaryPolicy]:
         """By name, those that come with canary included; these are no cluster's."""
-        found = (each.resource for each in self.placed)
-        ours = {one.metadata.name: one for one in found if isinstance(one, CanaryPolicy) and one.kind == kind}
-        return ({name: one for name in shipped_names() if (one := shipped(name)) and one.kind == kind}) | ours
+        known = [*_shipped().values(), *self.each(CanaryPolicy)]
+        return {one.metadata.name: one for one in known if one.kind == kind}
 
 
-@dataclass(frozen=True)
-class Given:
-    """What a rollout starts from."""
+def read(paths: Iterable[str], policy: str | None = None, found: Collection[str] = ()) -> Reading:
+    """Reads files (`-` is the standard input), and one more whose only policy is offered to all Canaries.
 
-    canary: Canary
-    policy: CanaryPolicy | None
-    templates: Mapping[str, MetricTemplate]
-    """By `TemplateRef.key`."""
-    warnings: tuple[Located, ...] = ()
-
-
-def read(paths: Iterable[str], policy: str | None = None) -> Reading:
-    """Reads files (`-` is the standard input), and one more whose only policy is offered to all Canaries."""
-    reading = _joined([_file(path) for path in paths])
+    `found` are those of the paths that were found in a folder: what isn't canary's there may be of any format.
+    """
+    reading = _joined([_found(path) if path in found else _file(path) for path in paths])
     if reading.others and not reading.placed:
-        reading = replace(reading, problems=(*reading.problems, *_nothing(reading.others)))
+        reading = replace(reading, problems=(*reading.problems, *_nothing(reading.others, found)))
     if policy is None:
         return reading
     extra = _file(policy)
@@ -116,71 +147,72 @@ def read(paths: Iterable[str], policy: str | None = None) -> Reading:
     return replace(joined, offered=names[0] if len(names) == 1 else None)
 
 
-def lint(reading: Reading) -> tuple[Located, ...]:
-    """Every problem, sorted by its place."""
-    found = [located for placed in reading.placed for located in _meaning(placed, reading)]
-    return tuple(sorted({*reading.problems, *found, *_twice(reading)}))
+def _found(path: str) -> Reading:
+    """A file of a folder: one that doesn't mention anything of canary's is passed over unread."""
+    try:
+        text = text_of(path)
+    except Invalid:
+        return Reading(others=(path,))
+    return _file(path, Severity.WARNING) if mentioned(text) else Reading(others=(path,) * counted(text))
 
 
-def only_canary(reading: Reading) -> Canary:
-    """The one Canary of what was read. Raises Invalid where there is none, or more than one."""
-    match reading.canaries:
-        case [canary]:
-            return canary
-        case []:
-            raise Invalid("no Canary was found; one document must have kind: Canary")
-        case several:
-            names = ", ".join(each.metadata.name for each in several)
-            raise Invalid(f"{len(several)} Canaries were found ({names}); name a file that holds one")
+ANY = "any"
+"""Stands for the version where no command reads it; a target that has none stays without."""
 
 
-def load(paths: Iterable[str], policy: str | None = None, metrics_server: str | None = None) -> Given:
-    """The one Canary of some files, with all that it refers to; `metrics_server` stands for the Canary's own.
-
-    Raises Invalid with every error, a line each, where anything is wrong.
-    """
-    reading = read(paths, policy)
-    if metrics_server is not None:
-        reading = replace(reading, placed=tuple(_asking(each, metrics_server) for each in reading.placed))
-    problems = lint(reading)
-    errors = [str(each) for each in problems if each.severity is Severity.ERROR]
-    if errors:
-        raise Invalid("\n".join(errors))
-    canary = only_canary(reading)
-    chosen = reading.policy_of(canary)
-    return Given(canary, chosen, templates_of(canary, chosen, reading.templates), problems)
+def with_fields(reading: Reading, **instead: str | None) -> Reading:
+    """The same with other values in the spec of each Canary, as options of a command say; None changes nothing."""
+    given = {field: value for field, value in instead.items() if value is not None}
+    return replace(reading, placed=tuple(_with(each, given) for each in reading.placed)) if given else reading
 
 
-def _asking(placed: Placed, server: str) -> Placed:
+def _with(placed: Placed, fields: Mapping[str, str]) -> Placed:
     if not isinstance(placed.resource, Canary):
         return placed
-    canary = placed.resource
-    return replace(placed, resource=canary.but(spec=canary.spec.but(metrics_server=server)))
+    canary, pair = placed.resource, pair_for(placed.resource.spec)
+    if fields.get("version") == ANY and pair is not None and not pair.no_version:
+        fields = {field: value for field, value in fields.items() if field != "version"}
+    return replace(placed, resource=canary.but(spec=canary.spec.but(**fields)))
 
 
-def _file(path: str) -> Reading:
-    name = shown(path)
+def _file(path: str, unrendered: Severity = Severity.ERROR) -> Reading:
     try:
-        found = list(documents(text_of(path)))
+        text = text_of(path)
     except Invalid as error:
         return Reading(problems=(_whole(path, str(error)),))
+    return read_text(path, text, unrendered)
+
+
+def read_text(path: str, text: str, unrendered: Severity = Severity.ERROR) -> Reading:
+    """What a file with this text holds. `unrendered` is how bad it is if Helm has still to make YAML of it."""
+    name, found = shown(path), list(documents(text, theirs))
     if not found:
         return Reading(problems=(_whole(path, "is empty"),))
-    return _joined(_read(name, document) for document in found)
+    return _joined(
+        _read(Placed(name, document, unrendered=unrendered if raw(document.text) else None)) for document in found
+    )
 
 
-def _read(path: str, document: Document) -> Reading:
-    """A document whose writing is at fault is judged no further: what it means isn't known."""
-    bare = Placed(path, document)
+def _read(bare: Placed) -> Reading:
+    """What can be read of a document is judged whatever can't be, so that one round shows all problems."""
+    document = bare.document
     if other(document.data):
-        return Reading(others=(path,))
-    if document.problems:
-        return Reading((bare,), tuple(bare.located(problem, mark) for mark, problem in document.problems))
+        return Reading(others=(bare.path,))
+    writing = [bare.located(problem, mark) for mark, problem in document.problems]
+    if not isinstance(document.data, dict) and writing:
+        return Reading((bare,), bare.unhidden(writing))
     packed = unopened(document.data)
     if packed is not None:
-        return Reading((bare,), (bare.located(packed),))
-    made, problems = resource(document.data)
-    return Reading((Placed(path, document, made),), tuple(bare.located(problem) for problem in problems))
+        return Reading((bare,), bare.unhidden([*writing, bare.located(packed)]))
+    unread = [problem.field for _, problem in document.problems]
+    made, every = resource(document.data)
+    shape = [each for each in every if not follows(each.field, unread, document.marks)]
+    bad = (*unread, *(each.field for each in every))
+    if writing or made is None:
+        placed = replace(bare, partial=partial(document.data), bad=bad)
+    else:
+        placed = replace(bare, resource=made)
+    return Reading((placed,), bare.unhidden([*writing, *map(bare.located, shape)]))
 
 
 def _joined(readings: Iterable[Reading]) -> Reading:
@@ -192,72 +224,100 @@ def _joined(readings: Iterable[Reading]) -> Reading:
     )
 
 
-def _nothing(others: tuple[str, ...]) -> Iterator[Located]:
-    """Whoever has nothing checked named the wrong file, or the chart has left out what was meant."""
-    for path in dict.fromkeys(others):
+def _nothing(others: tuple[str, ...], found: Collection[str]) -> Iterator[Located]:
+    """If nothing was checked, the file is wrong, or the chart has left the objects out."""
+    folder = os.path.commonpath(others) if found else ""
+    places = [folder or "." if path in found else path for path in others]
+    for place in dict.fromkeys(places):
         sentence = (
-            f"holds none of canary's objects (apiVersion: {API_VERSION}), only {others.count(path)} of other kinds"
+            f"holds none of canary's objects (apiVersion: {API_VERSION}), only {places.count(place)} of other kinds"
         )
-        yield _whole(path, sentence)
+        yield _whole(place, sentence)
 
 
 def _whole(path: str, sentence: str) -> Located:
     return Located(shown(path), 0, 0, Severity.ERROR, "", sentence)
 
 
-def _meaning(placed: Placed, reading: Reading) -> Iterator[Located]:
-    match placed.resource:
-        case Canary() as canary:
-            found = _of_canary(canary, reading)
-        case CanaryPolicy() as policy:
-            found = check_policy(policy)
-        case MetricTemplate() as template:
-            found = check_template(template)
-        case _:
-            found = []
-    yield from (placed.located(problem) for problem in found)
+# ---- files -----------------------------------------------------------------------------------------------------
 
 
-def _of_canary(canary: Canary, reading: Reading) -> list[Problem]:
-    """All but what is reported elsewhere already: at the policy itself, or at a broken document."""
-    policy = reading.policy_of(canary)
-    elsewhere = {shared(policy, each) for each in check_policy(policy)} if policy is not None else set()
-    templates = templates_of(canary, policy, reading.templates)
-    unread = {of_template(each, problem) for each in templates.values() for problem in check_template(each)}
-    found = check(canary, policy, templates)
-    return [
-        _nearest(each, canary, reading)
-        for each in found
-        if each not in elsewhere and each.sentence not in unread and not _follows(each, canary, reading)
-    ]
+def shown(path: str) -> str:
+    """How problems name the file."""
+    return "<stdin>" if path == STDIN else path
 
 
-def _follows(problem: Problem, canary: Canary, reading: Reading) -> bool:
-    """Whether something is only said to be absent because it is broken."""
-    if problem.field == ("spec", "policyRef", "name") and canary.spec.policy_ref is not None:
-        ref = canary.spec.policy_ref
-        return ref.name in {each.broken((ref.kind,)) for each in reading.placed}
-    broken = {each.broken(("MetricTemplate",)) for each in reading.placed} - {None}
-    return problem.field[-1:] == ("templateRef",) and bool(broken)
+def text_of(path: str) -> str:
+    """The file's text. Raises Invalid with what is wrong, without the file's name."""
+    data = _bytes_of(path)
+    if len(data) > LARGEST:
+        raise Invalid(f"is larger than {LARGEST // 1024 // 1024} MiB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid("is no text file (UTF-8)") from None
+    if "\0" in text:
+        raise Invalid("is no text file (UTF-8)")
+    return text
 
 
-def _nearest(problem: Problem, canary: Canary, reading: Reading) -> Problem:
-    """Only here is it known which policies there are."""
-    ref = canary.spec.policy_ref
-    if problem.field != ("spec", "policyRef", "name") or ref is None:
-        return problem
-    return replace(problem, sentence=problem.sentence + meant(ref, reading.policies_of))
+def within(path: str) -> list[str]:
+    """The file itself, or all YAML and JSON files below a directory, hidden ones aside, by name.
+
+    A file to which several links lead is one.
+    """
+    folder = Path(path)
+    if path == STDIN or not folder.is_dir():
+        return [path]
+    found = [each for each in folder.rglob("*") if each.suffix in SUFFIXES and each.is_file()]
+    visible = (each for each in found if not any(part.startswith(".") for part in each.relative_to(folder).parts))
+    once = {each.resolve(): each for each in sorted(visible, reverse=True)}
+    return sorted(map(str, once.values()))
 
 
-def _twice(reading: Reading) -> Iterator[Located]:
-    """Two resources of one kind and name in the same namespace: which is meant can't be told."""
-    first: dict[tuple[type, str, str], Placed] = {}
-    for placed in reading.placed:
-        if placed.resource is None:
-            continue
-        metadata = placed.resource.metadata
-        before = first.setdefault((type(placed.resource), metadata.namespace, metadata.name), placed)
-        if before is not placed:
-            line = before.document.place(("metadata", "name"))[0]
-            sentence = f"{metadata.name!r} is the name of the {placed.resource.kind} at {before.path}:{line} as well"
-            yield placed.located(Problem(("metadata", "name"), sentence))
+def _bytes_of(path: str) -> bytes:
+    if path == STDIN:
+        return sys.stdin.buffer.read(LARGEST + 1)
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise Invalid("there is no such file") from None
+    except IsADirectoryError:
+        raise Invalid("is a directory; name a file in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Invalid(f"can't be read: {reason}") from None
+
+
+# ---- policies that come with canary ----------------------------------------------------------------------------
+
+_HERE = Path(__file__).parent.parent
+_PLACES = (_HERE / "policies", _HERE.parent / "policies")
+
+
+def shipped(name: str) -> CanaryPolicy | None:
+    """The policy of this name, or None."""
+    return _shipped().get(name)
+
+
+def shipped_names() -> tuple[str, ...]:
+    """The names of all of them."""
+    return tuple(_shipped())
+
+
+def meant(ref: PolicyRef, names: Callable[[str], Collection[str]]) -> str:
+    """A suggestion for a reference to an unknown policy, appended to a sentence. `names`: of each kind."""
+    other = next(kind for kind in ("CanaryPolicy", "ClusterCanaryPolicy") if kind != ref.kind)
+    if ref.name in names(other):
+        return f", but a {other}; write kind: {other} in policyRef"
+    known = names(ref.kind)
+    return did_you_mean(ref.name, known) or (f"; there are {', '.join(known)}" if known else "")
+
+
+@cache
+def _shipped() -> dict[str, CanaryPolicy]:
+    place = next((place for place in _PLACES if place.is_dir()), None)
+    files = sorted(place.glob("*.yaml")) if place is not None else []
+    found = (resource(each.data)[0] for file in files for each in documents(file.read_text("utf-8")))
+    return {each.metadata.name: each for each in found if isinstance(each, CanaryPolicy)}

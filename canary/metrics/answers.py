@@ -6,134 +6,207 @@ https://prometheus.io/docs/prometheus/latest/querying/api/.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import from_json
 
 from canary.api.analysis import Reporter
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 
-from .histogram import quantile, slower
+from .histogram import edge, largest, quantile, slower, untold
+from .limits import LEAST, Bounds, Excess, RefusedAnswer
 from .promql import NOWHERE, Part, Table, sides
 
 _WORDS = 300
 """How many characters of the server's words are passed on."""
 _READ = 8192
-"""How many bytes of a body that isn't JSON are looked at for them."""
+"""How many characters of a text are looked at for them."""
+_FEW = 3
+ANYTIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""For answers that aren't held against a time."""
+FAR = 60.0
+"""Seconds between the time that was asked for and that of an answer to it; a server answers for exactly that time."""
+_TYPES = ("matrix", "vector", "scalar", "string")
+_WHOLE = 2**53
+"""Counters are floats, and count exactly up to here."""
 
 
 @dataclass(frozen=True)
-class Row:
+class SeriesRow:
     """One element of a vector."""
 
     labels: Mapping[str, str]
     value: float
+    """NaN for what isn't one number, such as a native histogram."""
+    unreadable: frozenset[str] = frozenset()
+    """More labels, with values that aren't text."""
 
     def part(self, table: Table) -> Part:
         """What it was asked for as, by the labels that it was grouped by."""
-        if table.host in self.labels:
+        if table.host in self.labels or table.host in self.unreadable:
             return Part.STRANDED
-        return Part.TIMES if "le" in self.labels else Part.CODES
+        return Part.TIMES if "le" in self.labels or "le" in self.unreadable else Part.CODES
+
+    def may_have(self, label: str, *values: str) -> bool:
+        """Whether the label has one of these values, as far as it can be read."""
+        return label in self.unreadable or self.labels.get(label, "") in values
 
 
 @dataclass(frozen=True)
-class Tally:
+class RequestTally:
     """What was counted of one subject in one window."""
 
     total: int = 0
     bad: int = 0
     buckets: Mapping[float, int] = field(default_factory=dict)
     """Requests that took at most so many milliseconds, by edge."""
+    unlabelled: Mapping[str, int] = field(default_factory=dict)
+    """Requests that can't be judged, by the label that they lack; they are in the total."""
 
     unattributed: int = 0
-    """Requests beside these that reached no pod, and were meant for nobody knows whom."""
+    """More requests that reached no pod and count for no version."""
 
     @property
     def seen(self) -> int:
         """Requests, from whichever part was asked for."""
-        return max(self.total, self.buckets.get(math.inf, 0))
+        return max(self.total, largest(self.buckets))
 
 
-def result(status: int, body: bytes, scrubbed: Callable[[str], str]) -> Any | Missing:
-    """The `data.result` of an answer that is complete. The server's words are passed on `scrubbed`."""
+@dataclass(frozen=True)
+class Asked:
+    """What an answer is held against."""
+
+    at: datetime
+    scrubbed: Callable[[str], str]
+    """A text of the server's without secrets."""
+    bounds: Bounds = LEAST
+    types: tuple[str, ...] = ("vector",)
+    """Prometheus' resultType."""
+    quoted: bool = False
+    """Whether a page that isn't Prometheus' may be shown to the user who named the address."""
+
+
+def result(status: int, body: bytes, asked: Asked) -> Any | Missing:
+    """The `data.result` of an answer that is complete."""
+    if refused := asked.bounds.refusal(body):
+        return refused
     try:
         document = from_json(body)
     except ValueError:
         document = None
-    words = _words(document, body, scrubbed)
     if status != 200:
-        return refusal(status, document.get("errorType") if isinstance(document, dict) else None, words)
+        error = document.get("errorType") if isinstance(document, dict) else None
+        return refusal(status, error, words(document, body, asked))
     match document:
-        case {"status": "success", "data": {"result": found}}:
-            return _partial(document, scrubbed) or found
+        case {"status": "success", "data": {"resultType": str(kind), "result": found}}:
+            return _partial(document, asked.scrubbed) or _foreign(kind, found, asked) or found
         case {"status": "error"}:
-            return Missing(Kind.RUBBISH, f"HTTP 200 with an error: {words}")
+            return Missing(Cause.RUBBISH, f"HTTP 200 with an error: {words(document, body, asked)}")
         case _:
-            return Missing(Kind.RUBBISH, f"HTTP 200 with {words}")
+            return Missing(Cause.RUBBISH, f"HTTP 200 with {words(document, body, asked)}")
+
+
+def _foreign(kind: str, found: object, asked: Asked) -> RefusedAnswer | None:
+    """Why this answers another question; None if it answers ours."""
+    if kind not in asked.types:
+        known = kind if kind in _TYPES else "something else"
+        return RefusedAnswer(Cause.INVALID, f"{known} where {' or '.join(asked.types)} was due", Excess.TYPE)
+    listed = found if isinstance(found, list) else []
+    values = [one.get("value") for one in listed if isinstance(one, dict)] if kind == "vector" else [found]
+    due = asked.at.timestamp()
+    for value in values:
+        match value:
+            case [int() | float() as dated, _] if not due - FAR <= dated <= due + FAR:
+                return RefusedAnswer(Cause.RUBBISH, "an answer for another time than the one asked for", Excess.DATE)
+    return None
 
 
 def refusal(status: int, error: object, words: str) -> Missing:
     """What an HTTP status other than 200 means; `error` is Prometheus' errorType."""
     said = f"HTTP {status}: {words}" if words else f"HTTP {status}"
     if error in ("timeout", "canceled") or status in (408, 504):
-        return Missing(Kind.TIMED_OUT, said)
+        return Missing(Cause.TIMED_OUT, said)
     match status:
         case 400 | 413 | 414 | 422:
-            return Missing(Kind.INVALID, words or said)
+            return Missing(Cause.INVALID, words or said)
         case 401 | 403 | 407:
-            return Missing(Kind.DENIED, said)
+            return Missing(Cause.DENIED, said)
         case 429:
-            return Missing(Kind.UNAVAILABLE, said)
+            return Missing(Cause.UNAVAILABLE, said)
         case _:
-            return Missing(Kind.UNAVAILABLE if status >= 500 else Kind.RUBBISH, said)
+            return Missing(Cause.UNAVAILABLE if status >= 500 else Cause.RUBBISH, said)
 
 
-def rows(found: object) -> tuple[Row, ...] | Missing:
-    """The rows of a vector."""
+def rows(found: object) -> tuple[SeriesRow, ...] | Missing:
+    """The rows of a vector. If one has no labels at all, it could be any workload's, so the whole answer is none.
+
+    A row with some labels that aren't text stays a row: `batching.py` finds the workloads whose row it may be.
+    """
     if not isinstance(found, list):
-        return Missing(Kind.RUBBISH, "no list of rows")
+        return Missing(Cause.RUBBISH, "no list of rows")
     read = [_row(element) for element in found]
     if None in read:
-        return Missing(Kind.RUBBISH, "rows that aren't a vector's")
+        return Missing(Cause.RUBBISH, "rows that aren't a vector's")
     return tuple(row for row in read if row is not None)
 
 
-def one_number(found: object) -> Sample:
+def one_number(found: object, scrubbed: Callable[[str], str]) -> Sample:
     """The answer to a query of the user's: a scalar or a vector of one row."""
     number = _number(found)
     if number is None:
         vector = rows(found)
         if isinstance(vector, Missing):
-            return Missing(Kind.INVALID, "something else where one number was due")
+            return Missing(Cause.INVALID, "something else where one number was due")
         if not vector:
-            return Missing(Kind.EMPTY, "the query has no result")
+            return Missing(Cause.EMPTY, "the query has no result")
+        if any(row.unreadable for row in vector):
+            return Missing(Cause.INVALID, "a series with a label that isn't text")
         if len(vector) > 1:
-            return Missing(Kind.INVALID, f"{len(vector)} series where one number was due: {_some(vector)}")
-        number = vector[0].value
+            return Missing(Cause.INVALID, f"{len(vector)} series where one number was due: {_some(vector, scrubbed)}")
+        number = _number(found[0].get("value")) if isinstance(found, list) else None
+    if number is None:
+        return Missing(Cause.INVALID, "something else where one number was due")
     if math.isnan(number):
-        return Missing(Kind.NAN, "0/0, as a ratio is where there was no traffic")
-    return Value(number) if math.isfinite(number) else Missing(Kind.NAN, f"{number:+}")
+        return Missing(Cause.NAN, "0/0, as a ratio is where there was no traffic")
+    return Value(number) if math.isfinite(number) else Missing(Cause.NAN, f"{number:+}")
 
 
-def tally(table: Table, seen: Iterable[Row]) -> Tally | Missing:
-    """Adds up the rows of one subject and one reporter."""
-    total, bad, buckets = 0, 0, dict[float, int]()
+def tally(table: Table, seen: Iterable[SeriesRow]) -> RequestTally | Missing:
+    """Adds up the rows of one subject and one reporter. A bucket with an edge that is none says nothing."""
+    total, bad, buckets, unlabelled = 0, 0, dict[float, int](), dict[str, int]()
     for row in seen:
-        if not math.isfinite(row.value):
-            return Missing(Kind.NAN, f"{row.value} requests")
-        if row.value < 0 or not row.value.is_integer():
-            return Missing(Kind.RUBBISH, f"{row.value} requests, where a counter holds whole ones")
-        count, edge = int(row.value), _float(row.labels.get("le", ""))
-        if edge is not None:
-            buckets[edge] = buckets.get(edge, 0) + count
-        else:
-            total += count
-            bad += count if table.failed(row.labels) else 0
-    return Tally(total, bad, buckets)
+        timed = row.part(table) is Part.TIMES
+        upper = edge(row.labels["le"]) if timed else None
+        if timed and upper is None:
+            continue
+        count = whole(row.value)
+        if isinstance(count, Missing):
+            return count
+        if upper is not None:
+            buckets[upper] = buckets.get(upper, 0) + count
+            continue
+        total += count
+        bad += count if table.failed(row.labels) else 0
+        if count and (label := table.lacks(row.labels)):
+            unlabelled[label] = unlabelled.get(label, 0) + count
+    return RequestTally(total, bad, buckets, unlabelled)
 
 
-def believed(table: Table, seen: Sequence[Row], query: Query) -> Tally | Missing:
+def whole(value: float) -> int | Missing:
+    """A number of requests; Missing for what is none."""
+    if not math.isfinite(value):
+        return Missing(Cause.NAN, f"{value} requests")
+    if value < 0 or not value.is_integer():
+        return Missing(Cause.RUBBISH, f"{value} requests, where a counter holds whole ones")
+    if value > _WHOLE:
+        return Missing(Cause.NAN, f"{value:g} requests, more than a counter can count one by one")
+    return int(value)
+
+
+def believed(table: Table, seen: Sequence[SeriesRow], query: Query) -> RequestTally | Missing:
     """The tally of the destination's proxy, else of the waypoint, else of the source's: the first that has one.
 
     A value also turns to the next where there are series but no request. Counts don't: the two are scraped at
@@ -150,26 +223,22 @@ def believed(table: Table, seen: Sequence[Row], query: Query) -> Tally | Missing
         nearest = next((one for one, its in tallies.items() if isinstance(its, Missing) or its.seen), nearest)
     sender = next(iter(stranded), None)
     lost = _lost(table, stranded.get(sender, ()) if sender else (), query.subject, counted=sender is nearest)
-    return _sum(tallies[nearest] if nearest else Tally(), lost)
+    return _sum(tallies[nearest] if nearest else RequestTally(), lost)
 
 
-def _by_side(table: Table, query: Query, rows: Iterable[Row]) -> dict[Reporter, list[Row]]:
+def _by_side(table: Table, query: Query, rows: Iterable[SeriesRow]) -> dict[Reporter, list[SeriesRow]]:
     """Rows by who reports them, of those who are believed, the nearest to the pod first."""
-    found = list(rows)
-    each = {side: [row for row in found if row.labels.get(table.reporter or "") == side] for side in _sides(query)}
+    found, label = list(rows), table.reporter or ""
+    each = {side: [row for row in found if row.labels.get(label) == side] for side in sides(query.subject.reporter)}
     return {side: own for side, own in each.items() if own}
 
 
-def _sides(query: Query) -> tuple[Reporter, ...]:
-    return sides(query.subject.reporter)
-
-
-def _lost(table: Table, stranded: Iterable[Row], subject: Subject, *, counted: bool) -> Tally | Missing:
-    """What reached no pod: the subject's own, and how much is nobody's.
+def _lost(table: Table, stranded: Iterable[SeriesRow], subject: Subject, *, counted: bool) -> RequestTally | Missing:
+    """What reached no pod: the subject's own, and the number that counts for no version.
 
     What was sent to a known workload is `counted` already where its sender is believed about all else.
     """
-    named = {NOWHERE: list[Row](), subject.workload: list[Row]()}
+    named = {NOWHERE: list[SeriesRow](), subject.workload: list[SeriesRow]()}
     for row in stranded:
         named.get(row.labels.get(table.workload, ""), []).append(row)
     own = [] if counted else named[subject.workload]
@@ -180,14 +249,16 @@ def _lost(table: Table, stranded: Iterable[Row], subject: Subject, *, counted: b
     return mine if isinstance(mine, Missing) else replace(mine, unattributed=nowhere.total)
 
 
-def _sum(one: Tally | Missing, other: Tally | Missing) -> Tally | Missing:
+def _sum(one: RequestTally | Missing, other: RequestTally | Missing) -> RequestTally | Missing:
     if isinstance(one, Missing) or isinstance(other, Missing):
         return one if isinstance(one, Missing) else other
     total, bad = one.total + other.total, one.bad + other.bad
-    return Tally(total, bad, one.buckets, other.unattributed)
+    labels = one.unlabelled.keys() | other.unlabelled.keys()
+    unlabelled = {label: one.unlabelled.get(label, 0) + other.unlabelled.get(label, 0) for label in sorted(labels)}
+    return RequestTally(total, bad, one.buckets, unlabelled, other.unattributed)
 
 
-def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Row]) -> Sample:
+def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[SeriesRow]) -> Sample:
     """The answer to a builtin, from the rows of its subject."""
     whose = "/".join(word for word in (query.subject.namespace, query.subject.workload) if word)
     counted = believed(table, seen, query)
@@ -200,23 +271,33 @@ def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Row
         if part not in there and (Part.CODES in there or not counted.total):
             cut = bool(table.cut_at) and table.cut_at in query.subject.workload
             hint = f"; names are cut at {table.cut_at!r} in these metrics" if cut else beside
-            return Missing(Kind.EMPTY, f"no series {table.metrics[part]} of {whose} in the window{hint}")
+            return Missing(Cause.EMPTY, f"no series {table.metrics[part]} of {whose} in the window{hint}")
+    if why := _unjudged(table, asked, counted):
+        return Missing(Cause.EMPTY, f"of {whose}, {why}")
     if query.shape is Shape.COUNTS:
-        return Counts(counted.total, counted.bad, slower(counted.buckets, query.edges), left)
+        timed = largest(counted.buckets) if query.edges else 0
+        return Counts(counted.total, counted.bad, slower(counted.buckets, query.edges), left, timed)
     if not counted.seen:
-        return Missing(Kind.EMPTY, f"no request to {whose} in the window{beside}")
+        return Missing(Cause.EMPTY, f"no request to {whose} in the window{beside}")
     if Part.TIMES in asked:
         return Value(quantile(0.99, counted.buckets), left)
     return Value(100 * (counted.total - counted.bad) / counted.total, left)
 
 
-def _row(element: object) -> Row | None:
+def _unjudged(table: Table, asked: Sequence[Part], counted: RequestTally) -> str:
+    """Why what was counted says neither how many requests failed nor how long they took; empty if it does."""
+    for label, count in counted.unlabelled.items():
+        return f"{count} requests in {table.metrics[Part.CODES]} lack the label {label}"
+    why = untold(counted.buckets) if Part.TIMES in asked else ""
+    return why and f"{table.metrics[Part.TIMES]} has {why}"
+
+
+def _row(element: object) -> SeriesRow | None:
     match element:
-        case {"metric": dict(labels), "value": [_, str(text)]} if all(
-            isinstance(value, str) for value in labels.values()
-        ):
-            value = _float(text)
-            return None if value is None else Row(labels, value)
+        case {"metric": dict(labels), **rest}:
+            value = _number(rest.get("value"))
+            texts = {label: text for label, text in labels.items() if isinstance(text, str)}
+            return SeriesRow(texts, math.nan if value is None else value, frozenset(labels.keys() - texts.keys()))
         case _:
             return None
 
@@ -224,41 +305,56 @@ def _row(element: object) -> Row | None:
 def _number(found: object) -> float | None:
     match found:
         case [int() | float(), str(text)]:
-            return _float(text)
-        case _:
-            return None
-
-
-def _float(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+            with suppress(ValueError):
+                return float(text)
+    return None
 
 
 def _partial(document: Mapping[str, Any], scrubbed: Callable[[str], str]) -> Missing | None:
     """Thanos warns when a store didn't answer; VictoriaMetrics says isPartial. Mere hints are no loss."""
     warnings = document.get("warnings")
-    given = [str(one) for one in warnings] if isinstance(warnings, list) else []
-    told = [one for one in given if not one.startswith("PromQL info:")]
-    if told or document.get("isPartial") is True:
-        return Missing(Kind.PARTIAL, _line(scrubbed("; ".join(told))) or "the server says that parts are missing")
+    given = [str(one) for one in warnings[:_FEW]] if isinstance(warnings, list) else []
+    serious = [beginning(one, scrubbed) for one in given if not one.startswith("PromQL info:")]
+    if serious or document.get("isPartial") is True:
+        return Missing(Cause.PARTIAL, line("; ".join(serious)) or "the server says that parts are missing")
     return None
 
 
-def _words(document: object, body: bytes, scrubbed: Callable[[str], str]) -> str:
-    """The server's own words on one line: an error's text, else how the body begins."""
-    if isinstance(document, dict) and "error" in document:
-        return _line(scrubbed(str(document["error"])))
-    begin = _line(scrubbed(body[:_READ].decode(errors="replace")))
-    return begin[:80] if begin else "an empty body"
+def words(document: object, body: bytes, asked: Asked) -> str:
+    """Prometheus' own words on one line; of any other page its kind only.
+
+    Otherwise a user who may name an address and read the status could read the first line of any reachable page.
+    """
+    match document:
+        case {"status": "error", "error": str(words)}:
+            return line(beginning(words, asked.scrubbed))
+    text = line(beginning(body[: 4 * _READ + 4].decode(errors="replace"), asked.scrubbed))
+    kind = _kind(document, text)
+    return f"{kind} that begins with {text[:80]}" if text and asked.quoted else kind
 
 
-def _line(text: str) -> str:
+def _kind(document: object, text: str) -> str:
+    """What sort of page this is."""
+    if not text:
+        return "an empty body"
+    if document is not None:
+        return "JSON that isn't Prometheus'"
+    page = text[:200].lower().lstrip("\ufeff ").startswith(("<!doctype html", "<html", "<head", "<body"))
+    return "an HTML page" if page else "a page that isn't JSON"
+
+
+def beginning(text: str, scrubbed: Callable[[str], str]) -> str:
+    """The beginning of a text without secrets; the word in which it is cut may be a part of one."""
+    found = scrubbed(text[:_READ])
+    return found if len(text) <= _READ else " ".join(found.split()[:-1])
+
+
+def line(text: str) -> str:
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"
 
 
-def _some(vector: Sequence[Row]) -> str:
-    shown = ["{" + ", ".join(f'{name}="{row.labels[name]}"' for name in sorted(row.labels)) + "}" for row in vector]
-    return _line(", ".join(shown[:3]) + (", …" if len(shown) > 3 else ""))
+def _some(vector: Sequence[SeriesRow], scrubbed: Callable[[str], str]) -> str:
+    labels = [", ".join(f'{name}="{row.labels[name]}"' for name in sorted(row.labels)) for row in vector[:_FEW]]
+    shown = ", ".join(f"{{{beginning(one, scrubbed)}}}" for one in labels)
+    return line(shown + (", …" if len(vector) > _FEW else ""))

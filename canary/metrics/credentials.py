@@ -4,16 +4,22 @@ Files are read again when they change, as tokens and certificates of a pod do; `
 """
 
 import base64
+import html.entities
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from canary.api.address import PATTERN
+from canary import files
+from canary.api.names import ADDRESS
 from canary.engine.errors import Invalid
 
 _MASK = "***"
+LARGEST = 1024 * 1024
+"""Bytes of a file with a secret or with certificates."""
 _TENANT = "X-Scope-OrgID"
 
 
@@ -31,7 +37,7 @@ class Secret:
         """The value as it is now. Raises OSError for a file that can't be read."""
         if self.file is None:
             return self.value
-        text = self.file.read_text(errors="replace").strip()
+        text = files.read(self.file, LARGEST).data.decode(errors="replace").strip()
         if not text:
             raise OSError(0, "is empty", str(self.file))
         return text
@@ -66,7 +72,8 @@ class Credentials:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token.read()}"
         elif self.username or self.password:
-            headers["Authorization"] = f"Basic {_basic(self.username, self.password.read())}"
+            pair = f"{self.username}:{self.password.read()}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         return headers
 
     def stamp(self) -> tuple[object, ...]:
@@ -76,12 +83,12 @@ class Credentials:
     def check(self) -> None:
         """Raises OSError, with its name, for a file that can't be read."""
         for path in self._files():
-            path.open("rb").close()
+            files.read(path, LARGEST)
 
     def scrubbed(self, text: str) -> str:
-        """The text without anything secret in it, whoever wrote it."""
+        """The text without secrets, from any author, and as escaped in HTML, JSON or a URL."""
         for word in sorted(self._words(), key=len, reverse=True):
-            text = text.replace(word, _MASK)
+            text = _written(word).sub(_MASK, text)
         return text
 
     def _files(self) -> list[Path]:
@@ -91,9 +98,9 @@ class Credentials:
 
     def _words(self) -> set[str]:
         password = _now(self.password)
-        words = {password, _now(self.token), *(_now(secret) for _, secret in self.headers)}
-        words |= {_basic(self.username, password)} if password else set()
-        return {form for word in words if word for form in (word, quote(word), quote(word, safe=""))}
+        words = {password, _now(self.token), *(_now(secret) for _, secret in self.headers)} - {""}
+        pair = {f"{self.username}:{password}"} if password else set()
+        return words.union(*map(_coded, words | pair))
 
 
 NONE = Credentials()
@@ -129,7 +136,7 @@ def address(url: str, credentials: Credentials = NONE) -> tuple[str, Credentials
         parts = urlsplit(url.strip())
     except ValueError:
         parts = None
-    if parts is None or not re.fullmatch(PATTERN, url.strip()):
+    if parts is None or not re.fullmatch(ADDRESS, url.strip()):
         raise Invalid("a Prometheus' address looks like http://prometheus.monitoring:9090, without a query")
     user, _, host = parts.netloc.rpartition("@")
     clean = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
@@ -149,8 +156,49 @@ def _headers(lines: Iterable[str]) -> Iterable[tuple[str, Secret]]:
         yield name.strip(), Secret(value.strip())
 
 
-def _basic(username: str, password: str) -> str:
-    return base64.b64encode(f"{username}:{password}".encode()).decode()
+def _coded(word: str) -> set[str]:
+    """In both alphabets of base64, with padding and without."""
+    octets = word.encode(errors="surrogatepass")
+    coded = {code(octets).decode() for code in (base64.b64encode, base64.urlsafe_b64encode)}
+    return coded | {one.rstrip("=") for one in coded}
+
+
+@lru_cache(maxsize=64)
+def _written(word: str) -> re.Pattern[str]:
+    """What finds a word, with any of its characters escaped. Repeated backslashes count as one."""
+    return re.compile("".join(map(_forms, re.sub(r"\\+", r"\\", word))), re.IGNORECASE)
+
+
+@cache
+def _forms(char: str) -> str:
+    """One character: as itself, for HTML, JSON, Python, or a URL; several times escaped, too.
+
+    All that repeats is possessive: else an answer of nothing but backslashes takes seconds.
+    """
+    number, octets = ord(char), char.encode(errors="surrogatepass")
+    pairs = char.encode("utf-16-be", "surrogatepass").hex()
+    entity = "|".join([*map(re.escape, _named()[char]), f"#0*+{number}", f"#[xX]0*+{number:x}"])
+    slashes = r"\\{0,16}+"
+    forms = [
+        f"&(?:amp;)*+(?:{entity});?",
+        slashes.join(f"u{pairs[at : at + 4]}" for at in range(0, len(pairs), 4)),
+        f"U0*+{number:x}",
+        slashes.join(f"x{one:02x}" for one in octets),
+        *([f"x{number:02x}"] if number < 256 else []),
+        "".join(f"%(?:25)*{one:02x}" for one in octets),
+    ]
+    if char == "\\":
+        return rf"(?:{slashes}(?:{'|'.join(forms)})|\\{{1,16}}+)++"
+    plain = re.escape(char) + (r"|\+" if char == " " else "")
+    return f"(?:{slashes}(?:{plain}|{'|'.join(forms)}))"
+
+
+@cache
+def _named() -> Mapping[str, list[str]]:
+    names = defaultdict[str, list[str]](list)
+    for name, text in html.entities.html5.items():
+        names[text].append(name.rstrip(";"))
+    return names
 
 
 def _now(secret: Secret) -> str:

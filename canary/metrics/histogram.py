@@ -8,6 +8,32 @@ BEYOND = 1e9
 plain to see, and goes through JSON, which infinity doesn't."""
 
 
+def edge(text: str) -> float | None:
+    """The upper bound that a label `le` states, up to `BEYOND` or infinite; None if no duration can have it."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    if 0 <= found <= BEYOND:
+        return found
+    return math.inf if text.lstrip("+").lower() in ("inf", "infinity") else None
+
+
+def untold(buckets: Mapping[float, int]) -> str:
+    """Why these buckets tell no duration; empty if they do."""
+    if math.inf not in buckets:
+        return 'no bucket le="+Inf"'
+    if len(buckets) == 1:
+        return 'no bucket but le="+Inf", which tells no duration'
+    return "" if any(0 < one < math.inf for one in buckets) else 'no bucket between le="0" and le="+Inf"'
+
+
+def largest(buckets: Mapping[float, int]) -> int:
+    """All observations. Not always those of `inf`: a server that is sent samples one by one may have an older one of
+    it, and Prometheus raises a bucket to those below it as well."""
+    return max(buckets.values(), default=0)
+
+
 def quantile(q: float, buckets: Mapping[float, int]) -> float:
     """Prometheus' `histogram_quantile` over whole counts: linear inside of a bucket, the lowest begins at 0.
 
@@ -16,7 +42,7 @@ def quantile(q: float, buckets: Mapping[float, int]) -> float:
     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
     """
     edges = sorted(buckets)
-    rank, below, start = q * buckets[edges[-1]], 0, 0.0
+    rank, below, start = q * largest(buckets), 0, 0.0
     for edge in edges:
         count = max(buckets[edge], below)
         if count >= rank and count > below:
@@ -31,7 +57,7 @@ def slower(buckets: Mapping[float, int], asked: Iterable[float]) -> tuple[tuple[
     Where the histogram has no such edge its two neighbours stand in: what is above the upper one is surely
     slower than was asked, what is below the lower one surely isn't.
     """
-    edges, everything = sorted(edge for edge in buckets if math.isfinite(edge)), buckets.get(math.inf, 0)
+    edges, everything = sorted(edge for edge in buckets if math.isfinite(edge)), largest(buckets)
     chosen = set[float]()
     for edge in asked:
         chosen |= {edge} & set(edges) or {

@@ -1,29 +1,95 @@
 """The adapter for Prometheus, and for whatever speaks its API: queries → samples.
 
-`merging.py` makes the requests, `session.py` carries them, `answers.py` reads them. One deadline covers all.
+`batching.py` makes the requests, `session.py` carries them, `answers.py` reads them. One deadline covers all.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from canary.engine.errors import Invalid
-from canary.engine.observed import Kind, Missing, Query, Sample
+from canary.engine.observed import Cause, Missing, Query, Sample
+from canary.ports import Metrics
 
-from . import answers, merging, pool
+from . import answers, batching
+from .batching import Batch, Cell, MergedPlan, MergedQuestion
 from .credentials import NONE, Credentials, address
-from .merging import Batch, Cell, Plan, Question
+from .limits import Bounds
 from .promql import Dialect
 
-if TYPE_CHECKING:
-    from .session import Client
+T = TypeVar("T")
 
-Rows = tuple[answers.Row, ...]
-Found = Mapping[Cell | Question, Rows | Sample]
+ABREAST = 8
+"""Calls at a time; fewer than the connections that a session keeps."""
+MOST = 256
+"""Threads of one source of evidence, those that outlived their deadline counted; as a name server can make them."""
+
+
+class Threads:
+    """The threads of one source: blocking calls side by side, and no waiting for those that outlive the deadline."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._free = threading.Semaphore(most)
+
+    def run(self, calls: Sequence[Callable[[], T]], deadline: float) -> list[T | None]:
+        """The results in order; None for a call that wasn't over at `deadline` (of time.monotonic).
+
+        The threads are daemons of this call only: one that is stuck holds up neither the next call nor the exit.
+        """
+        results: list[T | None] = [None] * len(calls)
+        waiting, open_, over = list(enumerate(calls)), len(calls), threading.Condition()
+
+        def work() -> None:
+            nonlocal open_
+            while True:
+                with over:
+                    if not waiting or time.monotonic() > deadline:
+                        return
+                    index, call = waiting.pop(0)
+                try:
+                    results[index] = call()
+                finally:
+                    with over:
+                        open_ -= 1
+                        over.notify()
+
+        for _ in range(min(ABREAST, len(calls))):
+            self._start(work, deadline)
+        with over:
+            over.wait_for(lambda: not open_, max(deadline - time.monotonic(), 0))
+            return list(results)
+
+    def _start(self, work: Callable[[], None], deadline: float) -> None:
+        """A thread, once one is free; none where all are stuck until the deadline."""
+        if not self._free.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            return
+
+        def counted() -> None:
+            try:
+                work()
+            finally:
+                self._free.release()
+
+        try:
+            threading.Thread(target=counted, name="canary-metrics", daemon=True).start()
+        except RuntimeError:  # the system gives no more
+            self._free.release()
+            raise
+
+
+if TYPE_CHECKING:
+    from .session import PrometheusClient
+
+Rows = tuple[answers.SeriesRow, ...]
+Found = Mapping[Cell | MergedQuestion, Rows | Sample]
+
+_log = logging.getLogger(__name__)
 
 _LEAST = 0.05
 """Seconds below which no further request is made."""
@@ -48,7 +114,7 @@ class Ask:
         return self.deadline - time.monotonic()
 
 
-class Prometheus:
+class Prometheus(Metrics):
     """A source of evidence."""
 
     def __init__(
@@ -57,29 +123,32 @@ class Prometheus:
         credentials: Credentials = NONE,
         dialect: Dialect | None = None,
         *,
-        others: Mapping[str, Credentials] | None = None,
         timeout: float = 5.0,
-        told: Callable[[Missing | None], None] = lambda missing: None,
+        on_request: Callable[[Missing | None], object] = lambda missing: None,
     ) -> None:
         """`url` is asked by queries that name no server; None where each names one.
 
-        `credentials` are for `url` only: a query may name any server, and must not carry them there. Other
-        servers are shown what `others` holds for them, or nothing. `timeout` (seconds) is for a whole `measure`.
-        `told` is called after each request, with why it wasn't answered.
+        `credentials` are for `url` only: a query may name any server, and must not carry them there.
+        `timeout` (seconds) is for a whole `measure`.
+        `on_request` is called after each request, with why it wasn't answered.
         Raises Invalid for a URL that can't be used; a user name and password in one are taken out of it.
         """
         self._dialect = dialect or Dialect()
         self._timeout = timeout
-        self._told = told
-        self._known = dict(address(other, shown) for other, shown in (others or {}).items())
-        self._home = None
+        self._on_request = on_request
+        self.quoted: Callable[[str], bool] = lambda server: False
+        """Whether a page of this server's that isn't Prometheus' may be shown; of others only its kind is."""
+        self._threads = Threads()
+        self._home: str | None = None
+        self._own = NONE
         if url is not None:
-            self._home, own = address(url, credentials)
-            self._known[self._home] = own
-        self._clients: dict[str, tuple[object, Client]] = {}
+            self._home, self._own = address(url, credentials)
+        self._clients: dict[str, tuple[object, PrometheusClient]] = {}
         self._recent: set[str] = set()
         """Servers that were asked lately."""
         self._lock = threading.Lock()
+        self._logged: set[object] = set()
+        """Where exceptions came from that are in the log already."""
 
     def __repr__(self) -> str:
         return f"Prometheus({self._home!r}, {self._dialect!r})"
@@ -87,14 +156,36 @@ class Prometheus:
     def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
         """An answer for each query, over the window that ends at `at`, within `timeout` seconds. Never raises."""
         asked = tuple(dict.fromkeys(queries))
-        plan = merging.plan(asked, self._home, self._dialect.table)
-        ask = Ask(at, time.monotonic() + self._timeout)
-        calls = [partial(self._batch, batch, ask) for batch in plan.batches]
-        questions = [partial(self._question, one, ask) for one in dict.fromkeys(plan.questions.values())]
-        found: dict[Cell | Question, Rows | Sample] = {}
-        for part in pool.run([*calls, *questions], ask.deadline + _GRACE):
+        plan = batching.plan(asked, self._home, self._dialect.table, at)
+        ask = Ask(batching.whole(at), time.monotonic() + self._timeout)
+        calls = [partial(self._safely, batch.cells(), self._batch, batch, ask) for batch in plan.batches]
+        questions = dict.fromkeys(plan.questions.values())
+        calls += [partial(self._safely, [one], self._question, one, ask) for one in questions]
+        found: dict[Cell | MergedQuestion, Rows | Sample] = {}
+        for part in self._threads.run(calls, ask.deadline + _GRACE):
             found |= part or {}
-        return {query: self._sample(query, plan, found) for query in asked}
+        answered: dict[Query, Sample] = {}
+        for query in asked:
+            answered |= self._safely([query], self._sampled, query, plan, found)
+        return answered
+
+    def _safely(self, asked: Sequence[Any], call: Callable[..., Mapping[Any, Any]], *given: Any) -> Mapping[Any, Any]:
+        """What the call answers; an exception is our own fault, and neither a time-out nor anything else's answer."""
+        try:
+            return call(*given)
+        except Exception as error:  # noqa: BLE001 - what no one foresaw in the answer of a foreign server
+            self._log_once(error)
+            why = f"the answer could not be read: {type(error).__name__}; the log has the traceback"
+            return dict.fromkeys(asked, Missing(Cause.RUBBISH, why))
+
+    def _log_once(self, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = (type(error), frames[-1].filename, frames[-1].lineno) if frames else type(error)
+        with self._lock:
+            if place in self._logged:
+                return
+            self._logged.add(place)
+        _log.error("answer of Prometheus could not be read: %s", type(error).__name__, exc_info=error)
 
     def close(self) -> None:
         """Lets go of the connections; the next `measure` makes new ones."""
@@ -111,10 +202,13 @@ class Prometheus:
             self._recent.clear()
             return bool(self._clients)
 
-    def _sample(self, query: Query, plan: Plan, found: Found) -> Sample:
+    def _sampled(self, query: Query, plan: MergedPlan, found: Found) -> Mapping[Query, Sample]:
+        return {query: self._sample(query, plan, found)}
+
+    def _sample(self, query: Query, plan: MergedPlan, found: Found) -> Sample:
         if query in plan.refused:
             return plan.refused[query]
-        late = Missing(Kind.TIMED_OUT, f"no complete answer within {self._timeout:.3g}s")
+        late = Missing(Cause.TIMED_OUT, f"no complete answer within {self._timeout:.3g}s")
         if query in plan.questions:
             answer = found.get(plan.questions[query], late)
             return late if isinstance(answer, tuple) else answer
@@ -129,36 +223,45 @@ class Prometheus:
     def _batch(self, batch: Batch, ask: Ask) -> Found:
         """Asks; where it was too much for the server, asks for the halves."""
         halves = batch.halves()
-        answer = self._ask(batch.server, batch.text(self._dialect), ask, ask.left / 2 if halves else ask.left)
+        within, bounds = ask.left / 2 if halves else ask.left, Bounds.of(len(batch.cells()))
+        answer, _ = self._ask(batch.server, batch.text(self._dialect), ask, within, bounds=bounds)
         found = answer if isinstance(answer, Missing) else answers.rows(answer)
         if not isinstance(found, Missing):
             shares = batch.share(self._dialect.table, found)
             again = batch.again(shares)
             judged = self._batch(again, ask) if again else {}
             return {cell: judged.get(cell, own) for cell, own in shares.items()}
-        if halves and found.kind in (Kind.INVALID, Kind.TIMED_OUT) and next(ask.halvings, None) is not None:
+        if halves and found.cause in (Cause.INVALID, Cause.TIMED_OUT) and next(ask.halvings, None) is not None:
             return {cell: own for half in halves for cell, own in self._batch(half, ask).items()}
         return dict.fromkeys(batch.cells(), found)
 
-    def _question(self, question: Question, ask: Ask) -> Found:
-        answer = self._ask(question.server, question.text, ask, ask.left)
-        return {question: answer if isinstance(answer, Missing) else answers.one_number(answer)}
+    def _question(self, question: MergedQuestion, ask: Ask) -> Found:
+        if question.events is not None:
+            return {question: question.events.ask(lambda text: self._ask(question.server, text, ask, ask.left)[0])}
+        answer, asked = self._ask(question.server, question.text, ask, ask.left, types=("vector", "scalar"))
+        return {question: answer if isinstance(answer, Missing) else answers.one_number(answer, asked.scrubbed)}
 
-    def _ask(self, server: str, text: str, ask: Ask, within: float) -> Any | Missing:
+    def _ask(
+        self, server: str, text: str, ask: Ask, within: float, **held: Any
+    ) -> tuple[Any | Missing, answers.Asked]:
+        """The answer, and what it was `held` against beside the time."""
+        asked = answers.Asked(ask.at, str, quoted=self.quoted(server), **held)
         if within < _LEAST:
-            return Missing(Kind.TIMED_OUT, "no time was left to ask")
-        client = self._client(server)
-        answer = client if isinstance(client, Missing) else client.ask(text, ask.at, within)
-        self._told(answer if isinstance(answer, Missing) else None)
-        return answer
+            return Missing(Cause.TIMED_OUT, "no time was left to ask"), asked
+        answer: Any = self._client(server)
+        if not isinstance(answer, Missing):
+            asked = replace(asked, scrubbed=answer.scrubbed)
+            answer = answer.ask(text, asked, within)
+        self._on_request(answer if isinstance(answer, Missing) else None)
+        return answer, asked
 
-    def _client(self, server: str) -> "Client | Missing":
-        """The client of a server, made anew when a file of its credentials has changed."""
-        from .session import Client
+    def _client(self, server: str) -> "PrometheusClient | Missing":
+        """The client of a server, created again when a file of its credentials has changed."""
+        from .session import PrometheusClient
 
         try:
             url, own = address(server)
-            credentials = own if own != NONE else self._known.get(url, NONE)
+            credentials = self._own if own == NONE and url == self._home else own
             with self._lock:
                 stamp = (credentials, credentials.stamp())
                 self._recent.add(url)
@@ -166,9 +269,9 @@ class Prometheus:
                 if known is None or known[0] != stamp:
                     if known is not None:
                         known[1].close()
-                    known = self._clients[url] = (stamp, Client(url, credentials))
+                    known = self._clients[url] = (stamp, PrometheusClient(url, credentials))
                 return known[1]
         except Invalid as error:
-            return Missing(Kind.INVALID, str(error))
+            return Missing(Cause.INVALID, str(error))
         except OSError as error:
-            return Missing(Kind.DENIED, f"{error.filename}: {error.strerror or 'unreadable'}")
+            return Missing(Cause.DENIED, f"{error.filename}: {error.strerror or 'unreadable'}")

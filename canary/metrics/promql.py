@@ -1,19 +1,26 @@
 """Where providers keep the counters of builtins, how PromQL is written, and templates with their words filled in.
 
-`growth.py` writes the builtins' expressions, `merging.py` decides what is asked together, and `answers.py` reads the
-rows that come back.
+`batching.py` decides what is asked together, and `answers.py` reads the rows that come back.
+
+Counts are differences of counters, exact and on windows that tile, instead of `rate()` or `increase()`: those
+extrapolate, and don't see what a series counted before its first sample (a new pod's failures, the first 503).
+The form is argued for in docs/metrics.md, part by part.
+
+What a new series counted takes `up` to know: one series for each target of a cluster, read an hour back for each part
+and window. So the first question leaves that out, and `NEW` marks the rows for which it must be asked again.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 from canary.api.analysis import Reporter
+from canary.engine.did_you_mean import did_you_mean
 from canary.engine.errors import Invalid
-from canary.engine.nearest import did_you_mean
-from canary.engine.observed import Query, Shape
-from canary.engine.templates import render
+from canary.engine.observed import Query, Shape, Subject
+from canary.engine.query_templates import render
 
 LOOKBACK = timedelta(hours=1)
 """How far before a window the last sample of a series is looked for. A target that was down for longer is new."""
@@ -44,12 +51,12 @@ class Part(StrEnum):
     CODES = "requests by response code"
     TIMES = "requests by duration"
     STRANDED = "requests that reached no pod"
-    """Counted by response code as well, by whoever sent them; known by the host that they were sent to."""
+    """Counted by response code as well, by any sender; known by the host that they were sent to."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Where a provider keeps the counters, and by which labels they are told apart.
+    """Where a provider keeps the counters, and the labels that distinguish them.
 
     One without `host` counts what reached no pod among all others.
     """
@@ -59,6 +66,8 @@ class Table:
     codes: tuple[str, ...]
     failed: Callable[[Mapping[str, str]], bool]
     """Whether requests with these labels count as failed."""
+    lacks: Callable[[Mapping[str, str]], str]
+    """The label that is missing to judge requests with these labels; empty if none is."""
     namespace: str | None = None
     reporter: str | None = None
     host: str | None = None
@@ -81,8 +90,24 @@ def _failed_in_istio(labels: Mapping[str, str]) -> bool:
     return code.startswith("5") or code == "0" or labels.get("grpc_response_status", "") in SERVER_ERRORS
 
 
+def _lacks_in_istio(labels: Mapping[str, str]) -> str:
+    """Envoy derives a missing gRPC status from the response code, so that only requests without a response have none:
+    https://github.com/envoyproxy/envoy/blob/main/source/common/grpc/common.cc, getGrpcStatus.
+    """
+    if not labels.get("response_code", "")[:1].isdigit():
+        return "response_code"
+    status = labels.get("grpc_response_status", "")
+    called = labels.get("request_protocol") == "grpc" and not _failed_in_istio(labels)
+    return "grpc_response_status" if called and not status.isdigit() else ""
+
+
 def _failed_in_envoy(labels: Mapping[str, str]) -> bool:
     return labels.get("envoy_response_code_class") == "5"
+
+
+def _lacks_in_envoy(labels: Mapping[str, str]) -> str:
+    known = labels.get("envoy_response_code_class", "")[:1].isdigit()
+    return "" if known else "envoy_response_code_class"
 
 
 PROVIDERS: Mapping[str, Table] = {
@@ -94,8 +119,9 @@ PROVIDERS: Mapping[str, Table] = {
             Part.STRANDED: "istio_requests_total",
         },
         workload="destination_workload",
-        codes=("response_code", "grpc_response_status"),
+        codes=("request_protocol", "response_code", "grpc_response_status"),
         failed=_failed_in_istio,
+        lacks=_lacks_in_istio,
         namespace="destination_workload_namespace",
         reporter="reporter",
         host="destination_service",
@@ -108,6 +134,7 @@ PROVIDERS: Mapping[str, Table] = {
         workload="envoy_cluster_name",
         codes=("envoy_response_code_class",),
         failed=_failed_in_envoy,
+        lacks=_lacks_in_envoy,
         cut_at=".",  # a cluster `v2.blue` is envoy_cluster_blue_upstream_rq_xx{envoy_cluster_name="v2"}
     ),
 }
@@ -151,10 +178,15 @@ def parts(query: Query, table: Table) -> tuple[Part, ...]:
 
 def custom(query: Query) -> str:
     """The template of a query with its words filled in. Raises Invalid for an unknown word."""
+    return filled(query, query.text or "")
+
+
+def filled(query: Query, text: str) -> str:
+    """A template with the query's words filled in. Raises Invalid for an unknown word."""
     names = dict(query.names)
     names |= {"target": query.subject.workload, "interval": duration(query.window)}
     names |= {"namespace": query.subject.namespace} if query.subject.namespace else {}
-    return render(query.text or "", names)
+    return render(text, names)
 
 
 def duration(window: timedelta) -> str:
@@ -184,3 +216,140 @@ def any_of(names: Iterable[str]) -> str:
 def quoted(text: str) -> str:
     """A string literal of PromQL."""
     return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'
+
+
+NEW = -math.inf
+"""The value of a row to which new series belong, where they weren't judged."""
+
+
+def builtin(
+    dialect: Dialect, wanted: Iterable[Part], subjects: Iterable[Subject], window: timedelta, *, new: bool = True
+) -> str:
+    """One expression with the rows of all parts for all subjects: exact differences over the window.
+
+    Unless `new` series are judged, rows that have any are `NEW`.
+    """
+    subjects, table = tuple(subjects), dialect.table
+    arrived, stranded = _matchers(table, subjects), _stranded(table, subjects)
+    selected = {part: _selection(table, part, stranded if part is Part.STRANDED else arrived) for part in wanted}
+    return " or ".join(
+        _marked(part, _grown(one, window, dialect.lookback, new=new)) for part, one in selected.items()
+    )
+
+
+def difference(selector: str, window: timedelta, lookback: timedelta, *, new: bool) -> str:
+    """The same for any counters: one row, the sum over all series of a selector."""
+    return _grown(Selection(selector, selector, "sum", joined=""), window, lookback, new=new)
+
+
+def _marked(part: Part, text: str) -> str:
+    """The rows of buckets, and `le="none"` on those that have no `le`: they would look like rows by code.
+
+    The matcher `le!=""` would leave them out as well, but it reads the index of all histograms of the server.
+    """
+    return f'label_replace({text}, "le", "none", "le", "")' if part is Part.TIMES else text
+
+
+def together(windows: Iterable[tuple[timedelta, str]]) -> str:
+    """One expression for those of several windows, whose rows then bear the window that they are for."""
+    return " or ".join(f'label_replace({text}, "{WINDOW}", "{duration(one)}", "", "")' for one, text in windows)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Counters, and how their differences are added up."""
+
+    x: str
+    """The selector."""
+    whole: str
+    """The selector of those that show whether a process was restarted; for a histogram its count."""
+    by: str
+    """The aggregation."""
+    joined: str = " ignoring (le)"
+    """How a series of `x` finds its `whole`."""
+
+
+def _grown(one: Selection, window: timedelta, lookback: timedelta, *, new: bool) -> str:
+    return (growth if new else known)(one, window, lookback)
+
+
+def growth(one: Selection, window: timedelta, lookback: timedelta) -> str:
+    """By how much the selected counters grew in the window, added up by the part's labels.
+
+    A series without a sample in the window has no share. From the last sample in the window is taken what stood
+    at its start; `whole` is what that is decided on (for a histogram its count, as buckets are reset together):
+
+    - before: the last sample before the window; nothing of it if the counter was reset since
+    - began: 0 for a new series, if its job was watched before the window, and its target wasn't there in vain.
+      A job is watched when one of its targets was scraped three times: then each was scraped once, even if the
+      look-back begins between two of them. In vain is a target that is listed as long as any, and never answered
+    - later: 0 for a new series that the first scrape of its target in the window didn't have yet
+    - alone: 0 for a new series whose job has no `up` at all, if others of the selection were there before
+    - else the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
+    """
+    whole, before = one.whole, _before(one, window, lookback)
+    i, back = duration(window), duration(lookback)
+    now = f"last_over_time({whole}[{i}])"
+    listed = f"count_over_time(up[{back}] offset {i})"
+    watched = f"max by (job) ({listed})"
+    ever = f"{listed} >= on (job) group_left () ({watched} - 1)"
+    in_vain = f"(max_over_time(up[{back}] offset {i}) == 0) and on (job, instance) ({ever})"
+    began = f"({now} unless on (job, instance) ({in_vain})) and on (job) ({watched} >= 3)"
+    scrapes = f"min by (job, instance) (sum_over_time(up[{i}]))"
+    later = f"count_over_time({whole}[{i}]) < on (job, instance) group_left () {scrapes}"
+    alone = f"({now} and on () count({before})) unless on (job) up"
+    first = f"min_over_time({one.x}[{i}]) unless{one.joined} ({before} or ({began}) or {later} or ({alone}))"
+    return _less(one, window, lookback, first)
+
+
+def known(one: Selection, window: timedelta, lookback: timedelta) -> str:
+    """`growth` of all series that were there before; rows that have others are `NEW`."""
+    before = _before(one, window, lookback)
+    new = f"(min_over_time({one.x}[{duration(window)}]) unless{one.joined} {before}) + Inf"
+    return _less(one, window, lookback, new)
+
+
+def _selection(table: Table, part: Part, selected: str) -> Selection:
+    metric = table.metrics[part]
+    whole = f'{metric}{{{selected}, le="+Inf"}}' if part is Part.TIMES else f"{metric}{{{selected}}}"
+    return Selection(f"{metric}{{{selected}}}", whole, f"sum by ({', '.join(table.names(part))})")
+
+
+def _before(one: Selection, window: timedelta, lookback: timedelta) -> str:
+    return f"last_over_time({one.whole}[{duration(lookback)}] offset {duration(window)})"
+
+
+def _less(one: Selection, window: timedelta, lookback: timedelta, first: str) -> str:
+    """The sums at the window's end, less those at its start: of series seen before it, and `first` of new ones."""
+    i, before = duration(window), _before(one, window, lookback)
+    kept = f"(min_over_time({one.whole}[{i}]) >= bool {before}) * (resets({one.whole}[{i}]) == bool 0)"
+    several = " group_left ()" if one.joined else ""
+    stood = f"last_over_time({one.x}[{duration(lookback)}] offset {i}) *{one.joined}{several} ({kept})"
+    last = f"{one.by} (last_over_time({one.x}[{i}]))"
+    return f"({last} - ({one.by} ({stood} or ({first})) or {last} * 0))"
+
+
+def _stranded(table: Table, subjects: tuple[Subject, ...]) -> str:
+    """To the hosts of the subjects, and sent to no pod at all, or to one of theirs that couldn't be connected to."""
+    known = [subject for subject in subjects if subject.host]
+    senders = {side for subject in known for side in sides(subject.reporter)} & set(SENDERS)
+    flags = quoted(f"(.+,)?({'|'.join(STRANDED)})(,.+)?")
+    return ", ".join(
+        (
+            f"{table.reporter}=~{any_of(senders)}",
+            f"{table.host}=~{any_of(subject.host for subject in known)}",
+            f"{table.workload}=~{any_of([NOWHERE, *(subject.workload for subject in known)])}",
+            f"{table.flags}=~{flags}",
+        )
+    )
+
+
+def _matchers(table: Table, subjects: tuple[Subject, ...]) -> str:
+    matchers = []
+    if table.reporter is not None:
+        believed = (side for subject in subjects for side in sides(subject.reporter))
+        matchers.append(f"{table.reporter}=~{any_of(believed)}")
+    if table.namespace is not None and all(subject.namespace for subject in subjects):
+        matchers.append(f"{table.namespace}=~{any_of(subject.namespace for subject in subjects)}")
+    matchers.append(f"{table.workload}=~{any_of(subject.workload for subject in subjects)}")
+    return ", ".join(matchers)

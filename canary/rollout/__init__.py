@@ -1,1 +1,1 @@
-"""One tick and what drives it: gather, decide, save, apply, tell. `ports.py` says what it needs from outside."""
+"""One reconcile and what drives it: gather, decide, save, apply, tell. `ports.py` says what it needs from outside."""

@@ -1,16 +1,18 @@
-"""What a driver carries from tick to tick: the newest status, what of it is saved, and when it should be saved."""
+"""What a driver carries from reconcile to reconcile: the newest status, what of it is saved, and when it should be
+saved."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from canary.api.plan import Traffic
+from canary.api.reason import Reason
 from canary.api.status import Rollout, Status
-
-from .ports import Store
+from canary.engine import hooks
+from canary.ports import Store
 
 AT_MOST = timedelta(minutes=1)
-"""How much of a look's evidence a crash may cost."""
+"""How much of an evaluation's evidence a crash may cost."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,13 @@ class Record:
     version: str | None = None
     saved_at: datetime | None = None
     fresh: bool = True
-    """No tick of this process has seen the route yet."""
+    """No reconcile of this process has seen the route yet."""
+
+    @property
+    def durable(self) -> Status:
+        """The status, with no action taken that a crash would make untaken."""
+        saved = self.saved or Status()
+        return self.status.but(actions_taken=saved.actions_taken, actions_before=saved.actions_before)
 
 
 def load(store: Store) -> Record:
@@ -43,7 +51,7 @@ def save(store: Store, record: Record, status: Status, now: datetime) -> Record:
 
 
 def worth_saving(record: Record, now: datetime) -> bool:
-    """Decisions at once; what only a look adds, once a minute: a restart can afford to look again."""
+    """Decisions at once; what only an evaluation adds, once a minute: a restart can evaluate again."""
     if record.saved is None:
         return True
     if _decided(record.saved) != _decided(record.status):
@@ -52,21 +60,33 @@ def worth_saving(record: Record, now: datetime) -> bool:
 
 
 def _decided(status: Status) -> dict[str, Any]:
-    """Status without what looks and passing time change, and without what has been told meanwhile."""
-    rollout = status.rollout.but(**_OF_LOOKS) if status.rollout else None
-    message = status.message if status.reason == "TrafficDrift" else ""  # where the route was moved to meanwhile
-    bare = status.but(rollout=rollout, message=message, reason="", conditions=(), outbox=(), iterations=0)
+    """Status without what evaluations and passing time change, and without messages that were delivered meanwhile."""
+    rollout = status.rollout
+    if rollout is not None:  # a restart calls hooks again, but asks no gate that was open
+        rollout = rollout.but(**_OF_EVALUATIONS, hooks=hooks.lasting(rollout))
+    message = (
+        status.message if status.reason == Reason.TRAFFIC_DRIFT else ""
+    )  # where the route was moved to meanwhile
+    bare = status.but(
+        rollout=rollout, message=message, reason="", conditions=(), outbox=_unsent(status), iterations=0
+    )
     return dict(bare)
 
 
+def _unsent(status: Status) -> tuple[Any, ...]:
+    """The alerts that are due. That one is sent is saved at once, so that a restart doesn't send it again."""
+    return tuple((one.id, one.alerts.due) for one in status.outbox if one.alerts is not None)
+
+
 _ANY = datetime(1, 1, 1, tzinfo=UTC)
-_OF_LOOKS: dict[str, Any] = {
-    "look": None,
+_OF_EVALUATIONS: dict[str, Any] = {
+    "evaluation": None,
     "evidence": None,
-    "next_look": _ANY,
-    "looks": 0,
+    "next_evaluation": _ANY,
+    "iterations": 0,
     "in_place_since": None,  # read back again after a restart
-    "podless": "",  # read again with every tick
-    "previous": Traffic(),  # changes with `meant`, or with the reading back
+    "podless": "",  # read again with every reconcile
+    "images": (),
+    "previous": Traffic(),  # changes with `desired`, or when it is read back
 }
-assert _OF_LOOKS.keys() <= Rollout.model_fields.keys()
+assert _OF_EVALUATIONS.keys() <= Rollout.model_fields.keys()

@@ -8,24 +8,38 @@ that changes, and none where nothing does.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
+from canary.api.canary import Canary
 from canary.api.plan import Traffic
 from canary.engine.errors import Conflict, Rejected
-from canary.engine.observed import Kind, Missing, RouteSeen
-from canary.istio import reading, routes, writing
-from canary.istio.destinations import Pair, subsets, undefined
-from canary.istio.hosts import service, short
-from canary.istio.scope import Ref, Scope, missing, parts, ref_of
+from canary.engine.observed import Cause, Missing, RouteSeen
+from canary.istio import patch, reading, routes
+from canary.istio.destinations import Pair, resolve, service, short, subsets, undefined
+from canary.istio.scope import KIND, Ref, Scope, missing, parts, ref_of, scope_of
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure, Refused
-from canary.kube.resources import DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
+from canary.kube.names import ObjectRef
+from canary.kube.rbac import FOLLOWED, PRIMARY_CONTROLLER, PRIMARY_RUN, Permission
+from canary.kube.requests import ApiVerb
+from canary.kube.resources import SERVICES, Resource
+from canary.primary.names import Names
+from canary.primary.provisioning import Provisioning
+from canary.primary.routes import adopted, destination_rules, noted, returned, virtual_service
+
+from .cluster import ClusterProvider, ClusterRouter, Data, RouterPermissions
+
+_BEFORE = ("v1beta1", "v1alpha3")
+"""Istio serves v1 since 1.22. A CRD without conversion gives the same fields in all of its versions."""
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", KIND, "virtualservices", _BEFORE)
+DESTINATION_RULES = Resource("networking.istio.io", "v1", "DestinationRule", "destinationrules", _BEFORE)
 
 REMEMBERED = 30.0
 """Seconds for which the selector of a Service is believed."""
 
 
 REFUSED = 60.0
-"""Seconds until a raise that was refused is asked for again; what lowers exposure is asked for at each tick."""
+"""Seconds until a refused increase is tried again; a decrease is tried at each reconcile."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Fetched:
     aims: dict[tuple[str | None, str, str], Aim | Missing] = field(default_factory=dict)
 
 
-class IstioRouter:
+class IstioRouter(ClusterRouter):
     """The port Router on the VirtualServices of one target."""
 
     def __init__(self, client: Client, scope: Scope, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,7 +90,7 @@ class IstioRouter:
         self._scope = scope
         self._last: Fetched | None = None
         self._pair: tuple[str | None, str] | None = None
-        """Stable and canary of the last read: only together do they tell whose subsets are meant."""
+        """Stable and canary of the last read: only together do they determine the host of the subsets."""
         self._services: dict[tuple[str, str], Selector] = {}
         self._refusal: Refusal | None = None
 
@@ -100,8 +114,8 @@ class IstioRouter:
             raise Conflict("the VirtualServices were read again since this was decided")
         pair = Pair(stable, canary)
         try:
-            for patch in writing.write(there.virtual_services, there.rules, self._scope, pair, traffic):
-                client.patch(VIRTUAL_SERVICES, patch.namespace, patch.name, patch.operations)
+            for one in patch.write(there.virtual_services, there.rules, self._scope, pair, traffic):
+                client.patch(VIRTUAL_SERVICES, one.namespace, one.name, one.operations)
         except Rejected as error:
             self._refusal = Refusal(str(error), there.token, self._clock())
             raise
@@ -125,17 +139,18 @@ class IstioRouter:
             return error.missing
 
     @property
-    def versions(self) -> Mapping[Ref, str]:
+    def versions(self) -> Mapping[ObjectRef, str]:
         """The VirtualServices as they were read last, by resourceVersion; delegates included."""
         there = self._last.virtual_services if self._last else ()
-        return {ref_of(one): str(one["metadata"].get("resourceVersion", "")) for one in there}
+        refs = ((ref_of(one), one) for one in there)
+        return {_object(ref): str(one["metadata"].get("resourceVersion", "")) for ref, one in refs}
 
     def _fetch(self, client: Client) -> Fetched:
         found: list[Object] = []
         while wanted := missing(found, self._scope):
             beyond = self._scope.beyond(wanted)
             if beyond is not None:
-                raise Refused(Kind.DENIED, f"the VirtualService {beyond} lies in another namespace than the Canary")
+                raise Refused(Cause.DENIED, f"the VirtualService {beyond} is in another namespace than the Canary")
             found += [client.get(VIRTUAL_SERVICES, ref.namespace, ref.name) for ref in wanted]
         namespaces = dict.fromkeys(
             (self._scope.namespace, *(part.ref.namespace for part in parts(found, self._scope)))
@@ -156,18 +171,18 @@ class IstioRouter:
         found = routes.found(parts(there.virtual_services, self._scope), self._scope)
         why = reading.unclear(there.virtual_services, there.rules, self._scope, stable, canary)
         if why:
-            return Missing(Kind.INVALID, why)
+            return Missing(Cause.INVALID, why)
         names = routes.names_for(found, there.rules, self._scope, stable, canary)
         host = names.host or names.resolved(version)
         home = service(host, self._scope.domain)
         if home is None:
-            return Missing(Kind.ABSENT, f"{host} is no service of this cluster")
+            return Missing(Cause.ABSENT, f"{host} is no service of this cluster")
         if names.host is None:
             return Aim(home, {})
         defined = subsets(there.rules, host, self._scope.namespace, self._scope.domain)
         if version not in defined:
             called = short(host, self._scope.namespace, self._scope.domain)
-            return Missing(Kind.ABSENT, undefined(version, called, defined))
+            return Missing(Cause.ABSENT, undefined(version, called, defined))
         return Aim(home, defined[version])
 
     def _service(self, name: str, namespace: str) -> Mapping[str, str] | Missing:
@@ -177,7 +192,7 @@ class IstioRouter:
             read_at, found = self._clock(), self._client.get(SERVICES, namespace, name)
             known = Selector((found.get("spec") or {}).get("selector") or {}, read_at)
             self._services[name, namespace] = known
-        return known.labels or Missing(Kind.INVALID, f"the Service {name} has no selector")
+        return known.labels or Missing(Cause.INVALID, f"the Service {name} has no selector")
 
     def _seen(self, there: Fetched, stable: str | None, canary: str) -> RouteSeen:
         state = reading.read(there.virtual_services, there.rules, self._scope, stable, canary)
@@ -189,5 +204,111 @@ class IstioRouter:
             partly=state.partly,
             destinations=state.destinations,
             unmoved=state.unmoved,
+            mixed=state.mixed,
             hosts=state.hosts,
         )
+
+
+def _object(ref: Ref) -> ObjectRef:
+    return ObjectRef(KIND, ref.namespace, ref.name)
+
+
+def references(namespace: str, spec: Data) -> tuple[ObjectRef, ...]:
+    """The VirtualServices that a spec names, as it is written."""
+    target = str((spec.get("targetRef") or {}).get("name") or "")
+    names = (target, *(str(one) for one in spec.get("virtualServices") or ()))
+    return tuple(_object(ref) for ref in Scope(namespace, names).refs)
+
+
+MADE = "canary-controller.dev/service"
+"""An annotation of what is made for a target that has a primary: a digest of the `spec.service` behind it."""
+
+
+def _apex(namespace: str, spec: Data) -> tuple[ObjectRef, ...]:
+    """The VirtualService of a target that has a primary."""
+    service, target = spec.get("service") or {}, spec.get("targetRef") or {}
+    return (ObjectRef(KIND, namespace, str(service.get("name") or target.get("name") or "")),)
+
+
+def _apex_scope(canary: Canary, namespace: str, confined: bool) -> Scope:
+    return Scope(namespace, (Names.of(canary).apex,), confined=confined, personal=True)
+
+
+def _digest(canary: Canary) -> str:
+    service = canary.spec.service
+    return sha256((service.model_dump_json() if service else "").encode()).hexdigest()[:8]
+
+
+def _named(canary: Canary) -> tuple[tuple[Resource, str], ...]:
+    names = Names.of(canary)
+    rules = ((DESTINATION_RULES, name) for name in (names.primary_host, names.canary_host))
+    return (*rules, (VIRTUAL_SERVICES, names.apex))
+
+
+PROVISIONING = Provisioning(
+    routes=VIRTUAL_SERVICES,
+    beside=DESTINATION_RULES,
+    annotation=MADE,
+    mark=_digest,
+    named=_named,
+    make=lambda canary, target: (destination_rules(canary), virtual_service(canary, target)),
+    adopt=adopted,
+    note=noted,
+    give_back=returned,
+)
+
+ISTIO = ClusterProvider(
+    routes=VIRTUAL_SERVICES,
+    nearby=(DESTINATION_RULES,),
+    references=references,
+    host=lambda namespace, host: resolve(host, namespace),
+    scope=lambda canary, namespace, confined: replace(scope_of(canary, namespace), confined=confined),
+    router=IstioRouter,
+    permissions=RouterPermissions(
+        run=(
+            Permission((VIRTUAL_SERVICES,), (ApiVerb.GET, ApiVerb.PATCH), "the weights that move", "target"),
+            Permission((DESTINATION_RULES,), (ApiVerb.LIST,), "the known versions"),
+        ),
+        controller=(
+            # GET on a kind that is watched is for the time until it has been listed once.
+            Permission((VIRTUAL_SERVICES,), (ApiVerb.GET, *FOLLOWED, ApiVerb.PATCH), "the weights that move"),
+            Permission((DESTINATION_RULES,), FOLLOWED, "the known versions"),
+        ),
+        people=(
+            Permission((VIRTUAL_SERVICES,), (ApiVerb.GET,), "which versions requests can be sent to"),
+            Permission((DESTINATION_RULES,), (ApiVerb.LIST,), "the known versions"),
+        ),
+    ),
+)
+"""For `canary/registry.py`."""
+
+ISTIO_WITH_PRIMARY: Mapping[str, ClusterProvider] = {
+    kind: replace(
+        ISTIO,
+        references=_apex,
+        scope=_apex_scope,
+        provisioning=PROVISIONING,
+        permissions=RouterPermissions(
+            run=(
+                *ISTIO.permissions.run,
+                Permission((VIRTUAL_SERVICES, DESTINATION_RULES), (ApiVerb.CREATE,), "routes to primary and canary"),
+                Permission(
+                    (DESTINATION_RULES,), (ApiVerb.GET, ApiVerb.PATCH), "routes to primary and canary", "beside"
+                ),
+                *PRIMARY_RUN[kind],
+            ),
+            controller=(
+                Permission((VIRTUAL_SERVICES,), (ApiVerb.CREATE, ApiVerb.DELETE), "routes to primary and canary"),
+                Permission(
+                    (DESTINATION_RULES,),
+                    (ApiVerb.GET, ApiVerb.CREATE, ApiVerb.PATCH, ApiVerb.DELETE),
+                    "routes to primary and canary",
+                ),
+                *PRIMARY_CONTROLLER[kind],
+            ),
+            people=ISTIO.permissions.people,
+        ),
+    )
+    for kind in PRIMARY_RUN
+}
+"""For targets that have a primary, by their kind."""

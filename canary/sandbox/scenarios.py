@@ -20,7 +20,7 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A canary, and what should become of it."""
+    """A canary, and its expected outcome."""
 
     summary: str
     canary: Behaviour
@@ -29,7 +29,7 @@ class Scenario:
     blind: bool = False
     """The source of metrics can't be reached."""
     quiet: bool = False
-    """Nobody sends requests."""
+    """There are no requests."""
 
 
 HEALTHY = Behaviour()

@@ -6,23 +6,27 @@ from datetime import datetime, timedelta
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.pinned import MetricPolicy
-from canary.engine.desired import Desired
-from canary.engine.guards import REASONS
+from canary.api.reason import Reason, Trait
+from canary.api.status import Status, Version
+from canary.api.webhooks import HookType
+from canary.engine.observed import Stored
+from canary.engine.resolved import ResolvedSpec
+from canary.engine.targets import target_of
 from canary.rollout.drive import Drive, Options
-from canary.rollout.ending import Ending
-from canary.rollout.tick import Turn
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 
 from .parts import Sandbox, SandboxTarget
 from .scenarios import Scenario
 from .world import START, world_of
 
+TESTED = 0.1
+"""What hooks of the type rollout send to the canary's own Service, as a share of all requests."""
 STABLE = "stable"
 """What the serving version is called where the manifest doesn't say."""
-TICKS = 2000
-"""About how many ticks a simulation may take; a long plan is ticked less often than a real one."""
+RECONCILES = 2000
+"""About how many reconciles a simulation may take; a long plan is reconciled less often than a real one."""
 HOUR = timedelta(hours=1)
-ENDLESS = frozenset({"NoData", "MetricsUnreachable"})
-"""Reasons to hold that looks alone won't change in a world where nothing else happens."""
 LEAP = timedelta(minutes=10)
 """How often a guard is asked that has held for an hour; it may wait for the end of a weekend."""
 WEEK = timedelta(days=7)
@@ -32,20 +36,28 @@ APPROVED_AFTER = 30.0
 
 
 def sandbox_of(
-    desired: Desired, scenario: Scenario, rps: float = 50.0, seed: int = 1, start: datetime = START
+    resolved: ResolvedSpec, scenario: Scenario, rps: float = 50.0, seed: int = 1, start: datetime = START
 ) -> Sandbox:
     """A world for a manifest: its stable version, its canary as the scenario says, and all ports."""
-    spec = desired.canary.spec
-    world = world_of(scenario, spec.stable or STABLE, spec.version or "canary", rps, seed, start)
-    sandbox = Sandbox(world, SandboxTarget(desired))
-    sandbox.metrics.custom = {metric.name: _passing(metric) for metric in desired.policy.metrics}
+    spec = resolved.manifest.spec
+    stable, canary = target_of(spec.target_ref.kind).names(resolved.manifest)
+    world = world_of(scenario, stable or spec.stable or STABLE, canary or "canary", rps, seed, start)
+    if any(hook.type == HookType.ROLLOUT for hook in resolved.policy.webhooks):
+        world.tested = TESTED
+    sandbox = Sandbox(world, SandboxTarget(resolved))
+    if sandbox.primary is not None:
+        sandbox.primary.revision, sandbox.primary.replicas, sandbox.target.revision = "1", 0, "2"
+        sandbox.store.stored = Stored(Status(stable=Version(name=stable or "", revision="1")), "0")
+    sandbox.metrics.custom = {metric.name: _passing(metric) for metric in resolved.policy.metrics}
+    sandbox.metrics.failing = {metric.name: _failing(metric) for metric in resolved.policy.metrics}
     return sandbox
 
 
 def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = True) -> Ending:
-    """Runs to the end, approving gates if told so."""
-    desired = sandbox.target.desired()
-    tick = max(timedelta(seconds=5), _length(desired) / TICKS)
+    """Runs to the end, approving gates if requested."""
+    resolved = sandbox.target.resolved()
+    longest = min(resolved.policy.deadline, timedelta(hours=24))  # if the rollout never gets on
+    reconcile_interval = max(timedelta(seconds=5), longest / RECONCILES)
     asked: set[tuple[int, int]] = set()
     waits = Waits()
 
@@ -53,19 +65,21 @@ def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = T
         report(turn)
         sandbox.clock.leap = waits.until(turn)
         rollout = turn.decision.status.rollout
-        if approve and rollout and rollout.gates and (rollout.number, rollout.step) not in asked:
+        needed = max((gate.needed for gate in rollout.gates), default=0) if rollout else 0
+        if approve and rollout and needed and (rollout.number, rollout.step) not in asked:
             asked.add((rollout.number, rollout.step))
-            _approve(sandbox, rollout.step, rollout.gates[0].needed)
+            _approve(sandbox, rollout.step, needed)
 
-    timeout = desired.policy.deadline + WEEK if desired.guards else None
-    return Drive(sandbox.parts, Options(timeout=timeout, tick=tick), watched).run()
+    timeout = resolved.policy.deadline + WEEK if resolved.guards else None
+    return Drive(sandbox.parts, Options(timeout=timeout, reconcile_interval=reconcile_interval), watched).run()
 
 
 @dataclass
 class Waits:
-    """Watches for a wait that only time will end, so that a day of it needn't be lived through look by look."""
+    """Watches for a wait that only time will end, so that a day of it needn't be lived through evaluation by
+    evaluation."""
 
-    reason: str = ""
+    reason: Reason = Reason.UNDECIDED
     since: datetime | None = None
 
     def until(self, turn: Turn) -> datetime | None:
@@ -75,10 +89,10 @@ class Waits:
             self.reason, self.since = reason, turn.at
         if rollout is None or self.since is None or turn.at - self.since < HOUR:
             return None
-        if reason in REASONS:
+        if Trait.GUARD in reason.traits:
             return turn.at + LEAP
-        if reason not in ENDLESS:
-            return None
+        if Trait.NO_EVIDENCE not in reason.traits:
+            return None  # else evaluations alone change nothing in a world where nothing else happens
         patience = (self.since + limit.after for limit in (rollout.policy.on_no_data, rollout.policy.on_unreachable))
         coming = [time for time in (*patience, rollout.deadline) if time > turn.at]
         return min(coming, default=None)
@@ -89,7 +103,7 @@ def _approve(sandbox: Sandbox, step: int, people: int) -> None:
         for index in range(people):
             action = CanaryAction(
                 id=f"approve-{step}-{index}",
-                target=sandbox.target.desired().canary.metadata.name,
+                target=sandbox.target.resolved().manifest.metadata.name,
                 verb=Verb.APPROVE,
                 author=f"person {index + 1}",
                 verified=True,
@@ -106,6 +120,9 @@ def _passing(metric: MetricPolicy) -> float:
     return low if low is not None else high if high is not None else 0.0
 
 
-def _length(desired: Desired) -> timedelta:
-    """How long the rollout may take if it never gets on."""
-    return min(desired.policy.deadline, timedelta(hours=24))
+def _failing(metric: MetricPolicy) -> float:
+    """A value outside the range, if it has an end."""
+    low, high = metric.range.min, metric.range.max
+    if high is not None:
+        return high + max(1.0, abs(high))
+    return 0.0 if low is None else low - max(1.0, abs(low))

@@ -3,16 +3,21 @@
 Virtual time moves the world; parts.py lets a rollout see it and move its traffic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import exp, log
 from random import Random
+from statistics import NormalDist
 
 from canary.api.plan import Traffic
+from canary.engine.next_traffic import matching
 from canary.sandbox.scenarios import HEALTHY, Behaviour, Scenario
 
 START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+FEW = 1.0
+"""Requests a second, below which they are drawn one by one."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,13 @@ class Served:
     total: int = 0
     bad: int = 0
     p99: float = 0.0
+
+
+def slower_share(median: float, p99: float, edge: float) -> float:
+    """The share of requests slower than an edge, of log-normal latencies."""
+    if p99 <= median:
+        return float(edge < median)
+    return 1 - NormalDist(log(median), log(p99 / median) / NormalDist().inv_cdf(0.99)).cdf(log(edge))
 
 
 @dataclass
@@ -38,6 +50,8 @@ class World:
     replicas: int = 3
     seed: int = 1
     blind: bool = False
+    tested: float = 0.0
+    """What hooks send to the canary itself, as a share of all requests."""
     start: datetime = START
     now: datetime = field(init=False)
     seconds: int = 0
@@ -67,10 +81,10 @@ class World:
         end = (at - self.start) // SECOND
         return self.log[name][max(0, end - window // SECOND) : end]
 
-    def totals(self, name: str) -> Served:
-        """All that a version served."""
-        seconds = self.log[name]
-        return Served(sum(s.total for s in seconds), sum(s.bad for s in seconds))
+    def slower(self, name: str, seconds: Sequence[Served], edge: float) -> int:
+        """How many requests of these seconds took longer than so many milliseconds, of log-normal latencies."""
+        median = self.behaviours[name].p50
+        return round(sum(one.total * slower_share(median, one.p99, edge) for one in seconds if one.total))
 
     def _second(self, name: str) -> Served:
         requests = self._count(self.rps * self._share(name))
@@ -86,17 +100,28 @@ class World:
     def _share(self, name: str) -> float:
         canary = self.traffic.weight / 100
         if self.traffic.match:
-            canary = max(canary, self.matched)
+            canary = max(canary, self.matched * matching(self.traffic) / 100)
         served = canary if name == self.canary else 1 - canary if name == self.stable else 0.0
-        copied = self.traffic.mirror / 100 if name == self.canary else 0.0
-        return served + copied
+        beside = self.traffic.mirror / 100 + self.tested if name == self.canary else 0.0
+        return served + beside
 
     def _count(self, expected: float) -> int:
         """A whole number of requests around what is expected."""
         if expected <= 0:
             return 0
+        if expected < FEW:
+            return self._few(expected)
         noisy = self.random.gauss(expected, expected**0.5)
         return max(0, round(noisy))
+
+    def _few(self, expected: float) -> int:
+        """A Poisson number, which a rounded normal one would nearly always take for 0 (Knuth's product of uniform
+        numbers)."""
+        left, found = self.random.random(), 0
+        while left > exp(-expected):
+            left *= self.random.random()
+            found += 1
+        return found
 
     def _dead(self, name: str) -> bool:
         after, first = self.behaviours[name].dies_after, self.first_request.get(name)

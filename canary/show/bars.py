@@ -2,13 +2,14 @@
 
 from canary.api.plan import Plan, Traffic
 from canary.api.status import Rollout
+from canary.engine.wording import matching_words
 
-from .screen import Line, Screen, Signs, Span, Tone
+from .terminal import Line, Screen, Signs, Span, Tone
 
-TICKS = 8
+RECONCILES = 8
 """With more steps than this, the bar has no ticks for them."""
 PIPS = 10
-"""A higher threshold is only told in numbers."""
+"""A higher threshold is shown only as a number."""
 
 
 def bar(traffic: Traffic, plan: Plan, width: int, signs: Signs, tone: Tone = "accent") -> Line:
@@ -22,7 +23,7 @@ def bar(traffic: Traffic, plan: Plan, width: int, signs: Signs, tone: Tone = "ac
 def weight(traffic: Traffic) -> str:
     """`20%`, and whatever else meets the canary."""
     parts = [f"{traffic.weight}%"]
-    parts += ["matching requests"] if traffic.match else []
+    parts += [matching_words(traffic)] if traffic.match else []
     parts += [f"a mirror of {traffic.mirror}%"] if traffic.mirror else []
     return " + ".join(parts)
 
@@ -57,4 +58,4 @@ def approvals(given: int, needed: int) -> str:
 def _ahead(traffic: Traffic, plan: Plan) -> set[int]:
     weights = {one.traffic.weight for one in (*plan.steps, *plan.promotion)}
     ahead = {one for one in weights if traffic.weight < one < 100}
-    return ahead if len(weights) <= TICKS else set()
+    return ahead if len(weights) <= RECONCILES else set()

@@ -1,99 +1,83 @@
 """A run as text: one line for each decision that is news, for terminals, logs and CI (`canary run -o text`).
 
-`told` is pure: what is said of a turn, given the last turn of which something was said. `Lines` prints it.
+`turn_lines` is pure: the lines of a turn, given the last turn that was printed. `Lines` prints it.
 """
 
 from datetime import timedelta
 from typing import TextIO
 
-from canary.api.evidence import LookResult
+from canary.api.evidence import EvaluationResult
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.api.status import Outcome, Phase
-from canary.engine.guards import REASONS
-from canary.rollout.ending import Ending, Exit
-from canary.rollout.tick import Turn
+from canary.api.reason import Reason, Topic, Trait
+from canary.api.status import Phase
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 
-from . import checks, times
-from .screen import PLAIN, Line, Screen, Span, Tone, length, screen_of
+from . import metric_checks, times
+from .terminal import PLAIN, Line, Screen, Span, Tone, length, screen_of
 
 WIDTH = 100
 """Checks are left away rather than make a line longer than this; reasons are never cut."""
-CALM = frozenset({"Analysing", "ChecksPassed", "Settling", "WaitingForRoute"})
-"""Reasons that are no news by themselves."""
-MOVES = frozenset({"Started", "CanaryReady", "StepPassed", "StepSkipped", "PromotionAsked", "Promoting"})
-"""Reasons after which a calm one is what everybody expects."""
 SLOW = timedelta(seconds=2)
 """A route that isn't in place after this long is news."""
 REPEAT = timedelta(minutes=1)
-"""How often a look that says the same as the last one is told."""
-WAITS = frozenset({"WaitingForApproval", "Paused", "Suspended", *REASONS})
-"""Reasons that people or the calendar must end; while looks pass, values that come and go are no news."""
+"""How often an evaluation with the same result as the last one is printed."""
 PATIENT = timedelta(minutes=5)
-"""How often such a wait is told again: CI systems end jobs that say nothing for ten minutes."""
+"""How often such a wait is printed again: CI systems end jobs that say nothing for ten minutes."""
 PHASES: dict[Phase, Tone] = {Phase.SUCCEEDED: "good", Phase.FAILED: "bad", Phase.FINALISING: "warn"}
 
 
-def told(turn: Turn, last: Turn | None, screen: Screen = PLAIN) -> list[str]:
-    """All lines about a turn: its decision, what people are told besides, trouble. None when nothing is new.
+def turn_lines(turn: Turn, last: Turn | None, screen: Screen = PLAIN) -> list[str]:
+    """All lines about a turn: messages, its decision if that is news, trouble; and the date, if a new day has begun.
 
-    `last` is the last turn of which something was told.
+    `last` is the last turn that was printed.
     """
-    said = line(turn, last, screen)
-    day = _day(turn, last, screen)
-    remarks = [screen.paint((*head(turn, screen), Span(text))) for text in besides(turn)]
-    found = [*remarks, *([said] if said is not None else []), *warnings(turn, last, screen)]
-    return [*day, *found] if found else []
+    lines: list[Line] = [(*head(turn, screen), Span(message)) for message in besides(turn)]
+    lines += [(*head(turn, screen), *text(turn, last, screen))] if is_news(turn, last) else []
+    lines += [(Span(warning, "warn"),) for warning in warnings(turn, last)]
+    today = times.day(turn.at, screen.zone)
+    if lines and last is not None and times.day(last.at, screen.zone) != today:
+        lines.insert(0, (Span(today, "dim"),))
+    return [screen.paint(line) for line in lines]
 
 
-def _day(turn: Turn, last: Turn | None, screen: Screen) -> list[str]:
-    """The date, where another day than that of the last line has begun."""
-    if last is None or times.day(last.at, screen.zone) == times.day(turn.at, screen.zone):
-        return []
-    return [screen.paint((Span(times.day(turn.at, screen.zone), "dim"),))]
-
-
-def line(turn: Turn, last: Turn | None, screen: Screen = PLAIN) -> str | None:
-    """Time, weight, phase and reason of a decision that is news."""
-    return screen.paint((*head(turn, screen), *text(turn, last, screen))) if is_news(turn, last) else None
-
-
-def warnings(turn: Turn, last: Turn | None, screen: Screen = PLAIN) -> list[str]:
+def warnings(turn: Turn, last: Turn | None) -> list[str]:
     """Trouble that came or went. Trouble that begins with the same words, up to a colon, is the same."""
-    before = {_kind(one): one for one in (last.trouble if last else ())}
-    now = {_kind(one): one for one in turn.trouble}
+    before = {one.partition(":")[0]: one for one in (last.trouble if last else ())}
+    now = {one.partition(":")[0]: one for one in turn.trouble}
     lines = [f"warning: {one}" for kind, one in now.items() if kind not in before]
-    lines += [f"warning is over: {one}" for kind, one in before.items() if kind not in now]
-    return [screen.paint((Span(one, "warn"),)) for one in lines]
+    return lines + [f"warning is over: {one}" for kind, one in before.items() if kind not in now]
 
 
 def is_news(turn: Turn, last: Turn | None) -> bool:
-    """Whether the decision says anything that the last told one did not."""
+    """Whether the decision differs from the last printed one."""
     if last is None or _place(turn) != _place(last):
         return True
-    if turn.decision.looked and _tells(turn, last):
+    if turn.decision.evaluated and _tells(turn, last):
         return True
     if any(message.message == turn.decision.sentence for message in turn.decision.messages):
         return True
     now, before = turn.decision.reason, last.decision.reason
     if now == before:
         return False
-    if now == "WaitingForRoute":
+    if now == Reason.WAITING_FOR_ROUTE:
         return turn.at - last.at >= SLOW
-    return now not in CALM or before not in CALM | MOVES
+    expected = Trait.CALM in before.traits or before.topic is Topic.MOVES
+    return Trait.CALM not in now.traits or not expected
 
 
 def _tells(turn: Turn, last: Turn) -> bool:
-    """Whether a look says something else than the last one that was told, or it is time to say it again."""
+    """Whether an evaluation differs from the last printed one, or it is time to print it again."""
     if _waits(turn) and _waits(last):
         return turn.at - last.at >= PATIENT
     return _seen(turn) != _seen(last) or turn.at - last.at >= REPEAT
 
 
 def _waits(turn: Turn) -> bool:
-    """Whether people are waited for, and the last look gave no reason to worry."""
-    rollout = turn.decision.status.rollout
-    calm = rollout is None or rollout.look is None or rollout.look.verdict == "pass"
-    return turn.decision.reason in WAITS and calm
+    """Whether people are waited for, and the last evaluation gave no reason to worry."""
+    evaluation = evaluation_of(turn)
+    return Trait.PATIENT in turn.decision.reason.traits and (evaluation is None or evaluation.verdict == "pass")
 
 
 def head(turn: Turn, screen: Screen) -> Line:
@@ -109,25 +93,31 @@ def head(turn: Turn, screen: Screen) -> Line:
 
 
 def text(turn: Turn, last: Turn | None, screen: Screen) -> Line:
-    """The sentence, and after a look as much of its checks as fits. A wait that was told gives way to the look."""
-    decision, rollout = turn.decision, turn.decision.status.rollout
-    look = rollout.look if rollout else None
-    if look is None:
+    """The sentence, and after an evaluation as much of its checks as fits. A wait that was printed is replaced by the
+    evaluation."""
+    decision, evaluation = turn.decision, evaluation_of(turn)
+    if evaluation is None:
         return (Span(decision.sentence),)
     known = last is not None and last.decision.reason == decision.reason and _place(last) == _place(turn)
-    judged = decision.reason == look.reason or (
-        decision.looked and not _waits(turn) and (known or decision.reason == "Analysing")
+    judged = decision.reason == evaluation.reason or (
+        decision.evaluated and not _waits(turn) and (known or decision.reason == Reason.ANALYSING)
     )
-    sentence = look.message if judged else decision.sentence
-    tone: Tone = "warn" if judged and look.verdict == "hold" else ""
-    shown = _checks(look, WIDTH - length(head(turn, screen)) - len(sentence) - 2, screen) if decision.looked else ()
-    return (Span(sentence, tone), *shown)
+    sentence = evaluation.message if judged else decision.sentence
+    tone: Tone = "warn" if judged and evaluation.verdict == "hold" else ""
+    room = WIDTH - length(head(turn, screen)) - len(sentence) - 2
+    return (Span(sentence, tone), *(_checks(evaluation, room, screen) if decision.evaluated else ()))
 
 
-def _checks(look: LookResult, room: int, screen: Screen) -> Line:
+def _checks(evaluation: EvaluationResult, room: int, screen: Screen) -> Line:
     """With stable's values, without them, or none."""
-    ways = (checks.compact(look.checks, screen.signs, beside) for beside in (True, False))
+    ways = (metric_checks.compact(evaluation.checks, screen.signs, beside) for beside in (True, False))
     return next(((Span("  "), *shown) for shown in ways if shown and length(shown) <= room), ())
+
+
+def evaluation_of(turn: Turn) -> EvaluationResult | None:
+    """The last evaluation of the rollout under way."""
+    rollout = turn.decision.status.rollout
+    return rollout.evaluation if rollout else None
 
 
 def besides(turn: Turn) -> list[str]:
@@ -140,14 +130,14 @@ def weight(turn: Turn) -> int | None:
     """The canary's share that was decided, in per cent; None at rest."""
     status = turn.decision.status
     if status.rollout is not None:
-        return status.rollout.meant.weight
+        return status.rollout.desired.weight
     if turn.decision.closed:
-        return 100 if status.history[0].outcome is Outcome.PROMOTED else 0
+        return status.canary_weight
     return None
 
 
 class Lines:
-    """Prints what is told to a stream, at once."""
+    """Prints lines to a stream, at once."""
 
     def __init__(self, stream: TextIO, screen: Screen | None = None) -> None:
         self.stream = stream
@@ -155,7 +145,7 @@ class Lines:
         self.last: Turn | None = None
 
     def __call__(self, turn: Turn) -> None:
-        lines = told(turn, self.last, self.screen)
+        lines = turn_lines(turn, self.last, self.screen)
         if lines:
             self.last = turn
         self._print(lines)
@@ -179,15 +169,10 @@ def last_line(ending: Ending) -> Line:
 def _place(turn: Turn) -> tuple[Phase, int, int, Traffic | None]:
     status = turn.decision.status
     rollout = status.rollout
-    return status.phase, status.rollouts, rollout.step if rollout else 0, rollout.meant if rollout else None
+    return status.phase, status.rollouts, rollout.step if rollout else 0, rollout.desired if rollout else None
 
 
 def _seen(turn: Turn) -> tuple[str, Line]:
-    """What a look said, to the digits that are shown."""
-    rollout = turn.decision.status.rollout
-    look = rollout.look if rollout else None
-    return turn.decision.sentence, checks.compact(look.checks, PLAIN.signs) if look else ()
-
-
-def _kind(trouble: str) -> str:
-    return trouble.partition(":")[0]
+    """What an evaluation said, to the digits that are shown."""
+    evaluation = evaluation_of(turn)
+    return turn.decision.sentence, metric_checks.compact(evaluation.checks, PLAIN.signs) if evaluation else ()

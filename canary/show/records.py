@@ -9,23 +9,24 @@ from io import StringIO
 from typing import Any, Literal, TextIO
 
 from canary.api.canary import Canary
-from canary.api.status import Message, Outcome, Rollout, RolloutSummary, Status
-from canary.rollout.ending import Ending
-from canary.rollout.tick import Turn
+from canary.api.revision import PromotedRevision
+from canary.api.status import Message, Outcome, RolloutSummary, Status
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 
 from .bars import steps
-from .lines import weight
-from .listing import Row
+from .lines import evaluation_of, weight
+from .tables import ListRow
 
 Form = Literal["json", "yaml"]
 
 
 def record(turn: Turn) -> dict[str, Any]:
     """A decision. `null` stands where there is no rollout that could tell."""
-    decision, rollout = turn.decision, turn.decision.status.rollout
+    decision, rollout, evaluation = turn.decision, turn.decision.status.rollout, evaluation_of(turn)
     return {
         "time": turn.at.isoformat(),
-        "name": turn.desired.canary.metadata.name,
+        "name": turn.resolved.manifest.metadata.name,
         "number": decision.status.rollouts,
         "phase": decision.status.phase.value,
         "step": rollout.step if rollout else None,
@@ -34,10 +35,12 @@ def record(turn: Turn) -> dict[str, Any]:
         "previous": rollout.previous.weight if rollout else None,
         "reason": decision.reason,
         "message": decision.sentence,
-        "looked": decision.looked,
-        "checks": _checks(rollout),
+        "evaluated": decision.evaluated,
+        "checks": [check.wire() for check in evaluation.checks] if evaluation else [],
+        "weighing": evaluation.weighing.wire() if evaluation and evaluation.weighing else None,
         "failedChecks": decision.status.failed_checks,
         "threshold": rollout.policy.threshold if rollout else None,
+        "unmoved": [one.wire() for one in rollout.unmoved] if rollout else [],
         "messages": [message.wire() for message in turn.messages],
         "trouble": list(turn.trouble),
         "requeueAfter": decision.requeue_after.total_seconds(),
@@ -59,7 +62,7 @@ def document(status: Status, form: Form) -> str:
     return _written(status.wire(), form)
 
 
-def documents(rows: Sequence[Row], form: Form) -> str:
+def documents(rows: Sequence[ListRow], form: Form) -> str:
     """A list of whole statuses, each with the name of its Canary, and who moves it."""
     return _written(
         [{"namespace": row.namespace, "name": row.name, "by": row.by, "status": row.status.wire()} for row in rows],
@@ -72,6 +75,11 @@ def summaries(history: Sequence[RolloutSummary], form: Form) -> str:
     return _written([one.wire() for one in history], form)
 
 
+def revisions(kept: Sequence[PromotedRevision], form: Form) -> str:
+    """A list of the revisions that can be gone back to."""
+    return _written([one.wire() for one in kept], form)
+
+
 def described(canary: Canary | None, status: Status, events: Sequence[Message], form: Form) -> str:
     """All that is known: the Canary object, null for a run's target; the status; Events, oldest first."""
     wish = (
@@ -79,8 +87,7 @@ def described(canary: Canary | None, status: Status, events: Sequence[Message], 
         if canary is None
         else canary.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude={"status"})
     )
-    told = [event.wire() for event in events]
-    return _written({"canary": wish, "status": status.wire(), "events": told}, form)
+    return _written({"canary": wish, "status": status.wire(), "events": [event.wire() for event in events]}, form)
 
 
 def _written(data: object, form: Form) -> str:
@@ -113,8 +120,3 @@ class Records:
 
     def _print(self, data: dict[str, Any]) -> None:
         print(json.dumps(data), file=self.stream, flush=True)
-
-
-def _checks(rollout: Rollout | None) -> list[dict[str, Any]]:
-    look = rollout.look if rollout else None
-    return [check.wire() for check in look.checks] if look else []

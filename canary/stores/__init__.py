@@ -1,5 +1,5 @@
 """Where a rollout's memory lives, with its inbox and its lock beside it.
 
-`file.py`, `inbox.py`, `lock.py`: without a cluster. `configmap.py`, `configmap_inbox.py`, `lease.py`: in one, in
-objects that `objects.py` names.
+`file.py`, `lock.py`: without a cluster. `configmap.py`, `lease.py`: in one, in objects that `objects.py` names.
+`canary.py`: in the Canary object, for the controller.
 """

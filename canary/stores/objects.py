@@ -1,6 +1,6 @@
 """How the objects are called in which a run in a cluster keeps its state, its lock and what people ask.
 
-All are named after the target, so that whoever runs, from whichever machine, finds the same ones:
+All are named after the target, so every run, on any machine, finds the same ones:
 `canary-<kind>-<name>` in the target's namespace, such as `canary-virtualservice-reviews`. A kind has no dash in
 it, so two targets never meet in one name. What is too long is cut, and ends with a checksum of the whole.
 """
@@ -31,7 +31,7 @@ class Objects:
     namespace: str
     """The target's."""
     kind: str
-    """The target's, such as VirtualService."""
+    """The target's, as `spec.targetRef.kind` has it."""
     target: str
     """The target's name."""
     canary: str
@@ -48,18 +48,15 @@ class Objects:
         whole = clean if clean == id_.lower() else f"{clean}-{_checksum(id_)}".strip("-")
         return cut(f"{self.name}-{whole}", LONGEST_NAME)
 
-    def labels(self, holds: str) -> dict[str, str]:
-        """Of an object that holds `state`, `lock` or `action`."""
-        return {**MANAGED, CANARY: _label(self.canary), **self.selector(holds)}
-
     def selector(self, holds: str) -> dict[str, str]:
-        """The labels by which such objects of this target are found."""
-        return {TARGET: _label(self.name), HOLDS: holds}
+        """The labels by which objects of this target are found that hold `state`, `lock` or `action`."""
+        return {TARGET: cut(self.name, LONGEST_LABEL), HOLDS: holds}
 
     def metadata(self, name: str, holds: str) -> Mapping[str, object]:
         """For a new object."""
+        labels = {**MANAGED, CANARY: cut(self.canary, LONGEST_LABEL), **self.selector(holds)}
         described = {DESCRIBED: f"{self.kind}/{self.target}"}
-        return {"name": name, "namespace": self.namespace, "labels": self.labels(holds), "annotations": described}
+        return {"name": name, "namespace": self.namespace, "labels": labels, "annotations": described}
 
 
 def cut(name: str, longest: int) -> str:
@@ -67,10 +64,6 @@ def cut(name: str, longest: int) -> str:
     if len(name) <= longest:
         return name
     return f"{name[: longest - _CHECKSUM - 1].rstrip('.-_')}-{_checksum(name)}"
-
-
-def _label(value: str) -> str:
-    return cut(value, LONGEST_LABEL)
 
 
 def _checksum(text: str) -> str:

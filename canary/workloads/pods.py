@@ -3,10 +3,15 @@
 A revision is what the controllers themselves call it, never a hash of ours; `kubernetes.py` fetches the objects.
 """
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from canary.engine.observed import PodsRefused
+from canary.kube.projections import NOWHERE
 from canary.kube.resources import DAEMON_SETS, DEPLOYMENTS, STATEFUL_SETS, Resource
 
 Data = Mapping[str, Any]
@@ -15,6 +20,10 @@ TEMPLATE_HASH, REVISION_HASH = "pod-template-hash", "controller-revision-hash"
 """Labels of pods, by which their controllers tell revisions apart."""
 REVISION_NUMBER = "deployment.kubernetes.io/revision"
 """Annotation of ReplicaSets and of their Deployment: counted up, also by an undo, which takes an old one up again."""
+_NAMED_POD = re.compile(r'^[Pp]ods? "[^"]*" is (?:forbidden|invalid): ')
+"""Each attempt names another pod; without it the words stay the same."""
+LONGEST = 200
+"""Characters that are kept of what Kubernetes says; a webhook's words may have any length."""
 WORKLOADS: Mapping[str, Resource] = {one.kind: one for one in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)}
 
 
@@ -31,7 +40,7 @@ class Owner:
 
 
 def owner_of(found: Data) -> Owner | None:
-    """Whoever controls an object."""
+    """The controller of an object."""
     for one in metadata(found).get("ownerReferences") or ():
         if one.get("controller"):
             return Owner(one["kind"], one["name"], one["uid"])
@@ -76,9 +85,12 @@ def observed(workload: Data) -> bool:
     return int(seen) >= int(metadata(workload).get("generation") or 0)
 
 
-def wanted(workload: Data) -> int:
+def desired_version(workload: Data) -> int:
     """Replicas that there should be; of a DaemonSet, nodes that it should run on."""
     spec, status = workload.get("spec") or {}, workload.get("status") or {}
+    asked = ((spec.get("template") or {}).get("spec") or {}).get("nodeSelector") or {}
+    if any(key in NOWHERE for key in asked):
+        return 0
     return int(spec["replicas"] if "replicas" in spec else status.get("desiredNumberScheduled") or 0)
 
 
@@ -88,12 +100,21 @@ def available(workload: Data) -> int:
     return int(status.get("availableReplicas") or status.get("numberAvailable") or 0)
 
 
+def count(workload: Data) -> int:
+    """Pods that there are, those of a Deployment on their way out apart."""
+    status = workload.get("status") or {}
+    return _scheduled(status) + int(status.get("numberMisscheduled") or 0)
+
+
 def uniform(workload: Data) -> bool:
     """Whether all of its pods are of the newest build: then it tells itself how many of that can answer."""
     status = workload.get("status") or {}
-    there = int(status.get("replicas") or status.get("currentNumberScheduled") or 0)
     newest = int(status.get("updatedReplicas") or status.get("updatedNumberScheduled") or 0)
-    return observed(workload) and there == newest
+    return observed(workload) and _scheduled(status) == newest
+
+
+def _scheduled(status: Data) -> int:
+    return int(status.get("replicas") or status.get("currentNumberScheduled") or 0)
 
 
 def stuck(workload: Data) -> str | None:
@@ -103,6 +124,17 @@ def stuck(workload: Data) -> str | None:
     for one in (workload.get("status") or {}).get("conditions") or ():
         if one["type"] == "Progressing" and one.get("reason") == "ProgressDeadlineExceeded":
             return "ProgressDeadlineExceeded"
+    return None
+
+
+def refused(workload: Data) -> PodsRefused | None:
+    """That none of its pods can be made, and why; said of the newest spec only."""
+    if not observed(workload):
+        return None
+    for one in (workload.get("status") or {}).get("conditions") or ():
+        if one["type"] == "ReplicaFailure" and one.get("status") == "True" and one.get("lastTransitionTime"):
+            why = _NAMED_POD.sub("", str(one.get("message") or one.get("reason") or ""))
+            return PodsRefused(datetime.fromisoformat(one["lastTransitionTime"]), why[:LONGEST])
     return None
 
 
@@ -126,3 +158,14 @@ def _newest(sets: Iterable[Data], deployment: str) -> Data | None:
 
 def _number(found: Data) -> int:
     return int((metadata(found).get("annotations") or {}).get(REVISION_NUMBER) or 0)
+
+
+def build(found: bytes | None) -> tuple[object, ...]:
+    """What changes with the build that a watched workload runs."""
+    if found is None:
+        return ()
+    data = json.loads(found)
+    about, status = data["metadata"], data["status"]
+    numbered = (about.get("annotations") or {}).get(REVISION_NUMBER)
+    seen = (status.get("updateRevision"), status.get("observedGeneration"))
+    return (about["uid"], about.get("generation"), numbered, *seen)

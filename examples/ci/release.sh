@@ -1,36 +1,64 @@
 #!/bin/sh
-# Deploys a version, moves traffic to it, and acts on how that ended:
+# Deploys a version, moves traffic to it, and handles each outcome:
 #
-#   ./release.sh reviews.yaml
+#   ./release.sh reviews.yaml v3 [REVISION]
 #
-# DEPLOY    puts the new version beside the one that serves; nobody is sent to it yet
-# NOTIFY    is given one sentence for people
-# NAMESPACE is the target's
+# The manifest needs no template: the version (and for an EnvoyRoute the revision) comes from the command line.
 #
-# Ends with the code of `canary run`. A job that is lost on the way is taken up by the next one.
+# DEPLOY    command that deploys the new version beside the one that serves, without traffic; has VERSION, REVISION
+# NOTIFY    command that gets one sentence for users
+# NAMESPACE namespace of the target
+# OPTIONS   more options of `canary run`, such as --no-wait-approval
+#
+# Ends with the exit code of `canary run`. If a job is lost, the next job continues its rollout. If a job is cancelled, the
+# script forwards the signal to canary, which rolls back. CI systems signal only the shell, so start this with `exec`.
 set -u
-manifest=${1:?usage: release.sh MANIFEST}
-: "${DEPLOY:=kubectl apply -f deploy/}" "${NOTIFY:=echo}" "${NAMESPACE:=default}"
+usage='usage: release.sh MANIFEST VERSION [REVISION]'
+manifest=${1:?$usage}
+VERSION=${2:?$usage}
+REVISION=${3:-}
+: "${DEPLOY:=kubectl apply -f deploy/}" "${NOTIFY:=echo}" "${NAMESPACE:=default}" "${OPTIONS:=}"
+export VERSION REVISION
 
-$DEPLOY || { $NOTIFY "$manifest: not deployed, no traffic was moved"; exit 1; }
+say() {
+    $NOTIFY "$manifest, $VERSION: $1"
+    if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then echo "$VERSION: $1" >> "$GITHUB_STEP_SUMMARY"; fi
+}
 
-# Another job that runs is waited for; with a time-out of its own, the job ends before CI would kill it.
-canary run -f "$manifest" -n "$NAMESPACE" --wait-for-lock 30m --timeout 2h --on-timeout rollback
+$DEPLOY || { say "not deployed, no traffic was moved"; exit 1; }
+
+# --wait-for-lock waits for another job; --timeout ends this job before CI would kill it.
+# canary runs in the background, because a shell handles no signal while it waits for a command in the foreground.
+# shellcheck disable=SC2086 # OPTIONS are several words
+canary run -f "$manifest" --version "$VERSION" ${REVISION:+--revision "$REVISION"} -n "$NAMESPACE" \
+    --wait-for-lock 30m --timeout 2h --on-timeout rollback $OPTIONS &
+pid=$!
+cancelled=
+trap 'cancelled=yes; kill -TERM "$pid" 2>/dev/null' HUP INT TERM
+wait "$pid"
 code=$?
+while [ -n "$cancelled" ]; do # a signal ended `wait`, but not canary
+    cancelled=
+    wait "$pid"
+    again=$?
+    [ "$again" -eq 127 ] || code=$again
+done
 
 case $code in
-    0) $NOTIFY "$manifest: promoted" ;;
-    1) $NOTIFY "$manifest: could not begin, or an internal error; try again" ;;
-    2) $NOTIFY "$manifest: wrong, see canary lint; no traffic was moved" ;;
-    3) $NOTIFY "$manifest: rolled back, or failed before; the log says why (canary run --retry tries it again)" ;;
-    4) $NOTIFY "$manifest: not done in 2h, rolled back" ;;
-    5) $NOTIFY "$manifest: waits for canary approve; run this job again afterwards" ;; # with --no-wait-approval
-    6) $NOTIFY "$manifest: rejected or rolled back by a person, or this job was cancelled" ;;
-    7) $NOTIFY "$manifest: another version took its place" ;;
-    8) $NOTIFY "$manifest: OUTCOME UNKNOWN, look at canary status and at the route" ;;
-    9) $NOTIFY "$manifest: suspended, no traffic was moved" ;;
-    10) $NOTIFY "$manifest: another run held the target for 30m; its owner is in the log" ;;
-    130) $NOTIFY "$manifest: interrupted, traffic stays where it is; run this job again" ;;
-    *) $NOTIFY "$manifest: canary run ended with $code" ;;
+    0) say "promoted" ;;
+    1) say "could not start, or an internal error; try again" ;;
+    2) say "invalid manifest, see canary lint; no traffic was moved" ;;
+    3) say "rolled back, or failed before; the log says why (canary run --retry tries it again)" ;;
+    4) say "not finished in 2h, rolled back" ;;
+    5) say "waits for canary approve; run this job again afterwards" ;; # with --no-wait-approval
+    6) say "rejected or rolled back by a person, or this job was cancelled" ;;
+    7) say "another version took its place" ;;
+    8) say "OUTCOME UNKNOWN, look at canary status and at the route" ;;
+    9) say "suspended, no traffic was moved" ;;
+    10) say "another run held the target for 30m; the log names it" ;;
+    11) say "serves everything, but this build was never judged (OPTIONS=--allow-unanalysed accepts it)" ;;
+    130) say "interrupted, traffic stays where it is; run this job again" ;;
+    *) say "canary run ended with $code" ;;
 esac
+if [ -n "${GITHUB_OUTPUT:-}" ]; then echo "code=$code" >> "$GITHUB_OUTPUT"; fi
 exit $code

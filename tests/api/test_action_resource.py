@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from canary.api.action import CanaryAction, Verb
-from canary.api.action_resource import ActionResource
+from canary.api.action import ActionResource, CanaryAction, Verb
 
 CREATED = "2030-01-31T12:00:00Z"
 SPEC: dict[str, Any] = {
@@ -56,7 +55,7 @@ def test_who_vouches_for_the_author(author: str, checked: bool, verified: bool) 
 
 
 @pytest.mark.parametrize("lacking", ["uid", "creationTimestamp"])
-def test_an_object_that_nobody_has_kept_is_no_action(lacking: str) -> None:
+def test_an_object_that_was_not_kept_is_no_action(lacking: str) -> None:
     """An action without an identity of its own could act twice."""
     with pytest.raises(ValueError, match="the CanaryAction approve-x7k2p has no uid or no creationTimestamp"):
         kept({lacking: None if lacking == "creationTimestamp" else ""}).action(verified=True)

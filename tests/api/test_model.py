@@ -11,7 +11,7 @@ def test_models_with_the_same_fields_set_share_their_names() -> None:
     assert changed.__pydantic_fields_set__ is Traffic(weight=1, mirror=1).__pydantic_fields_set__
 
 
-def test_what_was_written_is_told_from_defaults() -> None:
+def test_what_was_written_is_distinguished_from_defaults() -> None:
     """Also of a copy, whose original stays as it was."""
     made = Traffic(weight=20)
     assert made.but(mirror=5).model_fields_set == {"weight", "mirror"}

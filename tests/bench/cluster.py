@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from canary.rollout.ending import Exit
+from canary.api.exit_codes import Exit
 from tests.bookinfo.counting import counted
 from tests.bookinfo.site import Site
 from tests.mesh import bookinfo
@@ -23,7 +23,7 @@ BAD = [{"name": "request-success-rate", "interval": "5s", "thresholdRange": {"mi
 
 
 def reactions() -> Iterator[Row]:
-    """From the first read of the tick that reads the bad evidence until the API server accepted weight 0."""
+    """From the first read of the reconcile that reads the bad evidence until the API server accepted weight 0."""
     parts = (cluster.find(), envoy.find(), prometheus.find())
     if None in parts:
         print("without the control plane, Envoy and Prometheus of `make test`, nothing is measured in a cluster")
@@ -60,4 +60,4 @@ def _reaction(site: Site, plane: ControlPlane) -> float:
     site.write("v2", steps=[{"weight": 50, "hold": "60s"}], metrics=BAD, **SHORT)
     run = counted(site, plane.kubeconfig())
     assert run.over.code == Exit.ROLLED_BACK, run.over
-    return next(cost.seconds for cost in run.costs if cost.looked and cost.weight == 0)
+    return next(cost.seconds for cost in run.costs if cost.evaluated and cost.weight == 0)

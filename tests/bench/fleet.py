@@ -6,7 +6,8 @@ so that nothing but the controller under measurement works later.
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,7 +24,17 @@ OURS = "canary-controller.dev/v1beta1"
 PER_NAMESPACE = 100
 """Canaries of a namespace."""
 WRITERS = 8
-STEPS = [{"weight": 10, "hold": "10h"}]
+ANALYSIS: dict[str, Any] = {
+    "interval": "10s",
+    "threshold": 5,
+    "settle": "5s",
+    "scrapeInterval": "5s",
+    "steps": [{"weight": 10, "hold": "10h"}],
+    "metrics": [
+        {"name": "request-success-rate", "thresholdRange": {"min": 99}},
+        {"name": "request-duration", "thresholdRange": {"max": 500}},
+    ],
+}
 EDGES = ("1", "5", "10", "25", "50", "100", "250", "500", "1000", "+Inf")
 
 
@@ -56,7 +67,11 @@ class Writer:
 
     def status(self, path: str, status: Mapping[str, Any]) -> None:
         """The status of an object."""
-        self._send("PATCH", f"{path}/status", {"status": status}, "application/merge-patch+json")
+        self.merge(f"{path}/status", {"status": status})
+
+    def merge(self, path: str, change: Mapping[str, Any]) -> None:
+        """Into an object."""
+        self._send("PATCH", path, change, "application/merge-patch+json")
 
     def _send(self, method: str, path: str, body: Mapping[str, Any], kind: str) -> Any:
         session = getattr(self._local, "session", None)
@@ -82,7 +97,9 @@ def namespaces(count: int) -> Iterator[str]:
     yield from dict.fromkeys(place(number)[0] for number in range(count))
 
 
-def service(writer: Writer, number: int, active: bool, size: int, prometheus: str) -> None:
+def service(
+    writer: Writer, number: int, active: bool, size: int, prometheus: str, webhooks: Sequence[Mapping[str, str]] = ()
+) -> None:
     """A service with two versions, its routes, and its Canary; an active one wants v2, one at rest has v1."""
     space, name = place(number)
     core, apps = f"/api/v1/namespaces/{space}", f"/apis/apps/v1/namespaces/{space}"
@@ -119,22 +136,11 @@ def service(writer: Writer, number: int, active: bool, size: int, prometheus: st
             "spec": {"hosts": [name], "http": [{"name": "default", "route": route}]},
         },
     )
-    ranges = (
-        {"name": "request-success-rate", "thresholdRange": {"min": 99}},
-        {"name": "request-duration", "thresholdRange": {"max": 500}},
-    )
     spec = {
         "targetRef": {"apiVersion": ISTIO, "kind": "VirtualService", "name": name},
         "version": "v2" if active else "v1",
         "metricsServer": prometheus,
-        "analysis": {
-            "interval": "10s",
-            "threshold": 5,
-            "settle": "5s",
-            "scrapeInterval": "5s",
-            "steps": STEPS,
-            "metrics": list(ranges),
-        },
+        "analysis": {**ANALYSIS, **({"webhooks": list(webhooks)} if webhooks else {})},
     }
     writer.create(
         f"{ours}/canaries",
@@ -228,11 +234,18 @@ def strangers(writer: Writer, deployments: int, secrets: int) -> Iterator[Callab
         yield lambda body=body: writer.create("/api/v1/namespaces/others/secrets", body)  # type: ignore[misc]
 
 
+def versions(number: int) -> Iterator[tuple[str, str]]:
+    """Workload and host of both versions of a service."""
+    _, name = place(number)
+    yield from ((f"{name}-{version}", name) for version in ("v1", "v2"))
+
+
 class Traffic:
     """Istio's metrics of the first so many services: good requests, more of them with each scrape."""
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: Callable[[int], Iterable[tuple[str, str]]] = versions) -> None:
         self.services = 0
+        self._pairs = pairs
         self._scrapes = 0
         outer = self
 
@@ -259,11 +272,11 @@ class Traffic:
         self._scrapes += 1
         count, lines = 500 * self._scrapes, []
         for number in range(self.services):
-            space, name = place(number)
-            for version in ("v1", "v2"):
+            space, _ = place(number)
+            for workload, host in self._pairs(number):
                 labels = (
-                    f'reporter="destination",destination_workload="{name}-{version}",'
-                    f'destination_workload_namespace="{space}",destination_service="{name}.{space}.svc.cluster.local",'
+                    f'reporter="destination",destination_workload="{workload}",'
+                    f'destination_workload_namespace="{space}",destination_service="{host}.{space}.svc.cluster.local",'
                     'response_code="200",response_flags="-",request_protocol="http"'
                 )
                 lines.append(f"istio_requests_total{{{labels}}} {count}")
@@ -273,6 +286,42 @@ class Traffic:
                     for index, edge in enumerate(EDGES)
                 ]
         return ("\n".join(lines) + "\n").encode()
+
+
+class Hooks:
+    """A server that webhooks call: checks pass, and no rollback is asked for. Each answer takes 50 ms."""
+
+    TAKES = 0.05
+
+    def __init__(self) -> None:
+        self.called = 0
+        outer = self
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                outer.called += 1
+                time.sleep(outer.TAKES)
+                self.send_response(403 if self.path == "/rollback" else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 1024
+
+        self._server = Server(("127.0.0.1", 0), Answer)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def webhooks(self, count: int) -> list[dict[str, str]]:
+        """So many of one Canary: a request to roll back, and checks."""
+        url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        found = [{"name": "stop", "type": "rollback", "url": f"{url}/rollback"}]
+        found += [{"name": f"check-{number}", "url": f"{url}/check"} for number in range(1, count)]
+        return found[:count]
 
 
 def scrapes(port: int) -> str:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -28,9 +28,11 @@ from tests.bookinfo.shares import weights_of
 from tests.incluster.objects import push
 from tests.incluster.site import Site
 from tests.mesh import bookinfo
-from tests.mesh.mesh import mesh
+from tests.mesh.mesh import Mesh, mesh
 from tests.parts import cluster, envoy, prometheus
 from tests.parts.cluster import ControlPlane
+from tests.podinfo import site as podinfo
+from tests.podinfo.controlled import ControlledSite
 
 INTERVAL = 2.0
 THRESHOLD = 2
@@ -45,11 +47,94 @@ ANALYSIS: dict[str, Any] = {
 Times = defaultdict[str, list[float]]
 
 
-class Rehearsal:
-    """Rollouts of reviews-v2, one after the other, and how long each reaction took."""
+class Reviews:
+    """Two versions of bookinfo's reviews: a push to the second is a rollout."""
 
-    def __init__(self, site: Site) -> None:
-        self.site, self.times = site, Times(list)
+    deployment = "reviews-v2"
+
+    def __init__(self, mesh: Mesh, kubeconfig: Path, folder: Path) -> None:
+        mesh.apply(*bookinfo.objects())
+        mesh.ready("reviews-v1", "reviews-v2", "reviews-v3")
+        self._load = mesh.load("reviews", 60)
+        self.site = Site(mesh, kubeconfig, folder)
+
+    def settle(self) -> None:
+        """A Canary that has seen a rollout of v2."""
+        self.site.apply("v1", **ANALYSIS)
+        self.site.until("AlreadyServing")
+        self.site.change(version="v2")
+        self.site.until("WaitingForApproval")
+        self.site.act("rollback")
+        self.site.until_phase("Failed")
+
+    def push(self, build: str) -> str:
+        """The image."""
+        push(self.site, "v2", build)
+        return f"reviews:{build}"
+
+    def behave(self, errors: float = 0.0) -> None:
+        """The share of the canary's answers that are errors from now on."""
+        self.site.mesh.behave("reviews-v2", errors=errors)
+
+    def bad_requests(self, since: datetime) -> Iterator[float]:
+        """When those were sent that the canary failed."""
+        answers = self.site.mesh.measured(since, version="v2").answers
+        return (one.sent for one in answers if one.failed)
+
+    def weight(self, found: Data) -> int:
+        """Of the canary, in the VirtualService."""
+        return weights_of(found["spec"]["http"][-1]).get("v2", 0)
+
+    def stop(self) -> None:
+        self._load.stop()
+        self.site.stop()
+
+
+class Podinfo:
+    """The Deployment podinfo, as with Flagger: each rollout begins with a scale from zero."""
+
+    deployment = podinfo.NAME
+
+    def __init__(self, mesh: Mesh, kubeconfig: Path, folder: Path) -> None:
+        self.site = ControlledSite(mesh, kubeconfig, folder)
+        self.site.begin()
+
+    def settle(self) -> None:
+        """A primary that serves."""
+        self.site.settle(**ANALYSIS)
+
+    def push(self, build: str) -> str:
+        """The image, once the target is at rest."""
+        self.site.when(lambda: self.site.podinfo.replicas() == 0, "the target to be scaled down")
+        self.site.podinfo.push(build, None)
+        return f"podinfo:{build}"
+
+    def behave(self, errors: float = 0.0) -> None:
+        """The share of the canary's answers that are errors from now on."""
+        self.site.mesh.behave(podinfo.NAME, errors=errors)
+
+    def bad_requests(self, since: datetime) -> Iterator[float]:
+        """When those were sent that the canary failed."""
+        return (one.sent for one in self.site.mesh.measured(since).answers if one.failed)
+
+    def weight(self, found: Data) -> int:
+        """Of the canary, in the VirtualService."""
+        entries = found["spec"]["http"][-1]["route"]
+        return sum(one.get("weight", 0) for one in entries if one["destination"]["host"] == "podinfo-canary")
+
+    def stop(self) -> None:
+        self.site.end()
+
+
+Subject = Reviews | Podinfo
+
+
+class Rehearsal:
+    """Rollouts of new builds, one after the other, and how long each reaction took."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.site, self.times = subject, subject.site, Times(list)
+        site = self.site
         self._builds = 0
         path = site.mesh.path
         paths = {
@@ -69,29 +154,29 @@ class Rehearsal:
         self._over(asked)
 
     def with_errors(self, offset: float) -> None:
-        """It turns bad while it waits at the gate, so long after a look; every request to it fails from then on."""
+        """It turns bad while it waits at the gate, so long after an evaluation; every request to it fails from then
+        on."""
         self._at_the_gate()
         rollout = self.site.status.rollout
         assert rollout is not None
-        behind = (time.time() - rollout.next_look.timestamp()) % INTERVAL
+        behind = (time.time() - rollout.next_evaluation.timestamp()) % INTERVAL
         time.sleep((offset - behind) % INTERVAL)
         turned = time.time()
-        self.site.mesh.behave("reviews-v2", errors=1.0)
+        self.subject.behave(errors=1.0)
         lowered = self._weight(0, turned)
         meant = self._canary(turned, lambda status: status.canary_weight == 0, "weight 0 meant")
-        failed = self.site.mesh.measured(datetime.fromtimestamp(turned, UTC), version="v2").answers
-        self._took("first bad request sent → weight 0", lowered - min(one.sent for one in failed if one.failed))
-        self._took("due time of the look that decides → weight 0", lowered - self._decided(turned))
+        bad = self.subject.bad_requests(datetime.fromtimestamp(turned, UTC))
+        self._took("first bad request sent → weight 0", lowered - min(bad))
+        self._took("due time of the evaluation that decides → weight 0", lowered - self._decided(turned))
         self._took("decision saved in status → weight 0", lowered - meant)
         self._over(turned)
-        self.site.mesh.behave("reviews-v2")
+        self.subject.behave()
 
     def _at_the_gate(self) -> None:
         """A new build, until people are waited for."""
         self._builds += 1
         before = time.time()
-        push(self.site, "v2", f"v2-build-{self._builds}")
-        image = f"reviews:v2-build-{self._builds}"
+        image = self.subject.push(f"v2-build-{self._builds}")
         changed = self._deployment(before, partial(_has, image), "the new image")
         raised = self._weight(30, before)
         available = self._deployment(changed, _rolled_out, "all replicas available")
@@ -112,7 +197,7 @@ class Rehearsal:
 
     def _weight(self, weight: int, since: float) -> float:
         def routed(found: Data) -> bool:
-            return weights_of(found["spec"]["http"][-1]).get("v2", 0) == weight
+            return self.subject.weight(found) == weight
 
         return self._watches.first("VirtualService", routed, since, f"weight {weight}").at
 
@@ -120,12 +205,12 @@ class Rehearsal:
         return self._canary(since, lambda status: bool(status.rollout and status.rollout.pause), "a pause")
 
     def _decided(self, since: float) -> float:
-        """When the look was due that decided to roll back."""
-        found = self._watches.first("Canary", _rolls_back, since, "a look that rolls back").found
+        """When the evaluation was due that decided to roll back."""
+        found = self._watches.first("Canary", _rolls_back, since, "an evaluation that rolls back").found
         look = Status.model_validate(found["status"]).rollout
         assert look is not None
-        assert look.look is not None
-        return look.look.at.timestamp()
+        assert look.evaluation is not None
+        return look.evaluation.at.timestamp()
 
     def _canary(self, since: float, true: Callable[[Status], bool], what: str) -> float:
         def told(found: Data) -> bool:
@@ -135,7 +220,7 @@ class Rehearsal:
 
     def _deployment(self, since: float, true: Callable[[Data], bool], what: str) -> float:
         def is_canary(found: Data) -> bool:
-            return found["metadata"]["name"] == "reviews-v2" and true(found)
+            return found["metadata"]["name"] == self.subject.deployment and true(found)
 
         return self._watches.first("Deployment", is_canary, since, what).at
 
@@ -150,17 +235,18 @@ def _has(image: str, found: Data) -> bool:
 def _rolled_out(found: Data) -> bool:
     status, wanted = found.get("status", {}), found["spec"]["replicas"]
     counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
-    return bool(status.get("observedGeneration") == found["metadata"]["generation"] and counts == [wanted] * 3)
+    seen = status.get("observedGeneration") == found["metadata"]["generation"]
+    return bool(seen and wanted and counts == [wanted] * 3)
 
 
 def _rolls_back(found: Data) -> bool:
     rollout = Status.model_validate(found.get("status") or {}).rollout
-    return bool(rollout and rollout.look and rollout.look.verdict == "roll back")
+    return bool(rollout and rollout.evaluation and rollout.evaluation.verdict == "roll back")
 
 
 @contextmanager
-def _site(folder: Path) -> Iterator[Site]:
-    """Bookinfo under load, and a controller that has seen its Canary."""
+def _subject(folder: Path, kind: type[Subject]) -> Iterator[Subject]:
+    """What is rolled out, under load, and a controller that has seen its Canary."""
     tools, proxy, metrics = cluster.find(), envoy.find(), prometheus.find()
     if tools is None or proxy is None or metrics is None:
         sys.exit("this needs the control plane, Envoy and Prometheus that tests in a cluster need")
@@ -169,30 +255,27 @@ def _site(folder: Path) -> Iterator[Site]:
         plane.start()
         plane.kube.create_crds(text(kind) for kind in KINDS)
         with mesh(plane, plane.kube.create_namespace(), folder, proxy, metrics) as made:
-            made.apply(*bookinfo.objects())
-            made.ready("reviews-v1", "reviews-v2", "reviews-v3")
-            load, site = made.load("reviews", 60), Site(made, plane.kubeconfig("admin"), folder)
-            site.controller()
-            yield site
-            load.stop()
-            site.stop()
+            subject = kind(made, plane.kubeconfig("admin"), folder)
+            subject.site.controller()
+            subject.settle()
+            yield subject
+            subject.stop()
     finally:
         plane.kill()
+
+
+SUBJECTS: Mapping[str, type[Subject]] = {"VirtualService": Reviews, "Deployment": Podinfo}
 
 
 def main() -> None:
     """Prints a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
-    runs = parser.parse_args().runs
-    with tempfile.TemporaryDirectory() as folder, _site(Path(folder)) as site:
-        site.apply("v1", **ANALYSIS)
-        site.until("AlreadyServing")
-        rehearsal = Rehearsal(site)
-        site.change(version="v2")
-        site.until("WaitingForApproval")
-        site.act("rollback")
-        site.until_phase("Failed")
+    parser.add_argument("--target", choices=SUBJECTS, default="VirtualService")
+    options = parser.parse_args()
+    runs, kind = options.runs, SUBJECTS[options.target]
+    with tempfile.TemporaryDirectory() as folder, _subject(Path(folder), kind) as subject:
+        rehearsal = Rehearsal(subject)
         try:
             for run in range(runs):
                 rehearsal.with_people()

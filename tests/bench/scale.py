@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.bench import fleet
+from tests.bench import fleet, primaries
 from tests.parts import cluster
 from tests.parts.cluster import ControlPlane
 from tests.parts.processes import bound, free_port, get, wait_for
 from tests.parts.prometheus import Prometheus, find
 
-TICKS = os.sysconf("SC_CLK_TCK")
+RECONCILES = os.sysconf("SC_CLK_TCK")
 Series = Mapping[str, float]
 
 
@@ -37,6 +37,9 @@ class Reading:
     cpu: float
     rss: float
     series: Series
+    threads: int
+    hooks: int
+    """Calls of webhooks so far."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,25 @@ class Row:
     peak: float
     p50: float
     p99: float
-    ticks: float
+    reconciles: float
     requests: Mapping[str, float]
     queries: float
+    slots: float
+    """Seconds in reconciles, per second."""
+    threads: int
+    hooks: float
+    """Calls of webhooks, per second."""
 
 
 class Replica:
     """A `canary controller` that looks after the Canaries of some sizes."""
 
-    def __init__(self, plane: ControlPlane, selector: str, log: Path) -> None:
-        self.port = free_port()
+    def __init__(self, plane: ControlPlane, selector: str, log: Path, hooks: fleet.Hooks | None = None) -> None:
+        self.port, self.hooks = free_port(), hooks
         argv = (
             *(sys.executable, "-m", "canary", "controller", "--selector", selector, "--lease", "bench"),
             *("--lease-namespace", "default", "--listen", f"127.0.0.1:{self.port}"),
+            *("--allowed-metrics-servers", "*"),
         )
         self.began = time.monotonic()
         environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig("admin"))}
@@ -76,7 +85,10 @@ class Replica:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         rss = next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
-        return Reading(time.monotonic(), (int(fields[11]) + int(fields[12])) / TICKS, rss, self.series())
+        threads = next(int(line.split()[1]) for line in lines if line.startswith("Threads"))
+        called = self.hooks.called if self.hooks is not None else 0
+        cpu = (int(fields[11]) + int(fields[12])) / RECONCILES
+        return Reading(time.monotonic(), cpu, rss, self.series(), threads, called)
 
     def series(self) -> Series:
         """Its metrics, or nothing before it serves them."""
@@ -101,11 +113,10 @@ class Replica:
         return time.monotonic() - began
 
 
-def measure(plane: ControlPlane, size: int, active: int, selector: str, window: float, log: Path) -> Row:
+def measure(replica: Replica, size: int, active: int, window: float) -> Row:
     """One size, once all of its rollouts are under way."""
-    replica = Replica(plane, selector, log)
     try:
-        first = _until(replica, lambda series: _sum(series, "canary_ticks_total") > 0, every=0.1)
+        first = _until(replica, lambda series: _sum(series, "canary_controller_reconcile_total") > 0, every=0.1)
         _until(replica, lambda series: _sum(series, "canary_weight_percent") >= 10 * active, 900)
         _until(replica, lambda series: _count(series, "canary_phase") >= size, 900)
         seen = time.monotonic() - replica.began
@@ -141,11 +152,14 @@ def _row(size: int, active: int, first: float, seen: float, window: tuple[Readin
         cpu=(after.cpu - before.cpu) / took,
         rss=after.rss,
         peak=peak,
-        p50=_quantile(rates, "canary_tick_lateness_seconds", 0.5),
-        p99=_quantile(rates, "canary_tick_lateness_seconds", 0.99),
-        ticks=_sum(rates, "canary_ticks_total"),
+        p50=_quantile(rates, "canary_controller_reconcile_lateness_seconds", 0.5),
+        p99=_quantile(rates, "canary_controller_reconcile_lateness_seconds", 0.99),
+        reconciles=_sum(rates, "canary_controller_reconcile_total"),
         requests=requests,
         queries=_sum(rates, "canary_queries_total"),
+        slots=_sum(rates, "canary_controller_reconcile_duration_seconds_sum"),
+        threads=max(before.threads, after.threads),
+        hooks=(after.hooks - before.hooks) / took,
     )
 
 
@@ -181,13 +195,17 @@ def filled(options: argparse.Namespace, folder: Path) -> Iterator[ControlPlane]:
     binary = find()
     if tools is None or binary is None:
         sys.exit(f"this needs a control plane and Prometheus: {cluster.provides()}; tests/parts/get-prometheus")
-    plane, traffic = ControlPlane(tools, folder), fleet.Traffic()
+    of_deployments = options.target == "Deployment"
+    traffic = fleet.Traffic(primaries.pairs if of_deployments else fleet.versions)
+    plane = ControlPlane(tools, folder)
     prometheus = Prometheus(binary, folder / "prometheus", fleet.scrapes(traffic.port), scrape_interval="5s")
     try:
-        fleet.started(plane)
+        (primaries if of_deployments else fleet).started(plane)
         traffic.services = options.active
         prometheus.start()
         _fill(plane, options, prometheus.url)
+        if of_deployments:
+            _provision(plane, options, folder / "provisioning.log")
         yield plane
     finally:
         prometheus.stop()
@@ -199,11 +217,28 @@ def _fill(plane: ControlPlane, options: argparse.Namespace, prometheus: str) -> 
     for name in (*fleet.namespaces(options.canaries), "others"):
         writer.create("/api/v1/namespaces", {"metadata": {"name": name}})
     writer.all(fleet.strangers(writer, options.deployments, options.secrets))
-    writer.all(
-        partial(fleet.service, writer, number, number < options.active, _group(number, options.sizes), prometheus)
-        for number in range(options.canaries)
-    )
+    writer.all(_service(writer, number, options, prometheus) for number in range(options.canaries))
     print(f"filled in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _service(writer: fleet.Writer, number: int, options: argparse.Namespace, prometheus: str) -> Callable[[], None]:
+    size = _group(number, options.sizes)
+    if options.target == "Deployment":
+        return partial(primaries.service, writer, number, size, prometheus)
+    return partial(fleet.service, writer, number, number < options.active, size, prometheus, options.webhooks)
+
+
+def _provision(plane: ControlPlane, options: argparse.Namespace, log: Path) -> None:
+    """A controller makes all primaries; then new images are pushed while none runs."""
+    replica = Replica(plane, "size", log)
+    try:
+        primaries.initialised(plane, options.canaries)
+        took = time.monotonic() - replica.began
+        print(f"{options.canaries} primaries made in {took:.0f} s", file=sys.stderr, flush=True)
+    finally:
+        replica.stop()
+    writer = fleet.Writer(plane)
+    writer.all(primaries.pushes(writer, options.active))
 
 
 def _group(number: int, sizes: list[int]) -> int:
@@ -217,28 +252,37 @@ def main() -> None:
     parser.add_argument("--canaries", type=int, default=1000)
     parser.add_argument("--active", type=int, default=1000, help="the first so many have a rollout")
     parser.add_argument("--sizes", type=lambda text: sorted(map(int, text.split(","))), default=[100, 500, 1000])
+    parser.add_argument("--target", choices=["VirtualService", "Deployment"], default="VirtualService")
     parser.add_argument("--deployments", type=int, default=0, help="of others")
     parser.add_argument("--secrets", type=int, default=0)
+    parser.add_argument("--hooks", type=int, default=0, help="webhooks of each Canary of a VirtualService")
     parser.add_argument("--window", type=float, default=60.0, help="seconds")
     options = parser.parse_args()
+    hooks = fleet.Hooks()
+    options.webhooks = hooks.webhooks(options.hooks)
     with tempfile.TemporaryDirectory() as folder, filled(options, Path(folder)) as plane:
         for size in options.sizes:
             groups = ",".join(str(each) for each in options.sizes if each <= size)
             active = min(size, options.active)
             log = Path(f"{folder}-{size}.log")
-            row = measure(plane, size, active, f"size in ({groups})", options.window, log)
-            _told(row)
+            replica = Replica(plane, f"size in ({groups})", log, hooks)
+            _told(measure(replica, size, active, options.window))
 
 
 def _told(row: Row) -> None:
     print(
         f"{row.size} canaries, {row.active} active: {row.cpu:.3f} cores, {row.rss:.0f} MiB (peak {row.peak:.0f}), "
-        f"late p50 {row.p50 * 1000:.1f} ms p99 {row.p99 * 1000:.1f} ms, {row.ticks:.1f} ticks/s, "
-        f"first tick after {row.first:.1f} s, all under way after {row.all_seen:.1f} s"
+        f"late p50 {row.p50 * 1000:.1f} ms p99 {row.p99 * 1000:.1f} ms, {row.reconciles:.1f} reconciles/s, "
+        f"first reconcile after {row.first:.1f} s, all under way after {row.all_seen:.1f} s"
     )
     busiest = sorted(row.requests.items(), key=lambda item: -item[1])
     print("  requests a second: " + ", ".join(f"{name} {rate:.2f}" for name, rate in busiest))
-    print(f"  queries to Prometheus a second: {row.queries:.2f}", flush=True)
+    print(f"  queries to Prometheus a second: {row.queries:.2f}")
+    print(
+        f"  calls of webhooks a second: {row.hooks:.1f}; {row.threads} threads; "
+        f"{row.slots:.2f} s in reconciles a second",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

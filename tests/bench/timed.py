@@ -8,16 +8,18 @@ from time import perf_counter
 
 from canary.api.status import Outcome
 from canary.engine.decide import decide
-from tests.engine.situations import Case, at_20_percent, at_rest, between_looks, ended
+from tests.engine.situations import Case, at_20_percent, at_rest, between_evaluations, ended
 from tests.rollout.wired import driven
 
 from .row import Row
+from .sequential import sequential
 
 DECISIONS = 3000
 CASES: tuple[tuple[str, Case], ...] = (
     ("at rest", at_rest()),
-    ("between looks", at_20_percent(between_looks)),
-    ("with a look of two metrics", at_20_percent()),
+    ("between evaluations", at_20_percent(between_evaluations)),
+    ("with an evaluation of two metrics", at_20_percent()),
+    ("with an evaluation by the judge sequential", at_20_percent(judge="sequential")),
     ("draining", at_20_percent(ended(Outcome.ROLLED_BACK))),
 )
 
@@ -26,8 +28,9 @@ def timings() -> Iterator[Row]:
     """All of them."""
     for name, case in CASES:
         times = [micro * 1e6 for micro in _times(_decision(case), DECISIONS)]
-        yield Row(f"decide, {name}: median", median(times), "µs", 1000)
+        yield Row(f"decide, {name}: median", median(times), "µs", None if "sequential" in name else 1000)
         yield Row(f"decide, {name}: p99", quantiles(times, n=100)[98], "µs")
+    yield from sequential()
     helps = [second * 1000 for second in _times(_help, 21)][1:]
     yield Row("canary --help: median of 20, warm", median(helps), "ms", 150)
     yield Row("a simulated rollout of 3 steps", median(_times(lambda: driven("good").run(), 5)) * 1000, "ms")
@@ -35,7 +38,7 @@ def timings() -> Iterator[Row]:
 
 def _decision(case: Case) -> Callable[[], object]:
     observed = case.observed
-    return lambda: decide(case.desired, case.status, observed, case.now)
+    return lambda: decide(case.resolved, case.status, observed, case.now)
 
 
 def _help() -> object:

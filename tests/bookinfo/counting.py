@@ -12,15 +12,15 @@ from time import perf_counter
 
 from canary.bootstrap.cluster import wired
 from canary.bootstrap.site import Place
-from canary.kube import connection
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client, Stream
 from canary.kube.connection import Connection
-from canary.kube.errors import Answer
+from canary.kube.errors import ApiAnswer
 from canary.kube.requests import Request
 from canary.manifests.target import ManifestTarget
 from canary.rollout.drive import Drive, Options
-from canary.rollout.ending import Ending
-from canary.rollout.tick import Turn
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 from tests.bookinfo.site import Site
 
 WRITES = ("create", "patch", "delete")
@@ -37,7 +37,7 @@ class Cost:
     """From the first read of the turn until the API server had accepted the route; 0 where it wasn't written."""
 
     @property
-    def looked(self) -> bool:
+    def evaluated(self) -> bool:
         return bool(self.turn.observed.samples)
 
     @property
@@ -58,7 +58,7 @@ class Wire:
     began: float | None = None
     wrote: float | None = None
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
         what = f"{request.verb} {request.resource.kind}"
         if request.resource.kind != "Lease":
             self.sent[what] += 1
@@ -98,7 +98,7 @@ def counted(site: Site, kubeconfig: Path, wired_by: Callable[[Connection], Wire]
     """Runs to the end."""
     costs: list[Cost] = []
     place = Place([site.manifest], kubeconfig=str(kubeconfig))
-    with closing(Connection(connection.Place(place.kubeconfig))) as made:
+    with closing(Connection(ClusterAccess(place.kubeconfig))) as made:
         wire = wired_by(made)
         with wired(place, ManifestTarget(place.manifests), Client(wire), site.mesh.namespace) as run, run.lock(0):
             wire.taken()

@@ -64,9 +64,13 @@ class Watched(AbstractContextManager["Watched"]):
         found = [(weights, [at for _, at in some]) for weights, some in groupby(self._seen, lambda one: one[0])]
         return [Served(weights, moments[0], moments[-1]) for weights, moments in found]
 
-    def measured(self, served: Served) -> Measured:
-        """What those users got who have no name."""
-        return self._mesh.measured(served.since, served.until, **self._who)
+    def measured(self, served: Served, **other: str) -> Measured:
+        """What users got of the requests that were sent meanwhile: those who were named first, or others.
+
+        On a busy machine an answer comes seconds after its request, which the weights before have sent.
+        """
+        answers = self._mesh.measured(served.since, served.until, **{**self._who, **other}).answers
+        return Measured(tuple(one for one in answers if one.sent >= served.since.timestamp()))
 
     def at_last(self, **weights: int) -> None:
         """Waits until users have been served so for long enough to measure it."""
@@ -87,7 +91,7 @@ class Watched(AbstractContextManager["Watched"]):
                 assert likely(met.versions[version], percent, met.total), (one, met.versions)
 
     def _watch(self) -> None:
-        while not self._ended.is_set():
+        while not self._ended.wait(0.05):
             before = self._kube.read(self._path)
             self._mesh.wait_loaded()
             if self._kube.read(self._path)["spec"] == before["spec"]:

@@ -11,11 +11,12 @@ from typing import Any
 from canary.api.plan import Traffic
 from canary.api.status import Status
 from canary.engine.observed import RouteSeen
-from canary.istio.reading import State, read
+from canary.istio.reading import read
 from canary.istio.scope import Scope
 from canary.stores.objects import MANAGED, Objects
 from tests.mesh import bookinfo
 from tests.mesh.mesh import Mesh
+from tests.parts import forks
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import Command as Run
 from tests.parts.processes import wait_for
@@ -32,6 +33,9 @@ GATED = [{"weight": 30, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}]
 
 class Site:
     """One namespace with bookinfo in it."""
+
+    name = NAME
+    """Of the target."""
 
     def __init__(self, mesh: Mesh, kubeconfig: Path, folder: Path) -> None:
         self.mesh, self.folder = mesh, folder
@@ -79,13 +83,12 @@ class Site:
 
     def ask(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Another command, about this target by its name."""
-        command = (*CANARY, *argv, NAME, "-n", self.mesh.namespace)
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=self._environment)
+        return forks.command(*argv, self.name, "-n", self.mesh.namespace, environment=self._environment)
 
     @property
     def status(self) -> Status:
         """As the ConfigMap has it."""
-        name = Objects(self.mesh.namespace, "VirtualService", NAME, NAME).name
+        name = Objects(self.mesh.namespace, "VirtualService", self.name, self.name).name  # it has the weights
         answer = self.mesh.kube.request("GET", self.mesh.path("v1", "ConfigMap", name))
         return Status() if answer.status_code == 404 else Status.model_validate_json(answer.json()["data"]["status"])
 
@@ -95,7 +98,7 @@ class Site:
         volatile = ("resourceVersion", "generation", "managedFields")
         return {**found, "metadata": {k: v for k, v in found["metadata"].items() if k not in volatile}}
 
-    def state(self, stable: str = "v1", canary: str = "v2") -> State:
+    def state(self, stable: str = "v1", canary: str = "v2") -> RouteSeen:
         """What the VirtualService says of a pair."""
         return read([self.object()], None, Scope(self.mesh.namespace, (NAME,)), stable, canary)
 

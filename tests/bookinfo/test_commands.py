@@ -12,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary.api.status import Phase
-from tests.bookinfo.site import CANARY, GATED, NAME, Site
+from tests.bookinfo.site import GATED, NAME, Site
 from tests.mesh import bookinfo
+from tests.parts import forks
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import free_port, wait_for
@@ -24,8 +25,7 @@ Ask = Callable[..., str]
 
 def canary(kubeconfig: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     """One command as a process."""
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    return subprocess.run((*CANARY, *argv), capture_output=True, text=True, timeout=60, check=False, env=environment)
+    return forks.command(*argv, environment={**os.environ, "KUBECONFIG": str(kubeconfig)})
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def until_weight(site: Site, weight: int) -> None:
 
     def there() -> bool:
         rollout = site.status.rollout
-        return rollout is not None and rollout.meant.weight == weight and site.state().traffic == rollout.meant
+        return rollout is not None and rollout.desired.weight == weight and site.state().traffic == rollout.desired
 
     wait_for(there, f"weight {weight}", within=SLOWLY)
 
@@ -63,7 +63,7 @@ def test_a_gate_is_seen_and_opened_from_elsewhere(site: Site, ask: Ask) -> None:
         json.loads(ask("status", NAME, "-o", "json")),
         YAML(typ="safe").load(ask("status", NAME, "-o", "yaml")),
     ]
-    assert [one["rollout"]["meant"]["weight"] for one in read] == [30, 30]
+    assert [one["rollout"]["desired"]["weight"] for one in read] == [30, 30]
     said = canary_of(command, ask)
     assert said.strip().endswith("taken")
     assert run.ends() == 0, run.text
@@ -112,6 +112,22 @@ def test_a_rejected_rollout_is_tried_again_and_rolled_back(site: Site, ask: Ask)
     assert site.status.phase is Phase.FAILED
 
 
+def test_an_undo_of_a_run_goes_back_from_the_state_in_the_cluster(site: Site, ask: Ask) -> None:
+    """From any machine that has the manifest, which needs no edit; without it the command says what it needs."""
+    before = site.object()
+    site.write(steps=[{"weight": 50}])
+    run = site.run()
+    assert run.ends() == 0, run.text
+    refused = site.ask("undo")
+    assert (refused.returncode, "name its manifest with -f" in refused.stderr) == (2, True)
+    back = ask("undo", NAME, "-f", str(site.manifest), "--now")
+    assert "v1" in back.splitlines()[-1]
+    assert " 50% " not in back
+    assert site.object() == before
+    assert site.status.stable is not None
+    assert (site.status.stable.name, site.status.history[0].canary.name) == ("v1", "v1")
+
+
 def test_two_rollouts_are_listed(site: Site, ask: Ask) -> None:
     """Each by its name, with phase and weight, in every form."""
     mesh = site.mesh
@@ -147,7 +163,7 @@ SENTENCES = {
     "nothing has run": (
         "status {name} -n {namespace}",
         1,
-        "nothing has run for the VirtualService {name} in namespace",
+        "nothing has run for the VirtualService, Deployment, DaemonSet or Service {name} in namespace",
     ),
     "a verb where nothing has run": ("approve {name} -n {namespace}", 1, "nothing has run for the VirtualService"),
     "no such context": ("status {name} --context nowhere", 1, "no credentials for a cluster: "),
@@ -157,7 +173,7 @@ SENTENCES = {
     "unreachable": ("status {name} --kubeconfig {away}", 1, "no connection to https://127.0.0.1:"),
     "list, unreachable": ("list --kubeconfig {away}", 1, "no connection to https://127.0.0.1:"),
     "run, unreachable": ("run -f {manifest} --kubeconfig {away}", 1, "no connection to https://127.0.0.1:"),
-    "nothing named": ("status", 2, "name the manifest with -f, the state file with --state, or a target"),
+    "nothing named": ("status", 2, "give a manifest with -f, a state file with --state, or the name of a target"),
 }
 
 

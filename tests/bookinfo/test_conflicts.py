@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.status import Outcome
 from canary.kube.connection import Connection
-from canary.kube.errors import Answer
-from canary.kube.requests import Request, Verb
-from canary.rollout.ending import Exit
+from canary.kube.errors import ApiAnswer
+from canary.kube.requests import ApiVerb, Request
 from tests.bookinfo.counting import Wire, counted
 from tests.bookinfo.site import Site
 from tests.mesh import bookinfo
@@ -36,8 +36,8 @@ class Overtaken(Wire):
     _row: Counter[str] = field(default_factory=Counter)
     _one: threading.Lock = field(default_factory=threading.Lock)
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
-        if request.verb is not Verb.PATCH:
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
+        if request.verb is not ApiVerb.PATCH:
             return super().exchange(request, timeout)
         what = f"{request.verb} {request.resource.kind}"
         with self._one:  # the lock is renewed by another thread

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from canary.rollout.ending import Exit
+from canary.api.exit_codes import Exit
 from tests.bookinfo.counting import Cost, Counted, counted
 from tests.bookinfo.site import RATES, SLOW, Site
 from tests.parts.cluster import ControlPlane
@@ -24,25 +24,25 @@ def asked(site: Site) -> int:
 
 
 def table(run: Counted) -> str:
-    """By request: how often in the whole run, in the step, and at most in one of the step's ticks."""
+    """By request: how often in the whole run, in the step, and at most in one of the step's reconciles."""
     every, step = _sum(run.costs), _sum(run.at(AT))
     most = {what: max(cost.requests[what] for cost in run.at(AT)) for what in every}
     rows = [f"| {what} | {every[what]} | {step[what]} | {most[what]} |" for what in sorted(every)]
-    return "\n".join([f"{len(run.costs)} ticks, {len(run.at(AT))} in the step", *rows])
+    return "\n".join([f"{len(run.costs)} reconciles, {len(run.at(AT))} in the step", *rows])
 
 
 def _sum(costs: Sequence[Cost]) -> Counter[str]:
     return sum((cost.requests for cost in costs), Counter[str]())
 
 
-def test_a_step_is_written_twice_and_a_tick_without_news_never(site: Site, control_plane: ControlPlane) -> None:
+def test_a_step_is_written_twice_and_a_reconcile_without_news_never(site: Site, control_plane: ControlPlane) -> None:
     """The intent and the route; looks that only confirm, and the moment at which it was read back, cost nothing."""
     site.write("v2", steps=STEPS, metrics=RATES + SLOW)
     before = asked(site)
     run = counted(site, control_plane.kubeconfig())
-    queries, looks = asked(site) - before, sum(cost.looked for cost in run.costs)
-    print(f"\n{table(run)}\n{looks} looks, {queries} queries")
-    assert run.over.code == Exit.PROMOTED
+    queries, looks = asked(site) - before, sum(cost.evaluated for cost in run.costs)
+    assert run.over.code == Exit.PROMOTED, run.over.sentence
+    print(f"\n{table(run)}\n{looks} evaluations, {queries} queries")
     first, *idle = run.at(AT)
     assert {what: first.requests[what] for what in first.requests if what.startswith("patch")} == {
         "patch ConfigMap": 1,
@@ -53,8 +53,8 @@ def test_a_step_is_written_twice_and_a_tick_without_news_never(site: Site, contr
     assert 0 < queries <= looks * len(RATES + SLOW)
 
 
-def test_an_idle_tick_reads_each_thing_once(site: Site, control_plane: ControlPlane) -> None:
-    """No read grows with the number of ticks; the revision that is wanted is a Deployment of its own."""
+def test_an_idle_reconcile_reads_each_thing_once(site: Site, control_plane: ControlPlane) -> None:
+    """No read grows with the number of reconciles; the revision that is wanted is a Deployment of its own."""
     site.write("v2", steps=STEPS[:1])
     run = counted(site, control_plane.kubeconfig())
     _, *idle = run.at(30)
@@ -72,13 +72,14 @@ def test_a_run_with_nothing_to_do_writes_nothing(site: Site, control_plane: Cont
     assert [sum(cost.writes for cost in run.costs) for run in runs[1:]] == [1, 0]  # the reason is saved once
 
 
-def test_bad_evidence_lowers_in_the_tick_that_reads_it(site: Site, control_plane: ControlPlane) -> None:
-    """State first, then the route, then whatever else; nothing waits for another tick. `make bench` has the time."""
+def test_bad_evidence_lowers_in_the_reconcile_that_reads_it(site: Site, control_plane: ControlPlane) -> None:
+    """State first, then the route, then whatever else; nothing waits for another reconcile. `make bench` has the
+    time."""
     site.write("v2", steps=[{"weight": 50, "hold": "60s"}])
     site.mesh.behave("reviews-v2", errors=1.0)
     run = counted(site, control_plane.kubeconfig())
     assert run.over.code == Exit.ROLLED_BACK
-    bad = next(cost for cost in run.costs if cost.looked and cost.weight == 0)
+    bad = next(cost for cost in run.costs if cost.evaluated and cost.weight == 0)
     assert bad.turn.decision.status.failed_checks == 2
     assert [what for what in bad.requests if what.startswith("patch")] == ["patch ConfigMap", "patch VirtualService"]
     assert bad.turn.trouble == ()

@@ -90,7 +90,7 @@ def test_the_delegates_for_everybody_move(split: Site) -> None:
 def test_a_rollback_gives_all_of_them_back(split: Site) -> None:
     """Each object is what it was, equal; it took one write for each."""
     before = {name: split.object(name=name) for name in NAMES}
-    split.write("v2", {"stable": "v1"}, steps=[{"weight": 40, "looks": 100}])
+    split.write("v2", {"stable": "v1"}, steps=[{"weight": 40, "iterations": 100}])
     run = split.run()
     wait_for(
         lambda: weights_of(split.object(name="rest")["spec"]["http"][0]) == {"v1": 60, "v2": 40},

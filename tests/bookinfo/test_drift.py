@@ -39,7 +39,7 @@ def test_hold_keeps_the_edit_until_it_is_taken_back(site: Site) -> None:
 
 
 def test_reassert_puts_back_what_was_meant(site: Site) -> None:
-    """Within a look; people's approvals then count for that."""
+    """Within an evaluation; people's approvals then count for that."""
     run = edited(site, "reassert")
     site.until_weight(30)
     site.until("WaitingForApproval")

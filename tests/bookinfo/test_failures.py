@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
-from canary.rollout.ending import Exit
 from tests.bookinfo.site import GATED, NAME, Run, Site
 from tests.mesh import bookinfo
 from tests.parts.cluster import ControlPlane
@@ -132,7 +132,7 @@ def test_the_api_server_is_gone_for_30_seconds(site: Site, control_plane: Contro
     site.mesh.behave("reviews-v2", errors=1.0)
     gone = time.monotonic()
     says(run, "no connection to https://127.0.0.1")
-    says(run, f"status can't be saved: {OVERDUE}")
+    says(run, OVERDUE)
     wait_for(lambda: time.monotonic() - gone > 30, "30 s without an API server", within=SLOWLY)
     assert run.process.poll() is None
     control_plane.restart_api_server()
@@ -205,7 +205,7 @@ def refused(control_plane: ControlPlane) -> Iterator[None]:
     schema = {"priorityLevelConfiguration": {"name": "seat"}, "matchingPrecedence": 2, "rules": [everything]}
     kube.create(f"{FLOW}/prioritylevelconfigurations", {"metadata": {"name": "seat"}, "spec": level})
     kube.create(f"{FLOW}/flowschemas", {"metadata": {"name": "seat"}, "spec": schema})
-    held = wait_for(lambda: _seat(control_plane), "alice's seat", within=SLOWLY)
+    held = wait_for(lambda: _item(control_plane), "alice's seat", within=SLOWLY)
     try:
         yield
     finally:
@@ -215,7 +215,7 @@ def refused(control_plane: ControlPlane) -> Iterator[None]:
         kube.request("DELETE", f"{FLOW}/prioritylevelconfigurations/seat")
 
 
-def _seat(control_plane: ControlPlane) -> ssl.SSLSocket | None:
+def _item(control_plane: ControlPlane) -> ssl.SSLSocket | None:
     """A request of hers whose body never comes, if it was let in."""
     port = int(control_plane.url.rpartition(":")[2])
     context = ssl.create_default_context(cafile=str(control_plane.ca))

@@ -15,7 +15,7 @@ from tests.parts.processes import wait_for
 
 pytestmark = pytest.mark.long
 
-LONG = [{"weight": 30, "looks": 100}]
+LONG = [{"weight": 30, "iterations": 100}]
 BEFORE_PODS = (
     'istio_requests_total{{reporter="source",destination_service_name="reviews",response_code=~"{codes}"}}[{at}]'
 )

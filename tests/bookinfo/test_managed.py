@@ -114,7 +114,7 @@ def test_a_rollback_takes_all_away_at_once(rich: Site, ends_by: str) -> None:
 @pytest.mark.parametrize(
     "analysis",
     [
-        pytest.param({"steps": [{"mirror": 50, "looks": 50}]}, id="as a step"),
+        pytest.param({"steps": [{"mirror": 50, "iterations": 50}]}, id="as a step"),
         pytest.param({"mirror": True, "mirrorWeight": 50, "iterations": 50}, id="as mirrorWeight"),
     ],
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bookinfo.shares import ENOUGH, Watched, likely
-from tests.bookinfo.site import Site
+from tests.bookinfo.site import GATED, Site
 from tests.mesh.bookinfo import ISTIO, destination_rule, service, to, virtual_service
 from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
@@ -18,7 +18,7 @@ TARGET = {"targetRef": {"apiVersion": ISTIO, "kind": "VirtualService", "name": "
 
 
 @pytest.fixture
-def store(site: Site) -> Iterator[Site]:
+def store(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A service that speaks TLS, for the mesh and for partners, of whom a fifth meet the third version."""
     tls = [
         {"match": [{"port": PORT, "sniHosts": [PARTNERS]}], "route": to("store", v1=4, v3=1)},
@@ -28,6 +28,7 @@ def store(site: Site) -> Iterator[Site]:
     hosts = {"hosts": ["store", PARTNERS]}
     site.mesh.apply(service("store", PORT, "tls", app="reviews"), rule, virtual_service("store", tls=tls, **hosts))
     site.mesh.source("partner")
+    monkeypatch.setattr(site, "name", "store")
     yield site
     site.mesh.delete("VirtualService", "store")
     site.mesh.delete("Service", "store")
@@ -38,21 +39,22 @@ def test_connections_follow_the_weights(store: Site) -> None:
     assert store.mesh.ask(HOST, 3, sni="elsewhere.example").counts == {("", 0): 3}
     assert store.mesh.ask(HOST, 3).counts == {("", 0): 3}, "nothing goes there in the clear"
     before = store.object(name="store")
-    store.write("v2", {**TARGET, "stable": "v1"}, steps=[{"weight": 30, "hold": "10s"}], metrics=[])
+    store.write("v2", {**TARGET, "stable": "v1"}, steps=GATED, metrics=[])
     loads = [store.mesh.load(HOST, 30, sni="store"), store.mesh.load(HOST, 40, sni=PARTNERS, source="partner")]
     with Watched(store.mesh, "store", "tls", HOST) as watched:
-        watched.at_last(v1=100)
+        both_at_last(watched, v1=100)
         start, run = now(), store.run()
-        watched.at_last(v1=70, v2=30)
+        store.until("WaitingForApproval")
+        both_at_last(watched, v1=70, v2=30)
+        assert store.ask("approve").returncode == 0
         assert run.ends() == 0, run.text
-        watched.at_last(v2=100)
+        both_at_last(watched, v2=100)
         served = watched.served
     for load in loads:
         load.stop()
     assert [one.weights for one in served] == [{"v1": 100}, {"v1": 70, "v2": 30}, {"v2": 100}]
     for one in served:
-        partners = store.mesh.measured(one.since, one.until, source="partner")
-        assert partners.total > ENOUGH
+        partners = watched.measured(one, source="partner")
         for version in ("v1", "v2"):
             percent = 0.8 * one.weights.get(version, 0)
             assert likely(partners.versions[version], percent, partners.total), (one, partners.versions)
@@ -64,6 +66,16 @@ def test_connections_follow_the_weights(store: Site) -> None:
     before["spec"]["tls"][0]["route"][0]["destination"]["subset"] = "v2"
     after = store.object(name="store")
     assert after["spec"] == before["spec"]
+
+
+def both_at_last(watched: Watched, **weights: int) -> None:
+    """Waits until clients and partners have been served so for long enough to measure it."""
+
+    def enough() -> bool:
+        return watched.measured(watched.served[-1], source="partner").total > ENOUGH
+
+    watched.at_last(**weights)
+    wait_for(enough, f"partners to be served {weights}", within=SLOWLY)
 
 
 def test_a_rollback_gives_the_original_back(store: Site) -> None:

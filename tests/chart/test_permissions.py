@@ -3,15 +3,15 @@
 test_rollout.py has a rollout with it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
 
-from canary.bootstrap.cluster import KIND
-from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from canary.istio.scope import KIND
+from canary.kube.rbac import ALERTS, LEAD, METRIC_SECRETS, OF_ALL, PRIMARY_SECRETS, PROOF, Permission
 from canary.kube.resources import (
     ADMISSION_POLICIES,
     CANARIES,
@@ -20,9 +20,13 @@ from canary.kube.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     LEASES,
-    VIRTUAL_SERVICES,
+    SECRETS,
+    SERVICES,
+    STATEFUL_SETS,
     Resource,
 )
+from canary.registry import LOOKED_AFTER, PRIMARIES
+from canary.routers.istio import VIRTUAL_SERVICES
 from canary.stores.objects import Objects
 from tests.chart.asking import NOBODY, Asking
 from tests.chart.release import Release, installed
@@ -30,14 +34,11 @@ from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY, Kube
 from tests.parts.processes import wait_for
 
-SECRETS = Resource("", "v1", "Secret", "secrets")
 NODES = Resource("", "v1", "Node", "nodes")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles")
 OTHERS = (
-    SECRETS,
     NODES,
-    CONFIG_MAPS,
     ROLES,
     CLUSTER_ROLES,
     Resource("", "v1", "Namespace", "namespaces"),
@@ -48,7 +49,9 @@ OTHERS = (
     Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
 )
 """None of these is in a rule."""
-EVERYTHING = (*dict.fromkeys(one for each in (*LOOKED_AFTER, *OF_ALL, *PROOF) for one in each.resources), *OTHERS)
+WITHIN = (*LOOKED_AFTER, *PRIMARIES, *PRIMARY_SECRETS, *METRIC_SECRETS, *ALERTS)
+"""In the namespaces of its Canaries."""
+EVERYTHING = (*dict.fromkeys(one for each in (*WITHIN, *OF_ALL, *PROOF) for one in each.resources), *OTHERS)
 PARTS = [(one, "") for one in EVERYTHING]
 PARTS += [(CANARIES, "status"), (CANARY_ACTIONS, "status"), (VIRTUAL_SERVICES, "status"), (DEPLOYMENTS, "scale")]
 
@@ -114,23 +117,29 @@ def everywhere(release: Release, watched: str) -> Account:
 
 @pytest.fixture(scope="module")
 def tenant(control_plane: ControlPlane, kinds: None, helm_binary: Path, watched: str) -> Iterator[Account]:
-    """With a Role instead of a ClusterRole."""
-    values = {"watch": {"namespace": watched}, "roles": {"create": False}}
+    """With a Role instead of a ClusterRole, and without targets that have a primary."""
+    values = {"watch": {"namespace": watched}, "roles": {"create": False}, "primaries": {"enabled": False}}
     with installed(control_plane, helm_binary, "canary-tenant", values) as made:
         yield Account(made, watched).until_bound()
+
+
+@pytest.fixture(scope="module")
+def accounts(everywhere: Account, tenant: Account) -> Mapping[str, Account]:
+    """Both, by their names. A fixture that is asked for by name only wouldn't mark its test as one with a cluster."""
+    return {"everywhere": everywhere, "tenant": tenant}
 
 
 @pytest.mark.parametrize(("resource", "part"), PARTS, ids=[f"{one.plural}/{part}".rstrip("/") for one, part in PARTS])
 def test_all_namespaces(everywhere: Account, resource: Resource, part: str) -> None:
     """Each verb of the table is let through, and each other one refused."""
-    wanted = allowed((*LOOKED_AFTER, *OF_ALL), resource, part)
+    wanted = allowed((*WITHIN, *OF_ALL), resource, part)
     assert everywhere.within(everywhere.watched).verbs(resource, part) == wanted
 
 
 @pytest.mark.parametrize(("resource", "part"), PARTS, ids=[f"{one.plural}/{part}".rstrip("/") for one, part in PARTS])
 def test_one_namespace(tenant: Account, resource: Resource, part: str) -> None:
     """The same there; in another one nothing, and in its own nothing but making Leases."""
-    assert tenant.within(tenant.watched).verbs(resource, part) == allowed(LOOKED_AFTER, resource, part)
+    assert tenant.within(tenant.watched).verbs(resource, part) == allowed((*LOOKED_AFTER, *ALERTS), resource, part)
     assert tenant.within("default").verbs(resource, part) == set()
     assert tenant.within(tenant.release.namespace).verbs(resource, part) == allowed(LEAD, resource, part)
 
@@ -157,9 +166,9 @@ def test_leases_of_others_are_left_alone(everywhere: Account) -> None:
 
 
 @pytest.mark.parametrize("who", ["everywhere", "tenant"])
-def test_its_policy(request: pytest.FixtureRequest, who: str) -> None:
+def test_its_policy(accounts: Mapping[str, Account], who: str) -> None:
     """Is read by name, with its binding; no other one is, and nobody who is proved by it changes it."""
-    account: Account = request.getfixturevalue(who)
+    account = accounts[who]
     container = account.release.deployment["spec"]["template"]["spec"]["containers"][0]
     name = next(one["value"] for one in container["env"] if one["name"] == "CANARY_ACTION_POLICY")
     asking = account.within(account.watched)
@@ -169,12 +178,12 @@ def test_its_policy(request: pytest.FixtureRequest, who: str) -> None:
 
 
 REFUSED: dict[str, tuple[str, Resource]] = {
-    "it reads no Secret": ("get", SECRETS),
     "it lists no Secrets": ("list", SECRETS),
-    "it reads no ConfigMap": ("get", CONFIG_MAPS),
+    "it watches no Secrets": ("watch", SECRETS),
+    "it changes no Secret": ("patch", SECRETS),
+    "it changes no ConfigMap": ("patch", CONFIG_MAPS),
     "it deletes no Canary": ("delete", CANARIES),
-    "it edits no Deployment": ("patch", DEPLOYMENTS),
-    "it deletes no VirtualService": ("delete", VIRTUAL_SERVICES),
+    "it edits no StatefulSet": ("patch", STATEFUL_SETS),
     "it approves nothing": ("create", CANARY_ACTIONS),
     "it changes no policy by which it is judged": ("patch", CANARY_POLICIES),
     "it gives itself no rights": ("create", ROLES),
@@ -184,12 +193,28 @@ REFUSED: dict[str, tuple[str, Resource]] = {
 
 @pytest.mark.parametrize(("verb", "resource"), REFUSED.values(), ids=list(REFUSED))
 @pytest.mark.parametrize("who", ["everywhere", "tenant"])
-def test_what_is_forbidden(request: pytest.FixtureRequest, who: str, verb: str, resource: Resource) -> None:
+def test_what_is_forbidden(accounts: Mapping[str, Account], who: str, verb: str, resource: Resource) -> None:
     """Whatever the tables say."""
-    account: Account = request.getfixturevalue(who)
+    account = accounts[who]
     for namespace in (account.watched, account.release.namespace):
         for name in (NOBODY, account.release.name):
             assert not account.within(namespace).may(verb, resource, name=name)
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        *[("patch", DEPLOYMENTS), ("create", SERVICES), ("delete", VIRTUAL_SERVICES)],
+        *[(verb, CONFIG_MAPS) for verb in ("get", "create", "delete")],
+        *[(verb, SECRETS) for verb in ("create", "delete")],  # which alerts read as well
+    ],
+)
+def test_without_primaries_nothing_else_of_the_users_is_read_or_written(
+    everywhere: Account, tenant: Account, verb: str, resource: Resource
+) -> None:
+    """`primaries.enabled` decides."""
+    assert everywhere.within(everywhere.watched).may(verb, resource)
+    assert not tenant.within(tenant.watched).may(verb, resource)
 
 
 def test_a_tenants_routes_are_its_own(tenant: Account) -> None:

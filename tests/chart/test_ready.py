@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from canary.web.serving import Serving
+from canary.web import Serving
 from tests.chart.helm import Helm, only
 from tests.chart.release import Release
 from tests.incluster.site import Replica
@@ -57,7 +57,7 @@ def test_a_replica_that_leads_passes(helm: Helm, replica: Callable[[], Replica])
     assert asked(helm, replica().port, PATIENCE) == (0, "ready, and a replica leads")
 
 
-def test_where_nobody_leads_it_says_so(helm: Helm, release: Release, replica: Callable[[], Replica]) -> None:
+def test_without_a_leader_it_says_so(helm: Helm, release: Release, replica: Callable[[], Replica]) -> None:
     """Another one holds the Lease, who isn't there any more."""
     kube, path = release.control_plane.kube, f"{LEASES}/{release.namespace}/leases"
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())

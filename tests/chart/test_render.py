@@ -2,9 +2,7 @@
 
 import copy
 import inspect
-import re
 import typing
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +10,59 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary import __version__
-from canary.api.duration import parse
-from canary.bootstrap.cluster import KIND
-from canary.bootstrap.settings import Area, Settings
-from canary.bootstrap.site import Place
 from canary.cli import controller
-from canary.engine.errors import Invalid
-from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from canary.controller.settings import Area
+from canary.istio.scope import KIND
+from canary.kube.rbac import (
+    ALERTS,
+    HOOKS,
+    LEAD,
+    METRIC_APIS,
+    METRIC_SECRETS,
+    OF_ALL,
+    PRIMARY_SECRETS,
+    PROOF,
+    Permission,
+)
+from canary.registry import LOOKED_AFTER, PRIMARIES
 from canary.stores.objects import Objects
-from tests.addresses import ASKED, NOT_ASKED
-from tests.chart.helm import CHART, Data, Helm, Refused, only
+from tests.chart.helm import CHART, Data, Helm, only
 
 OUTSIDE = {"CANARY_CONTEXT", "CANARY_KUBECONFIG"}
 """Settings for a controller that doesn't run in a pod."""
 TENANT: Data = {
     "watch": {"namespace": "shop"},
     "actionPolicy": {"create": False},
+    "accountPolicy": {"create": False},
     "roles": {"create": False},
 }
+ACCOUNT = ("leases", "events", "canaries", "virtualservices")
+"""What the controller writes, and has a policy about each."""
+OF_PRIMARIES = (
+    *("deployments", "daemonsets", "services", "controllerrevisions", "destinationrules"),
+    *("horizontalpodautoscalers", "scaledobjects", "configmaps", "secrets"),
+)
+"""The same for targets that have a primary."""
+WITHOUT: Data = {"primaries": {"enabled": False}}
 SETS: dict[str, Data] = {
     "as it comes": {},
+    "without primaries": WITHOUT,
+    "without Secrets of targets": {"primaries": {"secrets": False}},
     "for one namespace": {"watch": {"namespace": "shop"}},
     "for a tenant without rights in the cluster": TENANT,
     "a shard": {"watch": {"selector": "team in (a, b)"}, "fullnameOverride": "canary-a", "replicas": 1},
     "with a ServiceMonitor": {"monitor": {"kind": "ServiceMonitor", "labels": {"release": "prometheus"}}},
     "with a PodMonitor": {"monitor": {"kind": "PodMonitor"}},
+    "with a load tester": {
+        "loadtester": {
+            "enabled": True,
+            "image": "registry.example/loadtester:1",
+            "allow": ["hey **"],
+            "allowBash": ["a | b"],
+            "tokenSecret": "loadtester",
+            "from": [{"podSelector": {}}],
+        }
+    },
     "with lists and maps": {
         "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "key"}]},
         "networkPolicy": {
@@ -56,6 +82,11 @@ SETS: dict[str, Data] = {
         "priorityClassName": "system-cluster-critical",
     },
 }
+
+
+def cidr(address: str) -> Data:
+    """Addresses, as a peer."""
+    return {"ipBlock": {"cidr": address}}
 
 
 def rules(permissions: tuple[Permission, ...], own: str = "") -> list[Data]:
@@ -96,7 +127,9 @@ def test_helm_has_no_complaint(helm: Helm, values: Data) -> None:
 def test_the_controller_may_do_what_the_code_says(helm: Helm) -> None:
     """Rule by rule, in all namespaces, in its own one, and by name."""
     objects = helm.render()
-    assert only(objects, "ClusterRole", "canary-controller")["rules"] == rules((*LOOKED_AFTER, *OF_ALL))
+    assert only(objects, "ClusterRole", "canary-controller")["rules"] == rules(
+        (*LOOKED_AFTER, *PRIMARIES, *PRIMARY_SECRETS, *METRIC_SECRETS, *ALERTS, *OF_ALL)
+    )
     assert only(objects, "Role", "canary-leader")["rules"] == rules(LEAD, "canary")
     assert only(objects, "ClusterRole", "canary-action-policy")["rules"] == rules(PROOF, "canary-actions")
 
@@ -105,7 +138,10 @@ def test_a_controller_for_one_namespace_has_roles_there(helm: Helm) -> None:
     """Nothing of the whole cluster but by name, and the policy judges that namespace only."""
     objects = helm.render({"watch": {"namespace": "shop"}})
     role = only(objects, "Role", "canary-controller")
-    assert (role["metadata"]["namespace"], role["rules"]) == ("shop", rules(LOOKED_AFTER))
+    assert (role["metadata"]["namespace"], role["rules"]) == (
+        "shop",
+        rules((*LOOKED_AFTER, *PRIMARIES, *PRIMARY_SECRETS, *METRIC_SECRETS, *ALERTS)),
+    )
     assert only(objects, "RoleBinding", "canary-controller")["metadata"]["namespace"] == "shop"
     bindings = [one["roleRef"]["name"] for one in objects if one["kind"] == "ClusterRoleBinding"]
     assert bindings == ["canary-shop-action-policy"]
@@ -126,20 +162,81 @@ def test_a_policy_that_is_there_already_is_named(helm: Helm) -> None:
     objects = helm.render({"actionPolicy": {"create": False, "name": "ours"}})
     assert environment(objects)["CANARY_ACTION_POLICY"] == "ours"
     assert only(objects, "ClusterRole", "canary-action-policy")["rules"] == rules(PROOF, "ours")
-    policies = [one["metadata"]["name"] for one in objects if one["kind"].startswith("Validating")]
-    assert [name for name in policies if name != "canary-leases"] == []
+    policies = {one["metadata"]["name"] for one in objects if one["kind"].startswith("Validating")}
+    assert policies == {f"canary-{what}" for what in (*ACCOUNT, *OF_PRIMARIES)}
 
 
-def test_a_controller_of_all_namespaces_writes_leases_of_targets_only(helm: Helm) -> None:
-    """By their names, and its own by its place; the Role of one namespace ends there anyway."""
+def test_the_controller_writes_leases_of_targets_only(helm: Helm) -> None:
+    """By their names, and its own by its place."""
     values = {"serviceAccount": {"name": "rollouts"}, "lease": {"name": "lead"}}
     spec = only(helm.render(values), "ValidatingAdmissionPolicy", "canary-leases")["spec"]
     assert spec["matchConditions"][0]["expression"].endswith("== 'system:serviceaccount:canary-system:rollouts'")
     targets, own = spec["validations"][0]["expression"].split(" || ")
     assert Objects("shop", KIND, "", "").name in targets
     assert own.endswith("== 'canary-system/lead'")
-    for without in ({"leasePolicy": {"create": False}}, {"watch": {"namespace": "shop"}}):
-        assert [one for one in helm.render(without) if one["metadata"]["name"].endswith("-leases")] == []
+
+
+def test_without_secrets_of_targets_the_controller_reads_none(helm: Helm) -> None:
+    """All else of such targets stays. Addresses of alerts are a reason of their own."""
+    off: Data = {"primaries": {"secrets": False}, "metricProviders": {"secrets": False}, "alerts": {"enabled": False}}
+    objects = helm.render(off)
+    assert only(objects, "ClusterRole", "canary-controller")["rules"] == rules((*LOOKED_AFTER, *PRIMARIES, *OF_ALL))
+
+
+def test_credentials_of_templates_are_read_unless_it_is_forbidden_and_metric_apis_if_it_is_asked_for(
+    helm: Helm,
+) -> None:
+    """Each by itself, and nothing is written for them."""
+    only_apis = {"secrets": False, "apis": True}
+    for values, permissions in (({}, METRIC_SECRETS), ({"secrets": False}, ()), (only_apis, METRIC_APIS)):
+        objects = helm.render({**WITHOUT, "metricProviders": values})
+        found = only(objects, "ClusterRole", "canary-controller")["rules"]
+        assert found == rules((*LOOKED_AFTER, *permissions, *ALERTS, *OF_ALL))
+
+
+def test_without_primaries_the_controller_writes_no_workloads(helm: Helm) -> None:
+    """Neither rules nor policies are about them, and those of VirtualServices are about changes of routes only."""
+    objects = helm.render(WITHOUT)
+    assert only(objects, "ClusterRole", "canary-controller")["rules"] == rules(
+        (*LOOKED_AFTER, *METRIC_SECRETS, *ALERTS, *OF_ALL)
+    )
+    spec = only(objects, "ValidatingAdmissionPolicy", "canary-virtualservices")["spec"]
+    assert spec["matchConstraints"]["resourceRules"][0]["operations"] == ["UPDATE"]
+    assert "variables.own" not in str(spec)
+    assert "variables.adopts" not in str(spec)
+
+
+@pytest.mark.parametrize(
+    ("values", "permissions", "kinds"),
+    [
+        ({}, (*LOOKED_AFTER, *PRIMARIES, *PRIMARY_SECRETS), (*ACCOUNT, *OF_PRIMARIES)),
+        ({"watch": {"namespace": "shop"}}, (*LOOKED_AFTER, *PRIMARIES, *PRIMARY_SECRETS), (*ACCOUNT, *OF_PRIMARIES)),
+        (WITHOUT, LOOKED_AFTER, ACCOUNT),
+        ({**WITHOUT, "receivers": {"secret": "hooks"}}, (*LOOKED_AFTER, *HOOKS), (*ACCOUNT, "canaryactions")),
+    ],
+    ids=["all namespaces", "one namespace", "without primaries", "with reported alerts"],
+)
+def test_each_kind_that_the_controller_writes_has_a_policy(
+    helm: Helm, values: Data, permissions: tuple[Permission, ...], kinds: tuple[str, ...]
+) -> None:
+    """What it may patch or create, but for the status of Canaries and what it deletes."""
+    objects = helm.render(values)
+    every = [one for one in objects if one["kind"] == "ValidatingAdmissionPolicy"]
+    policies = [one for one in every if "by-the-controller" in str(one)]
+    judged = {rule["resources"][0] for one in policies for rule in one["spec"]["matchConstraints"]["resourceRules"]}
+    written = {
+        name
+        for one in permissions
+        if {"patch", "create"} & {str(verb) for verb in one.verbs}
+        for name in one.names
+        if "/" not in name
+    }
+    assert judged == written == set(kinds)
+    denying = [one for one in objects if one["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert {one["spec"]["policyName"] for one in denying} >= {one["metadata"]["name"] for one in policies}
+    assert all(one["spec"]["validationActions"] == ["Deny"] for one in denying)
+    without = helm.render({**values, "accountPolicy": {"create": False}})
+    assert [one["metadata"]["name"] for one in without if "by-the-controller" in str(one)] == []
 
 
 def test_every_setting_of_the_command_comes_from_the_values(helm: Helm) -> None:
@@ -180,7 +277,7 @@ def test_the_versions_are_the_projects(helm: Helm) -> None:
 def test_the_definitions_come_with_the_chart(helm: Helm) -> None:
     """All that `canary crd` prints."""
     found = {one["spec"]["names"]["kind"] for one in helm.render({}, "--include-crds") if "Custom" in one["kind"]}
-    kinds = {"Canary", "CanaryAction", "CanaryPolicy", "ClusterCanaryPolicy", "MetricTemplate"}
+    kinds = {"Canary", "AlertProvider", "CanaryAction", "CanaryPolicy", "ClusterCanaryPolicy", "MetricTemplate"}
     assert found == kinds
 
 
@@ -189,12 +286,66 @@ def test_metrics_and_probes_come_in_and_questions_go_out(helm: Helm) -> None:
     spec = only(helm.render(), "NetworkPolicy")["spec"]
     assert spec["ingress"] == [{"ports": [{"port": "http", "protocol": "TCP"}]}]
     ports = [[port["port"] for port in one["ports"]] for one in spec["egress"]]
-    assert ports == [[53, 53], [443, 6443], [80, 443, 9090]]
+    assert ports == [[53, 53], [443, 6443]]
     named = only(helm.render({"networkPolicy": {"from": [{"podSelector": {}}]}}), "NetworkPolicy")
     asker = only(helm.render(), "Job", "canary-ready")["spec"]["template"]["metadata"]["labels"]
     mine, theirs = named["spec"]["ingress"][0]["from"]
     assert mine["podSelector"]["matchLabels"].items() <= asker.items()
     assert theirs == {"podSelector": {}}
+
+
+def namespace_of(name: str) -> Data:
+    """The pods of a namespace, as a peer."""
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+@pytest.mark.parametrize(
+    ("own", "allowed", "peers"),
+    [
+        ("http://prometheus.istio-system:9090", [], [namespace_of("istio-system")]),
+        ("http://u.shop.svc.cluster.local/x", ["https://v.shop.svc"], [namespace_of("shop")]),
+        ("http://prometheus", [], [namespace_of("canary-system")]),
+        ("http://Prometheus.Shop:9090", [], [namespace_of("shop")]),
+        ("http://10.0.0.1:9090", ["http://[fd00::1]:9090"], [cidr("10.0.0.1/32"), cidr("fd00::1/128")]),
+        ("http://prometheus.istio-system", ["https://metrics.example.com"], None),
+        ("http://prometheus.istio-system", ["*"], None),
+        ("", ["*"], None),
+    ],
+)
+def test_only_the_prometheus_that_is_named_is_reached(
+    helm: Helm, own: str, allowed: list[str], peers: list[Data] | None
+) -> None:
+    """By its namespace or address; of other names a NetworkPolicy knows nothing, so people say where they lead."""
+    values: Data = {"metricsServer": own, "allowedMetricsServers": allowed}
+    assert only(helm.render(values), "NetworkPolicy")["spec"]["egress"][2].get("to") == peers
+    here = [cidr("192.0.2.7/32")]
+    policy = {"prometheus": here, "apiServer": here}
+    _, server, prometheus = only(helm.render({**values, "networkPolicy": policy}), "NetworkPolicy")["spec"]["egress"]
+    assert (server["to"], prometheus["to"]) == (here, here)
+
+
+def test_without_an_address_no_prometheus_is_reached(helm: Helm) -> None:
+    """The controller queries none then; peers that are named are reached all the same."""
+    egress = only(helm.render(), "NetworkPolicy")["spec"]["egress"]
+    assert [one["ports"][0]["port"] for one in egress] == [53, 443]
+    named = only(helm.render({"networkPolicy": {"prometheus": [cidr("192.0.2.7/32")]}}), "NetworkPolicy")
+    assert named["spec"]["egress"][2]["to"] == [cidr("192.0.2.7/32")]
+
+
+@pytest.mark.parametrize(
+    ("own", "allowed", "ports"),
+    [
+        ("http://mimir.shop:8080/prometheus", [], [80, 443, 9090, 8080]),
+        ("http://10.0.0.7:9091", ["http://[fd00::1]:9092/x:1"], [80, 443, 9090, 9091, 9092]),
+        ("https://metrics.example.com", ["*"], [80, 443, 9090]),
+        ("http://prometheus:9090", [], [80, 443, 9090]),
+    ],
+)
+def test_the_port_that_is_named_is_reached(helm: Helm, own: str, allowed: list[str], ports: list[int]) -> None:
+    """An address that stands in the values isn't blocked for its port."""
+    values: Data = {"metricsServer": own, "allowedMetricsServers": allowed}
+    prometheus = only(helm.render(values), "NetworkPolicy")["spec"]["egress"][2]
+    assert prometheus["ports"] == [{"port": one, "protocol": "TCP"} for one in ports]
 
 
 @pytest.mark.parametrize(
@@ -213,109 +364,6 @@ def test_a_monitor_finds_the_controller(helm: Helm, kind: str, endpoints: str) -
     assert [one["name"] for one in service["spec"]["ports"]] == ["http"]
     assert [one["name"] for one in pod["spec"]["containers"][0]["ports"]] == ["http"]
     assert monitor["metadata"]["labels"]["release"] == "p"
-
-
-TYPOS: dict[str, tuple[str, str]] = {
-    "a misspelt value": ("replica=3", "replica"),
-    "a misspelt inner value": ("watch.namespaces=shop", "namespaces"),
-    "a word that isn't one of those": ("log.level=verbose", "level"),
-    "a monitor that isn't one": ("monitor.kind=Servicemonitor", "kind"),
-    "too short a grace": ("terminationGracePeriodSeconds=10", "terminationGracePeriodSeconds"),
-    "a port that needs root": ("listen.port=80", "port"),
-    "a word for a number": ("workers=many", "workers"),
-    "a duration without a unit": ("resync=10", "resync"),
-    "a URL without a scheme": ("metricsServer=prometheus:9090", "metricsServer"),
-    "an allowed address without a scheme": ("allowedMetricsServers={prometheus:9090}", "allowedMetricsServers"),
-    "a tag that is a whole image": ("image.tag=canary:1", "tag"),
-    "an uppercase namespace": ("watch.namespace=Shop", "namespace"),
-    "too short a lease": ("lease.duration=5s", "duration"),
-    "too long a lease": ("lease.duration=10m1s", "duration"),
-    "too seldom a look": ("resync=25h", "resync"),
-    "an IPv6 address without brackets": ("listen.host=::", "host"),
-    "a URL with a query": ("metricsServer=http://prometheus:9090/?a=b", "metricsServer"),
-    "a label by which the pods are found": (r"podLabels.app\.kubernetes\.io/name=x", "podLabels"),
-    "a label that the chart gives": (r"monitor.labels.helm\.sh/chart=x", "labels"),
-    "half a selector": (r"watch.selector=a\,\,b", "selector"),
-    "nobody's account": ("serviceAccount.create=false", "serviceAccount/name"),
-}
-
-
-@pytest.mark.parametrize(("given", "field"), TYPOS.values(), ids=list(TYPOS))
-def test_values_are_checked(helm: Helm, given: str, field: str) -> None:
-    """Before anything is installed, with the field's name."""
-    with pytest.raises(Refused, match="don't meet the specifications") as refusal:
-        helm.run("template", "canary", str(CHART), "--set", given)
-    assert field in str(refusal.value)
-
-
-@pytest.mark.parametrize("given", ["metricsServer=http://u:p@prom", "allowedMetricsServers={https://u@prom/x}"])
-def test_a_password_is_not_written_into_the_deployment(helm: Helm, given: str) -> None:
-    """Where it belongs is said."""
-    with pytest.raises(Refused, match="would read the password; give it by env, from a Secret"):
-        helm.run("template", "canary", str(CHART), "--set", given)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "[::1]", "[0:0:0:0:0:0:0:1]"])
-def test_metrics_are_not_served_where_nobody_comes(helm: Helm, host: str) -> None:
-    """The kubelet asks from outside of the pod, and would kill it again and again."""
-    with pytest.raises(Refused, match=re.escape(f"listen.host: {host} is heard within the pod only")):
-        helm.run("template", "canary", str(CHART), "--set", f"listen.host={host}")
-
-
-def test_no_setting_is_given_twice(helm: Helm) -> None:
-    """The one in `env` would win, and what was read from the other would be wrong: the port, the Lease's name."""
-    for name in environment(helm.render()):
-        with pytest.raises(Refused, match=f"env: {name} is set by the chart already"):
-            helm.render({"env": [{"name": "A"}, {"name": name, "value": "1"}]})
-    assert helm.render({"env": [{"name": each} for each in sorted(OUTSIDE)]})
-
-
-SCHEMA: Data = YAML(typ="safe").load(CHART / "values.schema.json")["properties"]
-DURATIONS = ["5s", "6s", "59s", "60s", "99s", "600s", "601s", "1m", "1m5s", "9m59s", "10m", "10m0s", "10m1s", "11m"]
-TURNS = ["9s", "10s", "9999s", "1m", "999m59s", "1h", "23h59m", "24h", "25h", "24h1s", "0s", "9000ms"]
-
-SELECTORS = ["", "a", "!a", "team=shop", "a==b,c != d", "x.io/a in (b, c),!d", "a notin ()", "a=", "a > 3"]
-HALF = ["a,,b", "a in (b", "a=b=c", "A_/b", "a b", ",", "a=" + "x" * 64]
-
-
-@pytest.mark.parametrize("text", DURATIONS)
-def test_a_lease_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
-    """And the other way round, in these forms."""
-    assert bool(re.match(SCHEMA["lease"]["properties"]["duration"]["pattern"], text)) == starts(lease_duration=text)
-
-
-@pytest.mark.parametrize("text", TURNS)
-def test_a_resync_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
-    """And the other way round, in these forms."""
-    assert bool(re.match(SCHEMA["resync"]["pattern"], text)) == starts(resync=text)
-
-
-@pytest.mark.parametrize("text", [*SELECTORS, *HALF])
-def test_a_selector_that_helm_lets_through_is_one_for_the_controller(text: str) -> None:
-    """And the other way round."""
-    pattern = SCHEMA["watch"]["properties"]["selector"]["pattern"]
-    assert bool(re.match(pattern, text)) == (text in SELECTORS)
-    assert starts(area={"selector": text}) == (text in SELECTORS)
-
-
-@pytest.mark.parametrize("url", [*ASKED, *NOT_ASKED])
-def test_an_address_that_helm_lets_through_is_one_for_the_controller(url: str) -> None:
-    """And the other way round."""
-    own, allowed = SCHEMA["metricsServer"]["pattern"], SCHEMA["allowedMetricsServers"]["items"]["pattern"]
-    assert bool(re.match(own, url)) == (url in ASKED)
-    assert starts(area={"metrics_server": url}) == (url in ASKED)
-    assert bool(re.match(allowed, url)) == (url in ASKED)
-    assert starts(area={"allowed_metrics_servers": url}) == (url in ASKED)
-
-
-def starts(lease_duration: str = "15s", resync: str = "10m", area: Mapping[str, Any] | None = None) -> bool:
-    """Whether the controller takes these."""
-    try:
-        wanted = Area(**(area or {}))
-        Settings(Place(), wanted, ":8080", "canary", "shop", parse(lease_duration), 1, parse(resync), 1.0, 1, "")
-    except Invalid:
-        return False
-    return True
 
 
 def leaves(values: Data, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
@@ -340,6 +388,11 @@ OTHER: dict[str, Any] = {
     "monitor.interval": "1m",
     "listen.host": "[::]",
     "resources": {"limits": {"memory": "1Gi"}},
+    "loadtester.enabled": False,
+    "loadtester.allow": ["hey **"],
+    "loadtester.allowBash": ["*"],
+    "loadtester.timeout": "2h",
+    "loadtester.resources": {"limits": {"memory": "1Gi"}},
 }
 
 
@@ -363,6 +416,8 @@ def test_every_value_does_something(helm: Helm, tmp_path: Path) -> None:
     """Another value makes another installation: none is read by nobody."""
     shown: Data = YAML(typ="safe").load(CHART / "values.yaml")
     base: Data = {"monitor": {"kind": "PodMonitor"}, "serviceAccount": {"name": "rollouts"}}
+    base["metricsServer"] = "http://metrics:9090"
+    base["loadtester"] = {"enabled": True}
     before, dead = helm.text(base), []
     for path, value in leaves(shown):
         changed: Data = copy.deepcopy(base)
@@ -373,3 +428,26 @@ def test_every_value_does_something(helm: Helm, tmp_path: Path) -> None:
         if helm.text(changed) == before:
             dead.append(".".join(path))
     assert dead == []
+
+
+def test_the_load_tester_has_no_permissions_and_starts_what_is_listed(helm: Helm) -> None:
+    """Only the controller calls it, and the peers that are named."""
+    allow = ["hey -z * 'http://a b/'", "curl **"]
+    given = helm.render({"loadtester": {"enabled": True, "allow": allow, "allowBash": ["a | b"]}})
+    pod = only(given, "Deployment", "canary-loadtester")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in pod
+    container = pod["containers"][0]
+    assert container["args"][-3:] == [*(f"--allow={one}" for one in allow), "--allow-bash=a | b"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    policy = only(given, "NetworkPolicy", "canary-loadtester")["spec"]
+    controller = only(given, "Deployment")["spec"]["selector"]
+    assert policy["ingress"] == [
+        {"ports": [{"port": "http", "protocol": "TCP"}], "from": [{"podSelector": controller}]}
+    ]
+    egress = only(given, "NetworkPolicy")["spec"]["egress"]
+    assert {"ports": [{"port": 9090, "protocol": "TCP"}], "to": [{"podSelector": policy["podSelector"]}]} in egress
+    assert only(given, "Service", "canary-loadtester")["spec"]["selector"] == policy["podSelector"]["matchLabels"]
+    environment_of = environment(given)
+    assert environment_of["CANARY_ALLOWED_METRICS_SERVERS"] == "http://canary-loadtester.canary-system"
+    assert not [one for one in helm.render() if one["metadata"]["name"] == "canary-loadtester"]

@@ -10,7 +10,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from canary.api.plan import Traffic
-from canary.kube.rbac import LEAD, LOOKED_AFTER, OF_ALL, PROOF, Permission
+from canary.kube.rbac import LEAD, OF_ALL, PROOF, Permission
+from canary.registry import LOOKED_AFTER
 from tests.bookinfo.site import NAME
 from tests.chart.release import Release, installed, person, username
 from tests.chart.test_permissions import Account
@@ -54,7 +55,7 @@ def account(
 ) -> Iterator[Account]:
     """Of a chart for all namespaces, and of one for bookinfo's."""
     space = site.mesh.namespace
-    values: dict[str, Any] = {"lease": {"duration": "6s"}}
+    values: dict[str, Any] = {"lease": {"duration": "6s"}, "metricsServer": site.mesh.prometheus.url}
     values |= {"watch": {"namespace": space}} if request.param == "one namespace" else {}
     name = f"canary-{request.param.partition(' ')[0]}"
     with installed(control_plane, helm_binary, name, values) as release:

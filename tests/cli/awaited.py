@@ -9,18 +9,21 @@ from canary.api.action import CanaryAction
 from canary.api.canary import Canary, CanarySpec, Metadata, TargetRef
 from canary.api.pinned import Policy
 from canary.api.plan import Plan, Step, Traffic
+from canary.api.reason import Reason
 from canary.api.status import End, Outcome, Phase, Rollout, RolloutSummary, Status, Version
 from canary.engine.errors import Unreachable
-from canary.engine.observed import Kind, Missing
+from canary.engine.observed import Cause, Missing
 from canary.engine.phases import ENDS
+from canary.engine.targets import target_of
 from canary.rollout.drive import Interrupts
-from canary.rollout.ending import Ending
-from canary.rollout.tick import Turn
-from canary.rollout.waiting import Terms, Wait
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
+from canary.stores.presence import Presence
+from canary.waiting.wait import Wait, WaitTerms
 
 NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
 STABLE, FIRST, SECOND = (Version(name=name, revision=one) for name, one in (("v1", "s"), ("v2", "a"), ("v2", "b")))
-UNKNOWN = Missing(Kind.ABSENT, "no workload makes such pods")
+UNKNOWN = Missing(Cause.ABSENT, "no workload makes such pods")
 CURRENT = 2
 """The generation of the spec at the beginning; what an earlier controller saw is 1."""
 
@@ -35,15 +38,15 @@ def running(canary: Version = FIRST, number: int = 1, reason: str = "Analysing",
     """In mid-rollout, at 30%."""
     rollout = Rollout(
         number=number,
-        stable=STABLE,
-        canary=canary,
+        stable_version=STABLE,
+        canary_version=canary,
         plan=Plan(steps=(Step(), Step(traffic=Traffic(weight=30)))),
         policy=Policy(),
         started=NOON,
         deadline=NOON + timedelta(days=1),
         step=1,
-        meant=Traffic(weight=30),
-        next_look=NOON + timedelta(minutes=1),
+        desired=Traffic(weight=30),
+        next_evaluation=NOON + timedelta(minutes=1),
     )
     known = {"phase": Phase.PROGRESSING, "message": "holding at 30%", "observed_generation": CURRENT}
     known |= {"stable": STABLE, "canary_weight": 30, "rollouts": number, "reason": reason, "rollout": rollout}
@@ -59,7 +62,7 @@ def over(outcome: Outcome, canary: Version = FIRST, number: int = 1, **fields: A
         started=NOON,
         ended=NOON + timedelta(minutes=5),
         outcome=outcome,
-        reason="Reason",
+        reason=Reason("Reason"),
         message="as the engine told it",
     )
     phase, promoted = ENDS[outcome], outcome is Outcome.PROMOTED
@@ -71,7 +74,7 @@ def over(outcome: Outcome, canary: Version = FIRST, number: int = 1, **fields: A
 def draining(outcome: Outcome = Outcome.ROLLED_BACK) -> Status:
     """The end is decided, and in place."""
     status = running()
-    end = End(outcome=outcome, reason="Reason", message="decided", at=NOON)
+    end = End(outcome=outcome, reason=Reason("Reason"), message="decided", at=NOON)
     assert status.rollout is not None
     return status.but(phase=Phase.FINALISING, rollout=status.rollout.but(end=end, in_place_since=NOON))
 
@@ -82,7 +85,8 @@ class World:
 
     status: Status = field(default_factory=at_rest)
     revision: str | Missing = "a"
-    version: str = "v2"
+    version: str | None = "v2"
+    kind: str = "VirtualService"
     spec: dict[str, Any] = field(default_factory=dict)
     generation: int = CURRENT
     deleted: bool = False
@@ -96,12 +100,13 @@ class World:
     unanswered: tuple[int, ...] = ()
     """Which requests alone get no answer."""
     posted: list[CanaryAction] = field(default_factory=list)
+    at_work: Presence | None = None
     turns: list[Turn] = field(default_factory=list)
     interrupts: Interrupts = field(default_factory=Interrupts)
 
-    def wait_for_it(self, terms: Terms | None = None) -> Ending:
+    def wait_for_it(self, terms: WaitTerms | None = None) -> Ending:
         """How a wait ends; one that never does fails."""
-        return Wait(self, terms or Terms(), self, self.turns.append, self.interrupts).run()
+        return Wait(self, terms or WaitTerms(), self, self.turns.append, self.interrupts).run()
 
     @property
     def told(self) -> list[str]:
@@ -116,19 +121,22 @@ class World:
         metadata = Metadata(
             name="reviews", generation=self.generation, deletion_timestamp=NOON if self.deleted else None
         )
-        target = TargetRef(kind="VirtualService", name="reviews")
+        target = TargetRef(kind=self.kind, name="reviews")
         spec = CanarySpec(target_ref=target, version=self.version, **self.spec)
         return None if self.gone else Canary(metadata=metadata, spec=spec, status=self.status)
 
-    def wanted(self, canary: Canary) -> Version | Missing:
+    def desired_version(self, canary: Canary) -> Version | Missing:
         self._request()
-        name = canary.spec.version or ""
+        _, name = target_of(self.kind).names(canary)
         return self.revision if isinstance(self.revision, Missing) else Version(name=name, revision=self.revision)
 
     def post(self, action: CanaryAction) -> str:
         self._request()
         self.posted.append(action)
         return str(len(self.posted))
+
+    def presence(self) -> Presence | None:
+        return self.at_work
 
     # ---- Clock -------------------------------------------------------------------------------------------------
 

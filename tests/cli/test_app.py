@@ -1,14 +1,19 @@
 """The table of commands: listed without being imported, called by name, ended by sentence and code."""
 
 import ast
+import os
+import platform
+import re
 import subprocess
 import sys
 
 import pytest
 
 from canary import __version__
-from canary.cli.app import COMMANDS, run
+from canary.cli.app import COMMANDS, GROUPS, run
+from tests.examples import one_now
 
+CANARY = [sys.executable, "-m", "canary"]
 THROWAWAY = {"greet": "Greet somebody.", "broken": "Can't be imported."}
 
 
@@ -92,7 +97,8 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(
             ("greet", "anna", "--ends", "with a bug"),
             1,
-            "canary: internal error: ZeroDivisionError: division by zero\nRun it again with --debug to see where.\n",
+            "canary: internal error: ZeroDivisionError: division by zero\n"
+            "Run the command again with --debug for a traceback.\n",
             id="a bug is one sentence, 1, and no traceback",
         ),
         pytest.param(("greet", "anna", "--ends", "with typer.Exit"), 4, "", id="typer.Exit keeps its code"),
@@ -128,6 +134,57 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"canary {__version__}\n"
 
 
+def test_the_version_command_says_what_it_runs_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """For a report of a problem: canary's version as `--version` has it, then Python's."""
+    assert run(["version"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert (first, second.split()[:2]) == (f"canary {__version__}", ["python", platform.python_version()])
+
+
+def test_help_lists_every_command_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the table, in sections."""
+    assert run(["--help"]) == 0
+    _, *sections = re.split(r"^(?=\w+:$)", capsys.readouterr().out, flags=re.MULTILINE)
+    found = {one.split(":")[0]: re.findall(r"^  (\w+)  +\w", one, re.MULTILINE) for one in sections}
+    assert {title: list(GROUPS[title]) for title in GROUPS} == {title: found.get(title) for title in GROUPS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_what_an_option_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`FILE`, `DURATION`: words of ours, never a type of Python; a choice shows its values."""
+    assert run([name, "--help"]) == 0
+    assert re.findall(r"<(?:list|str|path|int|float)\b.*?>", capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("canary s", {"start", "status", "skip", "simulate"}),
+        ("canary run --on-t", {"--on-timeout"}),
+        ("canary run --on-timeout ", {"hold", "rollback"}),
+    ],
+    ids=["a command", "an option of a command", "a value"],
+)
+def test_a_shell_completes(typed: str, offered: set[str]) -> None:
+    """By a command, which answers with words."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1)}
+    environment = {**os.environ, **words, "_CANARY_COMPLETE": "complete_bash"}
+    ended = subprocess.run(CANARY, env=environment, capture_output=True, text=True, check=True)
+    assert set(ended.stdout.split()) == offered
+
+
+def test_a_shell_learns_how_to_complete() -> None:
+    """The command that the shell asks with is the one of the test above."""
+    script = subprocess.run(
+        [*CANARY, "--show-completion", "bash"],
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "_CANARY_COMPLETE=complete_bash" in script.stdout
+
+
 def test_every_command_of_the_table_answers_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Each name in the table has a file with a function `command`."""
     for name in COMMANDS:
@@ -145,3 +202,53 @@ def test_help_imports_next_to_nothing() -> None:
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     found = {one for one in ast.literal_eval(ended.stderr) if not one.startswith("_")}
     assert {"canary", "typer"} <= found <= {"canary", "typer", "annotated_doc", "shellingham"}
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        pytest.param("apscheduler.schedulers", "pip install 'canary-controller[controller]'", id="the controller's"),
+        pytest.param("prometheus_client", "pip install 'canary-controller[controller]'", id="its metrics"),
+        pytest.param("kubernetes", "pip install 'canary-controller'", id="a broken installation"),
+        pytest.param("canary.nonsense", "internal error: ModuleNotFoundError", id="a fault of ours"),
+    ],
+)
+def test_a_module_that_is_not_installed_is_named_with_its_extra(
+    module: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code 1, and what to install."""
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("canary.cli.app.import_module", missing)
+    assert canary("greet", "anna") == 1
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"), one_now([("lint -f /nowhere", 2), ("explain spec.version", 0), ("--version", 0)])
+)
+def test_closed_standard_streams_change_no_exit_code(command: str, code: int, closed: str) -> None:
+    """Nothing is an internal error because a caller closed standard input, output or error."""
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m canary {command} {closed}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, "internal error" in ended.stderr) == (code, False)
+
+
+def test_output_that_has_no_reader_is_no_internal_error() -> None:
+    """A pipe whose reader went away ends the command as SIGPIPE would, or with its own code, and says nothing."""
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f"{{ {sys.executable} -m canary crd; echo $? >&2; }} | true"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.stderr.strip() in ("0", "141")

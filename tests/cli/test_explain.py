@@ -4,7 +4,7 @@ import pytest
 
 from canary.api.kinds import KINDS
 from canary.cli.app import run
-from canary.manifests.search import find, tree
+from canary.manifests.fields import LIST, find, tree
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +27,16 @@ def test_a_field_is_found_in_full_and_in_short(name: str, capsys: pytest.Capture
         "ABOUT  The steps in full, instead of one of the short forms above.\n"
         "\n"
         "FIELDS\n"
-        "  weight  integer 0–100  Share of requests for the canary, in per cent; absent\n"
-        "                         means 0. (default 0)\n"
-        "  mirror  integer 0–100  Share of requests copied to the canary, in per cent.\n"
-        "                         (default 0)\n"
-        "  match   []object       Requests that go to the canary whatever the weight.\n"
-        "  hold    duration       How long to stay at least; 0s unless given.\n"
-        "  looks   integer ≥ 0    How many looks must pass; 1 unless given.\n"
-        "  gates   []object       What must be open to leave the step.\n"
+        "  weight       integer 0–100  Share of requests for the canary, in per cent.\n"
+        "                              (default 0)\n"
+        "  mirror       integer 0–100  Share of requests that are copied to the canary,\n"
+        "                              in per cent. (default 0)\n"
+        "  match        []object       Requests that go to the canary with any weight.\n"
+        "  matchWeight  integer 1–100  The canary's share of the requests that match, in\n"
+        "                              per cent (Istio); default: all of them.\n"
+        "  hold         duration       The shortest time in this step; default 0s.\n"
+        "  iterations   integer ≥ 0    How many evaluations must pass; default 1.\n"
+        "  gates        []object       Gates that must be open to end the step.\n"
     )
 
 
@@ -53,7 +55,7 @@ def test_a_plain_field_has_no_fields(capsys: pytest.CaptureFixture[str]) -> None
         "TYPE     hold | rollback | promote\n"
         "DEFAULT  rollback\n"
         "ABOUT    What follows then: `rollback`, `promote` (the gate counts as open) or\n"
-        "         `hold` (wait without end).\n"
+        "         `hold` (no time limit).\n"
     )
 
 
@@ -62,7 +64,7 @@ def test_required_fields_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "metrictemplate"]) == 0
     assert capsys.readouterr().out == (
         "KIND   MetricTemplate (canary-controller.dev/v1beta1)\n"
-        "ABOUT  A query that canaries refer to by name.\n"
+        "ABOUT  A query that Canaries refer to by name.\n"
         "\n"
         "FIELDS\n"
         "  apiVersion  string          `canary-controller.dev/v1beta1`. (required)\n"
@@ -88,7 +90,7 @@ def test_without_a_field_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]
     assert run(["explain"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in out] == list(KINDS)
-    assert out[0] == "Canary               One service whose traffic is moved with care."
+    assert out[0] == "Canary               One service whose traffic moves in steps to a new version."
 
 
 @pytest.mark.parametrize(
@@ -104,10 +106,10 @@ def test_without_a_field_the_kinds_are_listed(capsys: pytest.CaptureFixture[str]
             "canary.spec has no field 'anlysis'; did you mean analysis?",
             id="a misspelt part of a full name",
         ),
-        pytest.param("nope", "there is no field 'nope'", id="a name that is a little like many"),
-        pytest.param("spec.banana", "there is no field 'spec.banana'", id="a name that is like none"),
+        pytest.param("nope", "there is no field 'nope'" + LIST, id="a name that is a little like many"),
+        pytest.param("spec.banana", "there is no field 'spec.banana'" + LIST, id="a name that is like none"),
         pytest.param("canary.spec.version.x", "canary.spec.version has no field 'x'", id="below a plain field"),
-        pytest.param("", "there is no field ''", id="no name"),
+        pytest.param("", "there is no field ''" + LIST, id="no name"),
     ],
 )
 def test_an_unknown_field_is_answered_with_the_nearest(

@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from canary.api.evidence import LookResult
+from canary.api.evidence import EvaluationResult
+from canary.api.reason import Reason
 from canary.api.status import Message, Outcome, Status
 from canary.bootstrap import Followed, Memory
 from canary.cli import wait
 from canary.cli.following import warn_of
-from canary.rollout.followed import turn_of
-from canary.rollout.tick import Turn
-from canary.show.lines import told
-from canary.show.scene import Scene
+from canary.rollout.reconcile import Turn
+from canary.show.lines import turn_lines
+from canary.show.live_rows import Scene
+from canary.waiting.watch import turn_of
 
 from .awaited import NOON, World, over, running
-from .test_acting import Object
+from .test_actions import Object
 
 
 def turn(status: Status, before: Status | None = None, note: str = "") -> Turn:
@@ -31,7 +32,13 @@ def test_a_version_that_is_not_there_is_warned_of(capsys: pytest.CaptureFixture[
     canary = world.read()
     assert canary is not None
     followed = Followed(
-        world.read, world.wanted, world.post, lambda _: canary, list, lambda _: frozenset({"v1", "v2"}), canary
+        world.read,
+        world.desired_version,
+        world.post,
+        lambda _: canary,
+        list,
+        lambda _: frozenset({"v1", "v2"}),
+        canary,
     )
     warn_of(followed, "v22")
     assert capsys.readouterr().err == "warning: there is no destination v22; did you mean v2?\n"
@@ -48,10 +55,10 @@ def test_wait_warns_of_the_version_that_it_waits_for(
     canary = world.read()
     assert canary is not None
     followed = Followed(
-        world.read, world.wanted, world.post, lambda _: canary, list, lambda _: frozenset({"v2"}), canary
+        world.read, world.desired_version, world.post, lambda _: canary, list, lambda _: frozenset({"v2"}), canary
     )
     memory = Memory("reviews", Object(), world.post, lambda: None, "ada", "reviews", running(), object=followed)
-    monkeypatch.setattr(wait, "remembered", lambda *_: memory)
+    monkeypatch.setattr(wait, "remembered_object", lambda *_: memory)
     monkeypatch.setattr(wait, "follow", lambda *_: 4)
     assert wait.command("reviews", for_version="v22") == 4
     assert "did you mean v2?" in capsys.readouterr().err
@@ -59,16 +66,16 @@ def test_wait_warns_of_the_version_that_it_waits_for(
 
 def test_the_first_look_tells_where_it_stands() -> None:
     """Nothing that was told before is told again."""
-    old = Message(id="1", reason="Started", message="v2 shall take over", at=NOON)
+    old = Message(id="1", reason=Reason.STARTED, message="v2 shall take over", at=NOON)
     found = turn(running(outbox=(old,)))
     assert (found.messages, found.decision.sentence) == ((), "holding at 30%")
 
 
-def test_messages_are_told_as_long_as_they_stand_in_the_status() -> None:
+def test_messages_are_sent_as_long_as_they_stand_in_the_status() -> None:
     """Each once: what people ask and what is warned of is no decision's sentence."""
-    asked = Message(id="2", reason="PauseAsked", message="ada asked to pause: lunch", at=NOON)
+    asked = Message(id="2", reason=Reason.PAUSE_ASKED, message="ada asked to pause: lunch", at=NOON)
     first = turn(running(outbox=(asked,)), running())
-    assert "ada asked to pause: lunch" in "\n".join(told(first, turn(running())))
+    assert "ada asked to pause: lunch" in "\n".join(turn_lines(first, turn(running())))
     assert turn(running(outbox=(asked,)), running(outbox=(asked,))).messages == ()
 
 
@@ -83,16 +90,16 @@ def test_the_end_is_seen_once() -> None:
 
 def test_a_look_is_seen_once() -> None:
     """By its time."""
-    look = LookResult(at=NOON, verdict="pass", reason="ChecksPassed", message="all checks passed")
+    look = EvaluationResult(at=NOON, verdict="pass", reason=Reason.CHECKS_PASSED, message="all checks passed")
     seen = running()
     assert seen.rollout is not None
-    looked = seen.but(rollout=seen.rollout.but(look=look))
-    assert turn(looked, seen).decision.looked
-    assert not turn(looked, looked).decision.looked
+    evaluated = seen.but(rollout=seen.rollout.but(evaluation=look))
+    assert turn(evaluated, seen).decision.evaluated
+    assert not turn(evaluated, evaluated).decision.evaluated
 
 
 def test_a_picture_shows_the_end_though_its_last_steps_were_missed() -> None:
-    """A look a second misses what happens in between: everything is shown where it went."""
+    """An evaluation a second misses what happens in between: everything is shown where it went."""
     early = running()
     assert early.rollout is not None
     early = early.but(rollout=early.rollout.but(step=0))
@@ -101,7 +108,7 @@ def test_a_picture_shows_the_end_though_its_last_steps_were_missed() -> None:
     returned = scene.then(turn(over(Outcome.ROLLED_BACK), running())).rollout
     assert promoted is not None
     assert returned is not None
-    assert (promoted.meant.weight, promoted.step, returned.meant.weight) == (100, 1, 0)
+    assert (promoted.desired.weight, promoted.step, returned.desired.weight) == (100, 1, 0)
     assert (promoted.end and promoted.end.outcome, returned.end and returned.end.outcome) == (
         "Promoted",
         "RolledBack",
@@ -110,5 +117,5 @@ def test_a_picture_shows_the_end_though_its_last_steps_were_missed() -> None:
 
 def test_a_note_takes_the_place_of_what_speaks_of_something_else() -> None:
     """The status' own sentence would be taken for an answer."""
-    found = turn(over(Outcome.PROMOTED), note="the controller hasn't seen v2 yet")
-    assert (found.decision.reason, found.decision.sentence) == ("NotSeenYet", "the controller hasn't seen v2 yet")
+    found = turn(over(Outcome.PROMOTED), note="not seen yet")
+    assert (found.decision.reason, found.decision.sentence) == ("NotSeenYet", "not seen yet")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from canary.cli.app import run
-from tests.manifests.test_reading import CANARY, POLICY, SHORT
+from tests.manifests.test_reading import CANARY, POLICY, SHORT, no_duration
 
 WARNED = CANARY.replace("threshold: 5", "threshold: 0")
 BROKEN = CANARY.replace("interval: 1m", "interval: 1 min").replace("{min: 99}", "{mim: 99}")
-INTERVAL = "12:5: error: spec.analysis.interval: '1 min' is not a duration such as 30s, 5m or 1h30m; did you mean 1m?"
+INTERVAL = f"12:5: error: spec.analysis.interval: {no_duration('1 min')}"
 RANGE = "17:26: error: spec.analysis.metrics[0].thresholdRange.mim: unknown field; did you mean min?"
 THRESHOLD = "13:5: warning: spec.analysis.threshold: 0 means 1: the first failed check rolls back"
 
@@ -55,7 +55,7 @@ def test_several_files_and_a_directory(folder: Path, capsys: pytest.CaptureFixtu
     deep = folder / "all" / "deep"
     deep.mkdir(parents=True)
     (folder / "all" / "b.yml").write_text(WARNED)
-    (deep / "a.yaml").write_text(POLICY.replace("ours", "Ours"))
+    (deep / "a.yaml").write_text(POLICY.replace("ours", "theirs"))
     (folder / "all" / ".hidden.yaml").write_text("broken: [")
     (folder / "all" / "notes.txt").write_text("broken: [")
     (folder / "web.yaml").write_text(CANARY.replace("name: web\nspec", "name: shop\nspec"))
@@ -143,3 +143,51 @@ def test_wrong_usage_ends_with_2(argv: tuple[str, ...], capsys: pytest.CaptureFi
     """And with a sentence, on standard error."""
     assert run(argv) == 2
     assert capsys.readouterr().err.startswith("canary: ")
+
+
+def test_a_repository(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`lint -f .` is a usable step of CI: files of others may be of any format, and ours among them are found."""
+    others = {
+        "package.json": "{// comments\n}",
+        "latin.yaml": "name: caf\xe9",
+        "kustomization.yaml": "resources: [web.yaml]\n",
+        "values.yaml": "canary: {enabled: true}\nreplicas: 3\n",
+        "template.yaml": "Resources: {x: !Ref y}\n",
+        "playbook.yml": "- hosts: all\n",
+        "empty.yaml": "# nothing yet\n",
+        "crd.yaml": "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+        "metadata: {name: canaries.canary-controller.dev}\n",
+        "chart/templates/deployment.yaml": "{{- if .Values.x }}\nkind: Deployment\n{{- end }}\n",
+        "chart/templates/role.yaml": "{{- if .Values.x }}\nkind: ClusterRole\n"
+        "rules: [{apiGroups: [canary-controller.dev]}]\n{{- end }}\n",
+        ".github/workflows/ci.yaml": "on: [push\n",
+    }
+    for name, text in others.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="latin-1")
+    (folder / "picture.json").write_bytes(bytes(range(256)))
+    (folder / "loop").symlink_to(folder)
+    (folder / "self.yaml").symlink_to("self.yaml")
+    (folder / "web.yaml").write_text(WARNED)
+    (folder / "again.yaml").symlink_to("web.yaml")
+    assert run(["lint", "-f", "."]) == 0
+    assert capsys.readouterr().out == (
+        f"again.yaml:{THRESHOLD}\n1 warning in 12 files; 11 objects of other kinds passed over\n"
+    )
+    chart = folder / "chart" / "templates" / "canary.yaml"
+    chart.write_text("{{- if .Values.x }}\n" + CANARY.replace("v2", "{{ .Values.tag }}") + "{{- end }}\n")
+    assert run(["lint", "-f", "chart"]) == 0
+    sentence = "is a Helm template that isn't rendered; say `helm template … | canary lint -f -`"
+    assert capsys.readouterr().out.splitlines()[0] == f"chart/templates/canary.yaml:1:3: warning: {sentence}"
+    assert run(["lint", "-f", "chart/templates/canary.yaml"]) == 2
+    assert capsys.readouterr().out.splitlines()[0] == f"chart/templates/canary.yaml:1:3: error: {sentence}"
+
+
+def test_a_repository_without_any(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence for the folder, not one for each file."""
+    for name in ("a.yaml", "b.yaml"):
+        (folder / name).write_text(SERVICE)
+    assert run(["lint", "-f", "."]) == 2
+    assert capsys.readouterr().out.splitlines()[0] == (
+        ".: error: holds none of canary's objects (apiVersion: canary-controller.dev/v1beta1), only 2 of other kinds"
+    )

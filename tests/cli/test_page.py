@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from canary.cli.acting import CONTROLLER_SECONDS
+from canary.api.exit_codes import Exit
+from canary.cli.actions import CONTROLLER_SECONDS
 from canary.cli.app import COMMANDS
-from canary.rollout.ending import Exit
-from canary.rollout.waiting import SILENT
+from canary.waiting.wait import SILENT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 
@@ -22,7 +22,7 @@ def test_the_exit_codes_that_differ_are_codes() -> None:
     assert told == {code.value for code in Exit} - {Exit.PROMOTED, Exit.INVALID}
 
 
-def test_the_patience_that_is_told_is_the_codes() -> None:
+def test_the_patience_that_is_documented_is_the_codes() -> None:
     """With the controller, and with what runs behind a version."""
     assert f"waits up to {CONTROLLER_SECONDS:g} s and says" in PAGE
     assert f"behind the version for {SILENT.total_seconds():g} s." in PAGE

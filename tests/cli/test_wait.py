@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from canary.api.exit_codes import Exit
+from canary.api.reason import Reason
 from canary.api.status import Outcome, Phase, Status
 from canary.engine.errors import Unreachable
+from canary.engine.observed import Cause, Missing
 from canary.rollout.drive import Then
-from canary.rollout.ending import Exit
-from canary.rollout.waiting import SILENT, Terms
+from canary.waiting.wait import LOOK, SILENT, WaitTerms
 
 from .awaited import FIRST, SECOND, STABLE, UNKNOWN, World, at_rest, become, draining, over, running
 
@@ -17,132 +19,143 @@ MINUTE = timedelta(minutes=1)
 ENDS = {
     "promoted while it waits": (
         World(running(), later={20: become(status=over(Outcome.PROMOTED))}),
-        Terms(),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
     ),
     "it serves everything already": (
         World(at_rest(FIRST)),
-        Terms(),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) serves everything"),
     ),
     "it was promoted before the wait, and is at rest since": (
-        World(over(Outcome.PROMOTED).but(reason="AlreadyServing", message="v2 (a) serves everything")),
-        Terms(),
+        World(over(Outcome.PROMOTED).but(reason=Reason.ALREADY_SERVING, message="v2 (a) serves everything")),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
     ),
     "a build serves that nobody has judged": (
         World(at_rest(SECOND, "UnanalysedRevision", message="v2 (a) serves everything without having been judged")),
-        Terms(),
+        WaitTerms(),
+        (Exit.UNANALYSED, "v2 (a) serves everything without having been judged"),
+    ),
+    "a build serves that nobody has judged, and that is allowed": (
+        World(at_rest(SECOND, "UnanalysedRevision", message="v2 (a) serves everything without having been judged")),
+        WaitTerms(allow_unanalysed=True),
         (Exit.PROMOTED, "v2 (a) serves everything without having been judged"),
     ),
     "what runs behind the version can't be found": (
         World(revision=UNKNOWN),
-        Terms(),
+        WaitTerms(),
         (Exit.ERROR, "what runs behind v2 isn't known yet: not there (no workload makes such pods)"),
     ),
     "the manifest is invalid, though the version serves": (
         World(at_rest(FIRST, "InvalidSpec", message="spec.analysis: is missing")),
-        Terms(),
+        WaitTerms(),
         (Exit.INVALID, "spec.analysis: is missing"),
     ),
     "rolled back while it waits": (
         World(running(), later={20: become(status=over(Outcome.ROLLED_BACK))}),
-        Terms(),
+        WaitTerms(),
         (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
     ),
     "this revision has failed before": (
-        World(over(Outcome.ROLLED_BACK).but(reason="AlreadyFailed")),
-        Terms(),
+        World(over(Outcome.ROLLED_BACK).but(reason=Reason.ALREADY_FAILED)),
+        WaitTerms(),
         (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
     ),
     "this revision has failed so long before that history forgot it": (
-        World(at_rest(reason="AlreadyFailed", failed=FIRST, phase=Phase.FAILED)),
-        Terms(),
+        World(at_rest(reason=Reason.ALREADY_FAILED, failed=FIRST, phase=Phase.FAILED)),
+        WaitTerms(),
         (Exit.ROLLED_BACK, "v2 (a) was tried and failed; retry, or bring another"),
     ),
     "its time is over, and traffic stays": (
         World(running()),
-        Terms(timeout=MINUTE),
+        WaitTerms(timeout=MINUTE),
         (Exit.TIMED_OUT, "not done after 1m: holding at 30%"),
     ),
     "its time is over, and it is rolled back": (
         World(running(), later={70: become(status=over(Outcome.REJECTED))}),
-        Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
+        WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
         (Exit.TIMED_OUT, "not done in time: rejected: as the engine told it"),
     ),
     "its time is over as it is promoted": (
         World(running(), later={70: become(status=over(Outcome.PROMOTED))}),
-        Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
+        WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
         (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
     ),
     "its time is over while it drains": (
         World(draining(), later={70: become(status=over(Outcome.ROLLED_BACK))}),
-        Terms(timeout=MINUTE),
+        WaitTerms(timeout=MINUTE),
         (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
     ),
     "nobody has seen it when its time is over": (
         World(at_rest()),
-        Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
-        (Exit.TIMED_OUT, "not done after 1m: the controller hasn't seen v2 (a) yet; is it running?"),
+        WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
+        (
+            Exit.TIMED_OUT,
+            "not done after 1m: the controller hasn't seen v2 (a) yet, since 12:00:00 UTC; is it running? "
+            f"Check with: {LOOK}",
+        ),
     ),
     "a gate, and it shall not wait": (
-        World(running(), later={20: become(status=running(reason="WaitingForApproval", message="waits for ada"))}),
-        Terms(wait_for_approval=False),
+        World(
+            running(), later={20: become(status=running(reason=Reason.WAITING_FOR_APPROVAL, message="waits for ada"))}
+        ),
+        WaitTerms(wait_for_approval=False),
         (Exit.NEEDS_APPROVAL, "waits for ada"),
     ),
     "rejected by a person": (
         World(running(), later={20: become(status=over(Outcome.REJECTED))}),
-        Terms(),
+        WaitTerms(),
         (Exit.REJECTED, "rejected: as the engine told it"),
     ),
     "another build is pushed in mid-wait": (
         World(running(), later={20: become(revision="b")}),
-        Terms(),
-        (Exit.SUPERSEDED, "v2 (a) isn't wanted any more, v2 (b) is"),
+        WaitTerms(),
+        (Exit.SUPERSEDED, "v2 (a) is no longer the desired version, v2 (b) is"),
     ),
     "another version is asked for in mid-wait": (
         World(running(), later={20: become(version="v3", revision="c", generation=3)}),
-        Terms(),
-        (Exit.SUPERSEDED, "v2 (a) isn't wanted any more, v3 (c) is"),
+        WaitTerms(),
+        (Exit.SUPERSEDED, "v2 (a) is no longer the desired version, v3 (c) is"),
     ),
     "another version is asked for that isn't there yet": (
         World(running(), later={20: become(version="v3", revision=UNKNOWN, generation=3)}),
-        Terms(),
-        (Exit.SUPERSEDED, "v2 (a) isn't wanted any more, v3 is"),
+        WaitTerms(),
+        (Exit.SUPERSEDED, "v2 (a) is no longer the desired version, v3 is"),
     ),
     "another build is pushed in the very second of the promotion": (
         World(running(), later={21: become(status=over(Outcome.PROMOTED), revision="b")}),
-        Terms(),
-        (Exit.SUPERSEDED, "v2 (a) isn't wanted any more, v2 (b) is"),
+        WaitTerms(),
+        (Exit.SUPERSEDED, "v2 (a) is no longer the desired version, v2 (b) is"),
     ),
     "nobody takes the rollback that was asked for": (
         World(running()),
-        Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
+        WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
         (Exit.UNKNOWN, "not done after 1m: holding at 30%"),
     ),
     "the Canary is being deleted": (
         World(running(), later={20: become(deleted=True)}),
-        Terms(),
+        WaitTerms(),
         (Exit.GONE, "reviews was deleted; traffic was at 30%"),
     ),
     "the Canary is gone": (
         World(running(), later={20: become(gone=True)}),
-        Terms(),
+        WaitTerms(),
         (Exit.GONE, "the Canary was deleted"),
     ),
     "suspended in mid-rollout": (
         World(running(), later={20: become(spec={"suspend": True})}),
-        Terms(),
-        (Exit.GONE, "suspended; traffic was at 30%; nothing is raised"),
+        WaitTerms(),
+        (Exit.GONE, "suspended; traffic was at 30%; nothing is increased"),
     ),
     "suspended before it began": (
-        World(at_rest(reason="Suspended", message="suspended: nothing starts"), spec={"suspend": True}),
-        Terms(),
+        World(at_rest(reason=Reason.SUSPENDED, message="suspended: nothing starts"), spec={"suspend": True}),
+        WaitTerms(),
         (Exit.GONE, "suspended: nothing starts"),
     ),
     "suspended while it drains": (
         World(draining(), spec={"suspend": True}, later={20: become(status=over(Outcome.ROLLED_BACK))}),
-        Terms(),
+        WaitTerms(),
         (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
     ),
     "promoted, and it still serves after a rollout that was called off": (
@@ -151,34 +164,34 @@ ENDS = {
                 history=(*over(Outcome.RETURNED, SECOND, 2).history, *over(Outcome.PROMOTED).history)
             )
         ),
-        Terms(),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
     ),
     "the workload comes a little later than the wait": (
         World(revision=UNKNOWN, later={5: become(revision="a"), 20: become(status=over(Outcome.PROMOTED))}),
-        Terms(),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
     ),
     "a gate, at which it waits": (
-        World(running(reason="WaitingForApproval"), later={20: become(status=over(Outcome.PROMOTED))}),
-        Terms(),
+        World(running(reason=Reason.WAITING_FOR_APPROVAL), later={20: become(status=over(Outcome.PROMOTED))}),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
     ),
     "the API server is away as the answer is read once more": (
         World(at_rest(FIRST), unanswered=(3,)),
-        Terms(),
+        WaitTerms(),
         (Exit.PROMOTED, "v2 (a) serves everything"),
     ),
     "somebody else moves the target": (
-        World(at_rest(reason="Conflict", message="another run holds the target")),
-        Terms(),
-        (Exit.LOCKED, "another run holds the target"),
+        World(at_rest(reason=Reason.CONFLICT, message="process 7 on ci has it")),
+        WaitTerms(),
+        (Exit.LOCKED, "process 7 on ci has it"),
     ),
 }
 
 
 @pytest.mark.parametrize(("world", "terms", "end"), ENDS.values(), ids=ENDS)
-def test_how_a_wait_ends(world: World, terms: Terms, end: tuple[Exit, str]) -> None:
+def test_how_a_wait_ends(world: World, terms: WaitTerms, end: tuple[Exit, str]) -> None:
     """With the exit code of `canary run`, and one sentence."""
     found = world.wait_for_it(terms)
     assert (found.code, found.sentence) == end
@@ -195,28 +208,47 @@ NO_ANSWER = {
     "the same, at rest since": at_rest(SECOND),
     "a failure of an earlier build": over(Outcome.ROLLED_BACK, SECOND),
     "an earlier build that is still on its way": running(SECOND),
-    "an earlier build that waits for approval": running(SECOND, reason="WaitingForApproval"),
-    "an invalid spec, mended since": at_rest(reason="InvalidSpec", observed_generation=1),
+    "an earlier build that waits for approval": running(SECOND, reason=Reason.WAITING_FOR_APPROVAL),
+    "an invalid spec, mended since": at_rest(reason=Reason.INVALID_SPEC, observed_generation=1),
     "this build superseded once, and wanted again": over(Outcome.SUPERSEDED),
     "this build failed, and somebody asked to try again": over(Outcome.ROLLED_BACK).but(failed=None),
-    "no status at all": at_rest().but(phase=Phase.INITIALIZING, stable=None, reason="", observed_generation=0),
+    "no status at all": at_rest().but(
+        phase=Phase.INITIALIZING, stable=None, reason=Reason.UNDECIDED, observed_generation=0
+    ),
 }
 
 
 @pytest.mark.parametrize("before", NO_ANSWER.values(), ids=NO_ANSWER)
 def test_what_is_no_answer(before: Status) -> None:
-    """The wait goes on until the controller has told of what is wanted now."""
+    """The wait goes on until the controller has told of the desired version now."""
     done = over(Outcome.PROMOTED, number=2)
     world = World(before, later={30: become(status=running(number=2)), 60: become(status=done)})
-    assert world.wait_for_it(Terms(wait_for_approval=False)).code is Exit.PROMOTED
+    assert world.wait_for_it(WaitTerms(wait_for_approval=False)).code is Exit.PROMOTED
     assert world.seconds >= 60
+
+
+def test_a_deployment_is_promoted_when_its_primary_has_the_revision() -> None:
+    """The primary serves under a name of its own. That its revision can't be read for a moment ends nothing."""
+    canary, primary = (FIRST.but(name=f"reviews-{one}") for one in ("canary", "primary"))
+    later = {
+        5: become(revision=Missing(Cause.NOT_YET, "the Deployment was changed")),
+        10: become(revision="a"),
+        20: become(status=over(Outcome.PROMOTED, canary, stable=primary)),
+    }
+    world = World(running(canary), kind="Deployment", version=None, later=later)
+    ending = world.wait_for_it()
+    assert (ending.code, ending.sentence) == (
+        Exit.PROMOTED,
+        "reviews-canary (a) was promoted: as the engine told it",
+    )
+    assert World(at_rest(primary), kind="Deployment", version=None).wait_for_it().code is Exit.PROMOTED
 
 
 def test_a_retry_waits_for_the_next_rollout() -> None:
     """What had failed before the retry was asked for is no answer to it."""
     again = {5: become(status=running(number=2)), 30: become(status=over(Outcome.ROLLED_BACK, number=2))}
     world = World(over(Outcome.ROLLED_BACK), later=again)
-    assert world.wait_for_it(Terms(after=1)).code is Exit.ROLLED_BACK
+    assert world.wait_for_it(WaitTerms(after=1)).code is Exit.ROLLED_BACK
     assert world.seconds >= 30
 
 
@@ -227,7 +259,7 @@ def test_a_version_is_waited_for_until_it_is_wanted() -> None:
         60: become(status=over(Outcome.PROMOTED, observed_generation=3)),
     }
     world = World(at_rest(), version="v1", revision="s", later=later)
-    assert world.wait_for_it(Terms(version="v2")).code is Exit.PROMOTED
+    assert world.wait_for_it(WaitTerms(version="v2")).code is Exit.PROMOTED
     assert world.told[0] == "v2 isn't asked for yet, v1 is"
     assert world.seconds >= 60
 
@@ -247,14 +279,14 @@ def test_an_interrupt_leaves_everything_alone() -> None:
 def test_a_time_out_asks_for_the_rollback_once_in_the_users_name() -> None:
     """For the rollout that it has seen, so that no later one is meant."""
     world = World(running(number=7), later={90: become(status=over(Outcome.REJECTED, number=7))})
-    world.wait_for_it(Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK, author="ada"))
+    world.wait_for_it(WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK, author="ada"))
     assert [(one.verb, one.rollout, one.author) for one in world.posted] == [("rollback", 7, "ada")]
 
 
-def test_a_time_out_rolls_back_nobody_elses_rollout() -> None:
+def test_a_time_out_rolls_back_no_other_rollout() -> None:
     """An earlier build is on its way, whose author may want it."""
     world = World(running(SECOND))
-    assert world.wait_for_it(Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK)).code is Exit.TIMED_OUT
+    assert world.wait_for_it(WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK)).code is Exit.TIMED_OUT
     assert world.posted == []
 
 
@@ -277,12 +309,12 @@ def test_a_rollback_that_can_not_be_sent_is_sent_later() -> None:
     """The API server is away when the time is over."""
     later = {55: become(away=True), 80: become(away=False), 100: become(status=over(Outcome.REJECTED))}
     world = World(running(), later=later)
-    assert world.wait_for_it(Terms(timeout=MINUTE, on_timeout=Then.ROLLBACK)).code is Exit.TIMED_OUT
+    assert world.wait_for_it(WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK)).code is Exit.TIMED_OUT
     assert len(world.posted) == 1
 
 
 def test_a_wait_asks_once_a_second() -> None:
-    """One request a look; a few more at its beginning and before its answer."""
+    """One request an evaluation; a few more at its beginning and before its answer."""
     world = World(running(), later={300: become(status=over(Outcome.PROMOTED))})
     world.wait_for_it()
     assert 300 <= world.requests <= 306
@@ -291,15 +323,16 @@ def test_a_wait_asks_once_a_second() -> None:
 def test_a_silent_controller_is_asked_after() -> None:
     """Not at once: it may be busy."""
     world = World(at_rest(observed_generation=1))
-    world.wait_for_it(Terms(timeout=MINUTE))
+    world.wait_for_it(WaitTerms(timeout=MINUTE))
     early, late = world.told[:2]
     assert early == "the controller hasn't seen the spec as it is now"
-    assert late == f"{early}; is it running?"
+    assert late == f"{early}, since {world.turns[0].at:%H:%M:%S} UTC; is it running? Check with: {LOOK}"
+    assert len(world.told) == 3  # it is told once, not each second, and then the time is over
     first = next(turn.at for turn in world.turns if turn.decision.sentence == late)
     assert first - world.turns[0].at >= SILENT
 
 
-def test_a_rollout_is_told_as_it_goes_on() -> None:
+def test_a_rollout_is_reported_as_it_goes_on() -> None:
     """The status' own sentences, and the end of the rollout as one."""
     later = {5: become(status=running(message="holding at 50%")), 9: become(status=over(Outcome.PROMOTED))}
     world = World(running(), later=later)
@@ -309,7 +342,7 @@ def test_a_rollout_is_told_as_it_goes_on() -> None:
 
 
 def test_stable_is_waited_for_while_its_rollback_goes_on() -> None:
-    """`version` was set back before the wait: what serves is what is wanted, once it serves everything."""
+    """`version` was set back before the wait: what serves is the desired version, once it serves everything."""
     back = over(Outcome.RETURNED)
     world = World(draining(Outcome.RETURNED), version="v1", revision="s", later={20: become(status=back)})
     found = world.wait_for_it()

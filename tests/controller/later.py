@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canary.controller.controller import Controller
-from canary.controller.fleet import Key
-from canary.controller.looking import Question
-from canary.controller.seat import Seat
-from canary.sandbox.fleet import Inline
+from canary.controller.slots import Question
+from canary.controller.work_item import WorkItem
+from canary.kube.names import NamespacedName
+from tests.controller.fleet import Inline
 
 from .virtual import Virtual
 
@@ -36,7 +36,7 @@ class Later(Executor):
         """Those that stand in line."""
         return [args[0] for _, args in self.jobs]
 
-    def seats(self, number: int = 0) -> list[Seat]:
+    def items(self, number: int = 0) -> list[WorkItem]:
         """Who waits for one of them."""
         return list(self.jobs[number][1][2])
 
@@ -49,7 +49,7 @@ def waiting(many: Virtual) -> Later:
     return later
 
 
-def until_asked(many: Virtual, later: Later, keys: list[Key], looks: int = 1) -> None:
+def until_asked(many: Virtual, later: Later, keys: list[NamespacedName], looks: int = 1) -> None:
     """Answers at once, until each of these has looked so often; then until the next question stands in line."""
     while not later.jobs or min(len(many.looks(key)) for key in keys) < looks:
         later.answer()

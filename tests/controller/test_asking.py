@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from canary.api.evidence import LookResult
+from canary.api.evidence import EvaluationResult
 from canary.controller.controller import BELATED
-from canary.controller.fleet import Key
-from canary.controller.seat import Seat
+from canary.controller.work_item import WorkItem
 from canary.engine.errors import Unreachable
 from canary.engine.observed import Counts, Query, Sample, Shape, Value
-from canary.rollout.ports import Parts
-from canary.sandbox.fleet import SandboxRig
+from canary.kube.names import NamespacedName
+from canary.ports import Parts
+from tests.controller.fleet import SandboxRig
 from tests.controller.later import Later, until_asked, waiting
 from tests.controller.virtual import HELD, Virtual
 
@@ -25,7 +25,7 @@ class Gone(SandboxRig):
     @property
     def parts(self) -> Parts:
         """See Rig."""
-        raise Unreachable("the Canary isn't there any more")
+        raise Unreachable("gone")
 
 
 class Failing:
@@ -46,7 +46,7 @@ class Edited(SandboxRig):
         return replace(self.sandbox.parts, metrics=Failing())
 
 
-def asked_together() -> tuple[Virtual, Later, Seat]:
+def asked_together() -> tuple[Virtual, Later, WorkItem]:
     """Five Canaries whose looks are one question, which isn't asked yet, and the first one of them."""
     many = Virtual()
     keys = [many.add(f"web-{number}", source="one", **HELD) for number in range(5)]
@@ -54,24 +54,24 @@ def asked_together() -> tuple[Virtual, Later, Seat]:
         many.box(key).metrics = many.box(keys[0]).metrics
     later = waiting(many)
     until_asked(many, later, keys)
-    assert len(later.seats()) == 5
-    return many, later, later.seats()[0]
+    assert len(later.items()) == 5
+    return many, later, later.items()[0]
 
 
-@pytest.mark.parametrize("rig", [Gone, Edited], ids=["deleted", "given another server"])
-def test_what_becomes_of_one_canary_changes_nothing_for_others_of_its_slot(rig: type[SandboxRig]) -> None:
+@pytest.mark.parametrize("reconciler", [Gone, Edited], ids=["deleted", "given another server"])
+def test_what_becomes_of_one_canary_changes_nothing_for_others_of_its_slot(reconciler: type[SandboxRig]) -> None:
     """They are told what their own server says, as it was named when the slot came."""
     many, later, first = asked_together()
-    others = [seat.key for seat in later.seats() if seat is not first]
+    others = [item.key for item in later.items() if item is not first]
     looks = {key: len(many.looks(key)) for key in others}
-    first.rig = rig(many.box(first.key), "another")
+    first.reconciler = reconciler(many.box(first.key), "another")
     later.answer()
     assert {key: len(many.looks(key)) for key in others} == {key: number + 1 for key, number in looks.items()}
     for key in others:
         rollout = many.watcher.turns[key][-1].record.status.rollout
         assert rollout is not None
-        assert rollout.look is not None
-        assert (rollout.look.verdict, rollout.look.message) == ("pass", "all checks passed")
+        assert rollout.evaluation is not None
+        assert (rollout.evaluation.verdict, rollout.evaluation.message) == ("pass", "all checks passed")
     assert {key for key, _ in many.watcher.crashes} <= {first.key}
 
 
@@ -92,8 +92,9 @@ class OneBadWindow:
         return {one: Counts(100, failed) if one.shape is Shape.COUNTS else Value(100.0 - failed) for one in queries}
 
 
-def one_that_looks() -> tuple[Virtual, Later, Key, OneBadWindow]:
-    """It looks every five seconds; the question of its third look stands in line, and its window is a bad one."""
+def one_that_looks() -> tuple[Virtual, Later, NamespacedName, OneBadWindow]:
+    """It looks every five seconds; the question of its third evaluation stands in line, and its window is a bad
+    one."""
     many, windows = Virtual(), OneBadWindow()
     metrics = [{"name": "request-success-rate", "interval": "5s", "thresholdRange": {"min": 99}}]
     key = many.add("web", interval="5s", metrics=metrics, **HELD)
@@ -104,15 +105,16 @@ def one_that_looks() -> tuple[Virtual, Later, Key, OneBadWindow]:
     return many, later, key, windows
 
 
-def seen(many: Virtual, key: Key) -> list[LookResult]:
+def seen(many: Virtual, key: NamespacedName) -> list[EvaluationResult]:
     """Its looks, as they are told."""
-    turns = [turn for turn in many.watcher.turns[key] if turn.decision.looked]
+    turns = [turn for turn in many.watcher.turns[key] if turn.decision.evaluated]
     rollouts = [turn.decision.status.rollout for turn in turns]
-    return [rollout.look for rollout in rollouts if rollout is not None and rollout.look is not None]
+    return [rollout.evaluation for rollout in rollouts if rollout is not None and rollout.evaluation is not None]
 
 
 def test_a_look_that_is_being_measured_is_not_asked_again() -> None:
-    """Whatever wakes the rollout meanwhile; it is ticked at once all the same, and looks with the answer."""
+    """Whatever wakes the rollout meanwhile; it is reconciled at once all the same, and evaluations with the
+    answer."""
     many, later, key, windows = one_that_looks()
     asked, turns = len(windows.asked), len(many.watcher.turns[key])
     for _ in range(3):
@@ -126,7 +128,7 @@ def test_a_look_that_is_being_measured_is_not_asked_again() -> None:
 
 
 def test_one_bad_window_counts_once() -> None:
-    """Its answer comes when the next look is due already: that one is asked about its own window."""
+    """Its answer comes when the next evaluation is due already: that one is asked about its own window."""
     many, later, key, windows = one_that_looks()
     many.fleet.advance(5.5)
     later.answer()
@@ -152,8 +154,8 @@ def test_an_answer_that_is_late_now_and_then_costs_no_look_its_evidence() -> Non
     assert {check.result for look in seen(many, key)[3:] for check in look.checks} == {"passed"}
 
 
-def test_what_was_answered_for_a_tick_that_raised_is_asked_again() -> None:
-    """The look is still due, and nothing is under way for it."""
+def test_what_was_answered_for_a_reconcile_that_raised_is_asked_again() -> None:
+    """The evaluation is still due, and nothing is under way for it."""
     many, later, key, windows = one_that_looks()
     asked, read = len(windows.asked), many.box(key).router.read
     setattr(many.box(key).router, "read", raising)  # noqa: B010 # a method, replaced
@@ -169,7 +171,8 @@ def test_what_was_answered_for_a_tick_that_raised_is_asked_again() -> None:
 
 @pytest.mark.parametrize("belated", [0, BELATED], ids=["none was late", "the last one was late"])
 def test_a_look_that_was_not_due_in_its_slot_waits_for_the_next_one(belated: int) -> None:
-    """Its tick began so late that it is due by now: it isn't asked from there, where others wait to be ticked."""
+    """Its reconcile began so late that it is due by now: it isn't asked from there, where others wait to be
+    reconciled."""
     many, workers = Virtual(), Later()
     key = many.add("web", **HELD, interval="2m")
     many.controller.start()
@@ -192,7 +195,7 @@ def raising(stable: str | None, canary: str) -> None:
     raise ZeroDivisionError("a bug")
 
 
-def test_answers_that_always_come_too_late_are_told() -> None:
+def test_answers_that_always_come_too_late_are_reported() -> None:
     """It neither passes nor fails by them, and goes on once they come in time."""
     many, later, key, _ = one_that_looks()
     looks = len(seen(many, key))
@@ -203,6 +206,6 @@ def test_answers_that_always_come_too_late_are_told() -> None:
     told = seen(many, key)[looks:]
     assert len(told) == 3
     assert {(look.verdict, look.checks[0].result) for look in told} == {("hold", "missing")}
-    assert all("the answer came when the next look was due already" in look.message for look in told)
+    assert all("the answer came when the next evaluation was due already" in look.message for look in told)
     until_asked(many, later, [key], looks=looks + 4)
     assert seen(many, key)[-1].verdict == "pass"

@@ -1,11 +1,11 @@
 """How a replica ends: within ten seconds, also where the API server hangs."""
 
 import threading
-import time
 from typing import Any, cast
 
-from canary.bootstrap.service import LAST, PARTING, POLL, ended
+from canary.controller.process import LAST, PARTING, POLL, ended
 from canary.kube import lease
+from tests.parts.patience import Stopwatch
 
 
 class Hanging:
@@ -21,10 +21,10 @@ class Hanging:
 
 def test_watches_that_hang_are_waited_for_together() -> None:
     """Each is told before the first of them is waited for; one after the other they would take as many seconds."""
-    watches, began = [Hanging() for _ in range(11)], time.monotonic()
+    watches, began = [Hanging() for _ in range(11)], Stopwatch()
     ended(cast(Any, watches))
     assert all(each.told.is_set() for each in watches)
-    assert time.monotonic() - began < len(watches) * LAST / 2
+    assert began.seconds < len(watches) * LAST / 2
 
 
 def test_all_that_an_end_may_wait_for_is_less_than_ten_seconds() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from canary.api.status import Phase
-from canary.controller.fleet import Key
 from canary.controller.logs import Decisions
-from canary.controller.metrics import Metrics
+from canary.controller.metrics import ControllerMetrics
+from canary.kube.names import NamespacedName
 from tests.controller.test_controller import Both
 from tests.controller.virtual import Virtual
 
@@ -23,7 +23,7 @@ SLACK = 64 * 1024
 SHORT: dict[str, Any] = {"steps": [{"weight": 50}], "threshold": 1, "drain": "0s"}
 
 
-def lives(many: Virtual, round_: int) -> list[Key]:
+def lives(many: Virtual, round_: int) -> list[NamespacedName]:
     """Canaries are made, come to their end, and are deleted."""
     keys = [many.add(f"web-{round_}-{number}", "bad" if number % 4 == 0 else "good", **SHORT) for number in range(10)]
     for key in keys:
@@ -31,7 +31,7 @@ def lives(many: Virtual, round_: int) -> list[Key]:
     many.fleet.advance(120)
     assert {many.status(key).phase for key in keys} == {Phase.SUCCEEDED, Phase.FAILED}
     for key in keys:
-        del many.fleet.rigs[key]
+        del many.fleet.reconcilers[key]
         many.controller.forget(key)
     many.fleet.advance(900)  # slots of those that are gone
     return keys
@@ -45,10 +45,11 @@ def held() -> tuple[int, int, int]:
     return size, threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.long
 def test_a_thousand_rollouts_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
     """Memory, threads and sockets after 1,000 are what they were after 200, in virtual time."""
     caplog.set_level(logging.CRITICAL)  # pytest would keep every line
-    many, metrics, decisions = Virtual(), Metrics(), Decisions()
+    many, metrics, decisions = Virtual(), ControllerMetrics(), Decisions()
     many.controller = many.another(Both(metrics, decisions))
     many.controller.start()
     tracemalloc.start()

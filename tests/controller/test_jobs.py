@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from canary.controller.controller import WAITS, Controller
-from canary.controller.fleet import Key
-from canary.controller.jobs import submit
-from canary.controller.questions import ASKING
-from canary.sandbox.fleet import Inline
+from canary.controller.work_item import ASKING, submit
+from canary.kube.names import NamespacedName
+from tests.controller.fleet import Inline
 from tests.controller.virtual import HELD, Virtual
 
 FULL = "can't start new thread"
@@ -36,7 +35,7 @@ class Begins(Executor):
         raise RuntimeError(FULL)
 
 
-def test_what_was_told_to_the_caller_is_not_begun_later() -> None:
+def test_what_was_refused_to_the_caller_is_not_begun_later() -> None:
     """The pool has it in line still; the caller has seen to it in another way by then."""
     done: list[str] = []
     with Full(2) as pool:
@@ -47,7 +46,7 @@ def test_what_was_told_to_the_caller_is_not_begun_later() -> None:
     assert done == ["second"]
 
 
-def test_what_was_begun_is_not_told_to_the_caller() -> None:
+def test_what_was_begun_is_not_refused_to_the_caller() -> None:
     """It would be done twice."""
     done: list[str] = []
     submit(Begins(), done.append, "once")
@@ -67,8 +66,8 @@ class Now(Inline):
         return super().submit(call, *args, **kwargs)
 
 
-def three() -> tuple[Virtual, list[Key], Now, Now]:
-    """Rollouts that look in the same seconds, each asking another source; and their workers and askers."""
+def three() -> tuple[Virtual, list[NamespacedName], Now, Now]:
+    """Rollouts that evaluation in the same seconds, each asking another source; and their workers and askers."""
     many, workers, askers = Virtual(), Now(), Now()
     many.controller = Controller(many.fleet, many.fleet, workers, askers, many.fleet.timetable, many.watcher)
     keys = [many.add(f"web-{number}", source=f"source-{number}", **HELD) for number in range(3)]
@@ -88,8 +87,8 @@ def test_a_thread_that_can_not_be_started_costs_a_second(pool: str) -> None:
     assert [str(error) for _, error in many.watcher.crashes] == [FULL]
 
 
-def test_threads_that_can_never_be_started_are_told() -> None:
-    """The look is one without an answer then; afterwards, as many questions may be under way as before."""
+def test_threads_that_can_never_be_started_are_reported() -> None:
+    """The evaluation is one without an answer then; afterwards, as many questions may be under way as before."""
     many, keys, _, askers = three()
     askers.fails = ASKING * (WAITS + 1) * len(keys)
     many.fleet.advance(300)

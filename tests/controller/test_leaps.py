@@ -2,7 +2,7 @@
 
 import pytest
 
-from canary.controller.leaps import Leaps
+from canary.controller.process import Leaps
 
 
 @pytest.mark.parametrize(
@@ -11,7 +11,7 @@ from canary.controller.leaps import Leaps
     ids=["an hour back", "a little back", "kept right", "left alone", "an hour forward"],
 )
 def test_a_clock_that_is_set_back_is_noticed_once(set_by: float, back: bool) -> None:
-    """Time that passes is no leap, however much of it there is between two looks."""
+    """Time that passes is no leap, however much of it there is between two evaluations."""
     wall, steady = [1_000_000.0], [50.0]
     leaps = Leaps(lambda: wall[0], lambda: steady[0])
     wall[0], steady[0] = wall[0] + 300, steady[0] + 300

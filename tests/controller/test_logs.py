@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from canary.api.action import Verb
+from canary.api.reason import Reason
 from canary.api.status import Message
 from canary.controller.logs import REPEAT, Decisions, Format, Level, scrubbed, set_up
-from canary.rollout.tick import Turn
+from canary.rollout.reconcile import Turn
 from tests.show.turns import BAD, NOON, Play
 
 
@@ -28,7 +29,7 @@ class Lines:
         """The lines of these turns, without their time."""
         begin = len(self.stream.getvalue())
         for turn in turns:
-            self.decisions.ticked(("shop", name), turn, 0.01, 0.0)
+            self.decisions.reconciled(("shop", name), turn, 0.01, 0.0)
         return [line.partition(" ")[2] for line in self.stream.getvalue()[begin:].splitlines()]
 
 
@@ -61,13 +62,13 @@ def parsed(lines: Lines) -> list[dict[str, Any]]:
 
 
 def test_a_good_rollout_is_a_line_for_each_decision(text: Lines) -> None:
-    """Quiet ticks between them aren't logged."""
+    """Quiet reconciles between them aren't logged."""
     turns = Play().whole()
     assert len(turns) > 6
     assert text.decided(*turns) == [
-        "INFO shop/reviews Waiting 0% Started: v2 shall take over from v1",
+        "INFO shop/reviews Waiting 0% Started: rolling out v2, replacing v1",
         "INFO shop/reviews Progressing 10% CanaryReady: v2 is available; on to 10%",
-        "INFO shop/reviews Progressing 50% StepPassed: 10% passed 2 looks; on to 50%",
+        "INFO shop/reviews Progressing 50% StepPassed: 10% passed 2 evaluations; on to 50%",
         "INFO shop/reviews Promoting 100% Promoting: all steps passed; on to 100%",
         "INFO shop/reviews Succeeded Promoted: v2 serves everything",
     ]
@@ -94,28 +95,28 @@ def test_what_people_ask_is_logged_with_who_it_was(text: Lines) -> None:
     ]
 
 
-def test_what_could_not_be_told_at_first_is_logged_once(text: Lines) -> None:
+def test_what_was_unknown_at_first_is_logged_once(text: Lines) -> None:
     """The outbox holds it until it is told, and then it is in a turn again."""
     play = Play()
     first = play.turn()
     waiting = first.decision.messages
     untold = replace(first, record=replace(first.record, status=first.record.status.but(outbox=waiting)))
-    again = replace(play.turn(0.1), told=())
+    again = replace(play.turn(0.1), delivered=())
     still = replace(again, record=untold.record)
-    told = replace(play.turn(0.1), told=waiting)
+    told = replace(play.turn(0.1), delivered=waiting)
     assert len(text.decided(untold)) == 1
     assert [line for line in text.decided(still, told) if "Started" in line] == []
 
 
 def test_what_an_earlier_process_could_not_tell_is_logged(text: Lines) -> None:
     """It may have died before it could log."""
-    left = Message(id="9", reason="Promoted", message="promoted: v1 serves everything", at=NOON)
-    assert "Promoted: v1 serves everything" in text.decided(replace(Play().turn(), told=(left,)))[0]
+    left = Message(id="9", reason=Reason.PROMOTED, message="promoted: v1 serves everything", at=NOON)
+    assert "Promoted: v1 serves everything" in text.decided(replace(Play().turn(), delivered=(left,)))[0]
 
 
 def test_the_same_trouble_is_logged_once_in_ten_minutes(text: Lines) -> None:
     """For each Canary and each sentence."""
-    play, away, late = Play(), "status can't be saved: away", "not told yet: timed out"
+    play, away, late = Play(), "the store is away", "notification failed, retrying: timed out"
     text.decided(*play.turns(0, 1))
     first = text.decided(play.turn(1, trouble=[away]))
     assert first == [f"WARNING shop/reviews Progressing 10% Trouble: {away}"]
@@ -133,7 +134,7 @@ def test_trouble_that_is_over_is_forgotten() -> None:
     decisions, play = Decisions(), Play()
     for number in range(300):
         turn = replace(play.turn(0), at=NOON + REPEAT * number, trouble=(f"{number}",))
-        decisions.ticked(("shop", "reviews"), turn, 0.01, 0.0)
+        decisions.reconciled(("shop", "reviews"), turn, 0.01, 0.0)
     assert len(decisions.said["shop", "reviews"].trouble) == 1
     decisions.forgot(("shop", "reviews"))
     decisions.forgot(("shop", "reviews"))
@@ -162,7 +163,7 @@ def test_a_json_line_has_what_a_query_asks_for() -> None:
 
 
 def test_debug_has_every_decision() -> None:
-    """Also those of quiet ticks, once each."""
+    """Also those of quiet reconciles, once each."""
     lines, turns = objects(Level.DEBUG), Play().whole()
     lines.decided(*turns)
     found = parsed(lines)
@@ -193,11 +194,11 @@ def test_a_traceback_is_logged_whole_and_without_secrets(format_: Format) -> Non
     assert "s3cret" not in logged
     assert "alice" not in logged
     assert "ValueError: GET http://prometheus:9090/api" in logged
-    assert ("shop/web: a tick raised" if format_ is Format.TEXT else '"name": "web"') in logged
+    assert ("shop/web: reconcile failed" if format_ is Format.TEXT else '"name": "web"') in logged
 
 
 @pytest.mark.parametrize("format_", Format)
-def test_nobody_can_write_a_line_that_looks_like_ours(format_: Format) -> None:
+def test_no_text_makes_a_line_that_looks_like_ours(format_: Format) -> None:
     """A comment with a line break in it, or with what steers a terminal."""
     lines = Lines()
     set_up(format_, Level.INFO, lines.stream)

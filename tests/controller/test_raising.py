@@ -1,18 +1,18 @@
-"""A tick that raises is told where people look: few of them see the controller's log."""
+"""A reconcile that raises is told where people look: few of them see the controller's log."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from canary.api.status import Phase
 from canary.engine.errors import Unreachable
-from canary.sandbox.fleet import SandboxRig
+from tests.controller.fleet import SandboxRig
 
 from .virtual import Virtual
 
 
 @dataclass
 class Raising(SandboxRig):
-    """Raises in each tick, until it is mended."""
+    """Raises in each reconcile, until it is mended."""
 
     error: Exception | None = None
     said: list[str] = field(default_factory=list)
@@ -28,30 +28,32 @@ class Raising(SandboxRig):
             raise self.error
 
 
-def test_a_tick_that_raises_twice_in_a_row_is_told_in_the_object() -> None:
+def test_a_reconcile_that_raises_twice_in_a_row_is_reported_in_the_object() -> None:
     """In one line, without anything secret; it goes on by itself once that is over."""
     many = Virtual()
     key = many.add("web")
-    many.fleet.rigs[key] = rig = Raising(many.box(key), error=ValueError("two\nlines of http://ann:s3cret@host"))
+    many.fleet.reconcilers[key] = reconciler = Raising(
+        many.box(key), error=ValueError("two\nlines of http://ann:s3cret@host")
+    )
     many.controller.start()
-    assert (len(many.watcher.crashes), rig.said) == (1, [])
+    assert (len(many.watcher.crashes), reconciler.said) == (1, [])
     many.fleet.advance(30)
-    assert set(rig.said) == {
-        "the controller can't look after it, and tries again: ValueError: two lines of http://host"
+    assert set(reconciler.said) == {
+        "the reconcile failed, and the controller retries: ValueError: two lines of http://host"
     }
-    assert len(rig.said) == len(many.watcher.crashes) - 1 > 2
-    rig.error, rig.said = None, []
+    assert len(reconciler.said) == len(many.watcher.crashes) - 1 > 2
+    reconciler.error, reconciler.said = None, []
     many.fleet.advance(7200)
-    assert (rig.said, many.status(key).phase) == ([], Phase.SUCCEEDED)
+    assert (reconciler.said, many.status(key).phase) == ([], Phase.SUCCEEDED)
 
 
-def test_what_can_not_be_told_either_stops_nothing() -> None:
-    """It is tried again, as the tick is."""
+def test_what_can_not_be_reported_either_stops_nothing() -> None:
+    """It is tried again, as the reconcile is."""
     many = Virtual()
     key = many.add("web")
-    many.fleet.rigs[key] = Raising(many.box(key), error=ValueError("x" * 9000), away=True)
+    many.fleet.reconcilers[key] = Raising(many.box(key), error=ValueError("x" * 9000), away=True)
     many.controller.start()
     many.fleet.advance(30)
     assert set(many.watcher.hindrances) == {(key, "can't say so in its status: the API server is away")}
     assert len(many.watcher.crashes) > 3
-    assert len(many.fleet.rigs[key].said[0]) < 600  # type: ignore[attr-defined]
+    assert len(many.fleet.reconcilers[key].said[0]) < 600  # type: ignore[attr-defined]

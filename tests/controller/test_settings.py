@@ -1,23 +1,26 @@
 """A controller whose settings can't be right ends before it has begun anything."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 
 import pytest
 
+from canary.cli.app import run
 
-def told(*arguments: str, **environment: str) -> tuple[int, str]:
+Told = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def told(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Told:
     """How it ends, and what it says; there is no cluster for it."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "canary", "controller", "--kubeconfig", os.devnull, *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return ran.returncode, ran.stderr.strip()
+
+    def ends(*arguments: str, **environment: str) -> tuple[int, str]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        code = run(("controller", "--kubeconfig", os.devnull, *arguments))
+        return code, capfd.readouterr().err.strip()
+
+    return ends
 
 
 ADDRESS = "can't be asked: a Prometheus' address looks like http://prometheus.monitoring:9090, without a query"
@@ -83,19 +86,19 @@ WRONG: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("option", "text", "sentence"), WRONG.values(), ids=list(WRONG))
-def test_a_wrong_option_is_named_and_quoted(option: str, text: str, sentence: str) -> None:
+def test_a_wrong_option_is_named_and_quoted(told: Told, option: str, text: str, sentence: str) -> None:
     """In one line, with what was probably meant; passwords are left out."""
     assert told(f"--{option}", text) == (2, f"canary: --{option}: {sentence}")
 
 
 @pytest.mark.parametrize(("name", "text"), [("WORKERS", "300"), ("RESYNC", "30"), ("LISTEN", "foo")])
-def test_a_wrong_variable_is_named_as_that(name: str, text: str) -> None:
+def test_a_wrong_variable_is_named_as_that(told: Told, name: str, text: str) -> None:
     """Nobody looks for an option that a Deployment doesn't have."""
     code, said = told(**{f"CANARY_{name}": text})
     assert (code, said.partition(text)[0].rstrip("'")) == (2, f"canary: CANARY_{name}: ")
 
 
-def test_an_option_counts_before_its_variable() -> None:
+def test_an_option_counts_before_its_variable(told: Told) -> None:
     """It is the one that is wrong then."""
     assert told("--workers", "300", CANARY_WORKERS="3")[1].startswith("canary: --workers: 300 ")
 
@@ -103,7 +106,7 @@ def test_an_option_counts_before_its_variable() -> None:
 @pytest.mark.parametrize(
     ("name", "text"), [("workers", "many"), ("burst", "1.5"), ("qps", "fast"), ("cross-namespace", "maybe")]
 )
-def test_a_value_of_another_type_is_quoted(name: str, text: str) -> None:
+def test_a_value_of_another_type_is_quoted(told: Told, name: str, text: str) -> None:
     """The variable's name stands beside the option's."""
     variable = f"CANARY_{name.upper().replace('-', '_')}"
     code, said = told(**{variable: text})

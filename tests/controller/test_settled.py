@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from canary.bootstrap.service import settled
+from canary.controller.process import settled
 
 
 class Ring:

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from canary.controller.slots import Slots, jitter, share, slot_of, time_of
-from canary.engine.looks import SPREAD
+from canary.engine.evaluations import SPREAD
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A, B = ("shop", "a"), ("shop", "b")
@@ -16,7 +16,7 @@ def test_a_fraction_belongs_to_the_next_second() -> None:
     assert time_of(slot_of(NOON + timedelta(microseconds=1))) == NOON + timedelta(seconds=1)
 
 
-def test_the_first_of_a_slot_is_told() -> None:
+def test_the_first_of_a_slot_is_reported() -> None:
     """Whoever sets it up, sets it up once."""
     slots = Slots()
     assert [slots.put(A, 5), slots.put(B, 5), slots.put(B, 6)] == [True, False, True]
@@ -28,7 +28,7 @@ def test_each_is_due_once_at_most() -> None:
     slots.put(A, 5)
     slots.put(A, 7)
     slots.put(B, 7)
-    assert (set(slots.take(5)), set(slots.take(7)), len(slots)) == (set(), {A, B}, 0)
+    assert (set(slots.take(5)), set(slots.take(7)), len(slots._due)) == (set(), {A, B}, 0)
 
 
 def test_what_is_dropped_is_due_no_more() -> None:
@@ -37,7 +37,7 @@ def test_what_is_dropped_is_due_no_more() -> None:
     slots.put(A, 5)
     slots.drop(A)
     slots.drop(B)
-    assert (set(slots.take(5)), len(slots)) == (set(), 0)
+    assert (set(slots.take(5)), len(slots._due)) == (set(), 0)
 
 
 def test_a_thousand_canaries_are_spread_over_the_slots() -> None:

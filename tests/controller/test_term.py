@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from canary.bootstrap.service import Service, attend
-from canary.bootstrap.settings import Area, Settings
-from canary.bootstrap.site import Place
-from canary.controller.leaps import Leaps
+from canary.controller.process import ControllerProcess, Leaps, attend
+from canary.controller.settings import Area, Settings
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Object
-from canary.kube.requests import Request, Verb
-from tests.kinds.serving import Server, client
-from tests.kinds.test_inbox import created
+from canary.kube.requests import ApiVerb, Request
+from tests.controller.serving import Server, client
 from tests.parts.processes import wait_for
+from tests.stores.test_canary_inbox import created
 
 
 @dataclass
@@ -83,10 +82,10 @@ class Withheld(Server):
     removed: list[str] = field(default_factory=list)
 
     def _answered(self, request: Request) -> tuple[int, Object]:
-        if request.verb is Verb.DELETE:
+        if request.verb is ApiVerb.DELETE:
             self.removed.append(request.name)
             return 200, {}
-        if request.verb is Verb.LIST and request.resource.kind == "DaemonSet":
+        if request.verb is ApiVerb.LIST and request.resource.kind == "DaemonSet":
             return 403, {"kind": "Status", "message": "no"}
         return super()._answered(request)
 
@@ -99,14 +98,14 @@ def settings() -> Settings:
     """A replica's, on any free port."""
     rest: dict[str, Any] = {"workers": 1, "qps": 1000.0, "burst": 1000, "action_policy": ""}
     rest |= {"lease_duration": timedelta(seconds=15), "resync": timedelta(minutes=10)}
-    return Settings(Place(), Area(), "127.0.0.1:0", lease="canary", lease_namespace="shop", **rest)
+    return Settings(ClusterAccess(), Area(), "127.0.0.1:0", lease="canary", lease_namespace="shop", **rest)
 
 
-def test_what_nobody_takes_is_put_away_though_a_kind_can_not_be_listed() -> None:
+def test_what_is_never_taken_is_put_away_though_a_kind_can_not_be_listed() -> None:
     """So is all that is done now and then, for as long as the replica leads."""
     server = Withheld()
     server.put({"kind": "CanaryAction", **created("forgotten", "2020-01-01T00:00:00Z", canary="gone")})
-    service = Service(settings(), client(server))
+    service = ControllerProcess(settings(), client(server))
     thread = threading.Thread(target=service.run)
     thread.start()
     try:

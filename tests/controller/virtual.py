@@ -6,10 +6,10 @@ from typing import Any
 
 from canary.api.status import Phase, Status
 from canary.controller.controller import Controller
-from canary.controller.fleet import Key
-from canary.rollout.tick import Turn
-from canary.sandbox.fleet import Inline, SandboxFleet
+from canary.kube.names import NamespacedName
+from canary.rollout.reconcile import Turn
 from canary.sandbox.parts import Sandbox
+from tests.controller.fleet import Inline, SandboxFleet
 from tests.rollout.wired import sandbox
 
 HELD: dict[str, Any] = {"steps": [{"weight": 50, "hold": "1h"}], "deadline": "2h"}
@@ -19,27 +19,27 @@ HELD: dict[str, Any] = {"steps": [{"weight": 50, "hold": "1h"}], "deadline": "2h
 class Watcher:
     """Keeps what it is told."""
 
-    turns: dict[Key, list[Turn]] = field(default_factory=dict)
+    turns: dict[NamespacedName, list[Turn]] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)
-    unreadable: list[tuple[Key, str]] = field(default_factory=list)
-    crashes: list[tuple[Key, Exception]] = field(default_factory=list)
-    hindrances: list[tuple[Key, str]] = field(default_factory=list)
-    forgotten: list[Key] = field(default_factory=list)
+    unreadable: list[tuple[NamespacedName, str]] = field(default_factory=list)
+    crashes: list[tuple[NamespacedName, Exception]] = field(default_factory=list)
+    hindrances: list[tuple[NamespacedName, str]] = field(default_factory=list)
+    forgotten: list[NamespacedName] = field(default_factory=list)
 
-    def ticked(self, key: Key, turn: Turn, seconds: float, late: float | None) -> None:
+    def reconciled(self, key: NamespacedName, turn: Turn, seconds: float, late: float | None) -> None:
         self.turns.setdefault(key, []).append(turn)
         self.late += [] if late is None else [late]
 
-    def hindered(self, key: Key, why: str, at: datetime) -> None:
+    def hindered(self, key: NamespacedName, why: str, at: datetime) -> None:
         self.hindrances.append((key, why))
 
-    def unread(self, key: Key, why: str, at: datetime) -> None:
+    def unread(self, key: NamespacedName, why: str, at: datetime) -> None:
         self.unreadable.append((key, why))
 
-    def crashed(self, key: Key, error: Exception) -> None:
+    def crashed(self, key: NamespacedName, error: Exception) -> None:
         self.crashes.append((key, error))
 
-    def forgot(self, key: Key) -> None:
+    def forgot(self, key: NamespacedName) -> None:
         self.forgotten.append(key)
 
 
@@ -59,17 +59,17 @@ class Virtual:
         fleet = self.fleet
         return Controller(fleet, fleet, Inline(), Inline(), fleet.timetable, watcher)
 
-    def add(self, name: str, scenario: str = "good", source: str = "", **analysis: Any) -> Key:
+    def add(self, name: str, scenario: str = "good", source: str = "", **analysis: Any) -> NamespacedName:
         """One more Canary, of which nobody is told; its world begins now. Each has a source of its own, but those
         that are given the same one."""
         made = sandbox(scenario, **analysis)
         made.world.start = made.world.now = self.fleet.at
         return self.fleet.add(name, made, source or name)
 
-    def box(self, key: Key) -> Sandbox:
-        return self.fleet.rigs[key].sandbox
+    def box(self, key: NamespacedName) -> Sandbox:
+        return self.fleet.reconcilers[key].sandbox
 
-    def status(self, key: Key) -> Status:
+    def status(self, key: NamespacedName) -> Status:
         """As it is saved."""
         stored = self.box(key).store.stored
         return stored.status if stored else Status()
@@ -78,6 +78,6 @@ class Virtual:
         """Of all, in order."""
         return [self.status(key).phase for key in self.fleet.all()]
 
-    def looks(self, key: Key) -> list[float]:
-        """When its looks were taken, as seconds since 1970."""
-        return [turn.at.timestamp() for turn in self.watcher.turns.get(key, []) if turn.decision.looked]
+    def looks(self, key: NamespacedName) -> list[float]:
+        """When its evaluations were taken, as seconds since 1970."""
+        return [turn.at.timestamp() for turn in self.watcher.turns.get(key, []) if turn.decision.evaluated]

@@ -37,7 +37,7 @@ def reviews(control_plane: ControlPlane, kinds: None, namespace: str) -> None:
 def test_a_canary_in_a_line(name: str, reviews: None, kubectl: Kubectl) -> None:
     """Where it stands, under each of its names."""
     assert rows(kubectl("get", name).out) == [
-        ["NAME", "TARGET", "VERSION", "PHASE", "WEIGHT", "STEP", "REASON"],
+        ["NAME", "TARGET", "VERSION", "PHASE", "READY", "WEIGHT", "STEP", "REASON"],
         ["reviews", "reviews", "v2", "Progressing", "30", "2/5", "Holding"],
     ]
 
@@ -45,7 +45,7 @@ def test_a_canary_in_a_line(name: str, reviews: None, kubectl: Kubectl) -> None:
 def test_a_canary_in_a_wide_line(reviews: None, kubectl: Kubectl) -> None:
     """With the sentence."""
     assert rows(kubectl("get", "cny", "-o", "wide").out) == [
-        ["NAME", "TARGET", "VERSION", "PHASE", "WEIGHT", "STEP", "REASON", "FAILED", "MESSAGE"],
+        ["NAME", "TARGET", "VERSION", "PHASE", "READY", "WEIGHT", "STEP", "REASON", "FAILED", "MESSAGE"],
         ["reviews", "reviews", "v2", "Progressing", "30", "2/5", "Holding", "1", STATUS["message"]],
     ]
 
@@ -73,12 +73,12 @@ def test_all_kinds_at_once(reviews: None, kubectl: Kubectl) -> None:
 @pytest.mark.parametrize(
     ("field", "told"),
     [
-        ("canary.spec.analysis", ["How traffic moves and what it is judged by.", "stepWeights\t<[]integer>"]),
-        ("canary.spec.analysis.steps.gates.onTimeout", ["ENUM: hold rollback promote", "Unless given: rollback."]),
-        ("canary.spec.analysis.interval", ["Time between two looks; at least 1s."]),
-        ("canary.status.step", ["such as 2/5; empty outside of one."]),
+        ("canary.spec.analysis", ["How traffic moves, and the metrics that judge it.", "stepWeights\t<[]integer>"]),
+        ("canary.spec.analysis.steps.gates.onTimeout", ["ENUM: hold rollback promote", "Default: rollback."]),
+        ("canary.spec.analysis.interval", ["Time between two evaluations; at least 1s."]),
+        ("canary.status.step", ["such as 2/5; empty if no rollout is running."]),
         ("canaryaction.spec", ["verb\t<string> -required-", "Name of the Canary, in the same namespace."]),
-        ("clustercanarypolicy", ["Analysis and guards for the canaries of all namespaces."]),
+        ("clustercanarypolicy", ["Analysis and guards for the Canaries of all namespaces."]),
     ],
 )
 def test_explain(field: str, told: list[str], kubectl: Kubectl) -> None:

@@ -8,16 +8,18 @@ from typing import Any, Literal
 import pytest
 from ruamel.yaml import YAML
 
+from canary.api.duration import LONGER
+from canary.api.judge import NAME
 from canary.api.kinds import KINDS
 from canary.api.model import Model
 from canary.cli.app import run
-from canary.crds import definition, file_name, text
-from canary.crds.rules import RULES
-from canary.crds.structural import lenient, strict
-from canary.engine.checks import Severity
+from canary.crds import definition, file_name, lenient, strict, text
+from canary.crds.cel_rules import RULES
+from canary.engine.judges import JUDGES
+from canary.engine.validation import Severity
 from canary.manifests import lint, read
 
-from .objects import BAD, GOOD, MALFORMED, Fields, canary
+from .objects import BAD, GOOD, MALFORMED, ONLY_LINT, OTHERS, UNCOUNTABLE, Fields, canary
 
 CHART = Path(__file__).parents[2] / "charts" / "canary" / "crds"
 
@@ -80,12 +82,12 @@ def test_every_field_is_described(kind: str) -> None:
     assert [way for way in silent if not way.endswith("[]")] == [".apiVersion", ".kind", ".metadata"]
 
 
-def test_what_is_meant_where_nothing_is_written_is_told() -> None:
+def test_what_is_meant_where_nothing_is_written_is_shown() -> None:
     """The schema has no default, so its words have."""
     analysis = schema_of("Canary")["properties"]["spec"]["properties"]["analysis"]["properties"]
     gate = analysis["steps"]["items"]["properties"]["gates"]["items"]["properties"]
-    assert gate["onTimeout"]["description"].endswith("(wait without end). Unless given: rollback.")
-    assert gate["approval"]["properties"]["count"]["description"].endswith("Unless given: 1.")
+    assert gate["onTimeout"]["description"].endswith("(no time limit). Default: rollback.")
+    assert gate["approval"]["properties"]["count"]["description"].endswith("Default: 1.")
 
 
 def test_status_keeps_what_a_newer_version_wrote_and_refuses_no_word() -> None:
@@ -107,10 +109,23 @@ def test_lint_refuses_it_as_well(changes: Fields, field: str, said: str, tmp_pat
     assert [sentence for at, sentence in found if at.startswith(field) and said in sentence] != []
 
 
-@pytest.mark.parametrize(("changes", "field"), MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize(("changes", "field"), (MALFORMED | UNCOUNTABLE).values(), ids=MALFORMED | UNCOUNTABLE)
 def test_lint_refuses_the_malformed_as_well(changes: Fields, field: str, tmp_path: Path) -> None:
     """At the same field."""
     assert field in dict(problems(tmp_path, canary(changes)))
+
+
+@pytest.mark.parametrize(("body", "field", "said"), OTHERS.values(), ids=OTHERS)
+def test_lint_refuses_other_kinds_as_well(body: dict[str, Any], field: str, said: str, tmp_path: Path) -> None:
+    """At that field or below it."""
+    found = problems(tmp_path, body)
+    assert [sentence for at, sentence in found if at.startswith(field) and said in sentence] != []
+
+
+@pytest.mark.parametrize("changes", [row[0] for row in ONLY_LINT.values()], ids=ONLY_LINT)
+def test_lint_refuses_what_the_api_server_can_not(changes: Fields, tmp_path: Path) -> None:
+    """The exceptions are lint's to find."""
+    assert problems(tmp_path, canary(changes)) != []
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
@@ -119,10 +134,19 @@ def test_lint_accepts_it_as_well(changes: Fields, tmp_path: Path) -> None:
     assert problems(tmp_path, canary(changes)) == []
 
 
+def test_judges_have_the_names_that_the_api_server_takes() -> None:
+    """The pattern is written in the model, which knows no judges."""
+    assert set(NAME.strip("^()$").split("|")) == {*JUDGES}
+
+
 def test_each_rule_has_a_bad_object() -> None:
     """A rule that nothing breaks might say anything."""
     sentences = [rule.sentence for rules in RULES.values() for rule in rules if "oldSelf" not in rule.expression]
-    assert [one for one in sentences if not any(said in one for _, _, said in BAD.values())] == []
+    bad = [
+        *(said for _, _, said in (*BAD.values(), *OTHERS.values()) if said),
+        LONGER,
+    ]  # UNCOUNTABLE has a row of each field
+    assert [one for one in sentences if not any(said in one for said in bad)] == []
 
 
 class Either(Model):

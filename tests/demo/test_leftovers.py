@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.demo.watching import processes
-from tests.parts.processes import wait_for
+from tests.examples import one_now
+from tests.parts.processes import exit_code, wait_for
 
 DEMO = [sys.executable, "-c", "import sys; from canary.cli import main; sys.exit(main())", "demo"]
 # On a terminal of its own, as a shell would start it: then Ctrl-C and hanging up reach it as they do in life.
@@ -75,15 +76,15 @@ def traffic_shifted(run: Run) -> bool:
 
 
 MOMENTS = [
+    pytest.param(traffic_shifted, signal.SIGTERM, id="while traffic is shifted"),
     pytest.param(file_there("services.log"), signal.SIGINT, id="while its services start"),
     pytest.param(file_there("envoy.log"), signal.SIGTERM, id="while Envoy starts"),
     pytest.param(file_there("admin"), signal.SIGHUP, id="once Envoy has its ports"),
     pytest.param(requests_noted, signal.SIGINT, id="under load"),
-    pytest.param(traffic_shifted, signal.SIGTERM, id="while traffic is shifted"),
 ]
 
 
-@pytest.mark.parametrize(("moment", "number"), MOMENTS)
+@pytest.mark.parametrize(("moment", "number"), one_now(MOMENTS))
 def test_a_signal_leaves_nothing(
     moment: Callable[[Run], bool], number: signal.Signals, start: Callable[..., Run]
 ) -> None:
@@ -91,13 +92,14 @@ def test_a_signal_leaves_nothing(
     run = start()
     run.reached(moment)
     run.process.send_signal(number)
-    assert run.process.wait(10) == 130
+    assert exit_code(run.process, 10) == 130
     assert run.left == []
     assert list(run.folder.iterdir()) == []
     assert "Traceback" not in run.output.read_text()
     assert "nothing is left running" in run.output.read_text()
 
 
+@pytest.mark.long
 def test_impatience_leaves_nothing(start: Callable[..., Run]) -> None:
     """Whoever presses Ctrl-C again and again doesn't stop the tidying up."""
     run = start()
@@ -134,7 +136,7 @@ def test_a_terminal_leaves_nothing(hang_up: bool, start: Callable[..., Run]) -> 
         os.write(ours, b"\x03")
         wait_for(lambda: drained(ours) and run.process.poll() is not None, "the demo to end")
         os.close(ours)
-    assert run.process.wait(10) == 130
+    assert exit_code(run.process, 10) == 130
     assert run.left == []
     assert list(run.folder.iterdir()) == []
 

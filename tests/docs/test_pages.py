@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from canary.api.exit_codes import Exit
 from canary.cli.app import COMMANDS
 from canary.manifests import lint, read
-from canary.rollout.ending import Exit
 from canary.sandbox.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -40,7 +40,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 def test_the_exit_codes_are_those_of_the_code() -> None:
     """The table of docs/run.md is `Exit`, with its docstrings."""
     told = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs/run.md").read_text(), re.MULTILINE)
-    source = (ROOT / "canary/rollout/ending.py").read_text()
+    source = (ROOT / "canary/api/exit_codes.py").read_text()
     meant = re.findall(r'^    [A-Z_]+ = (\d+)\n    """(.*)"""$', source, re.MULTILINE)
     assert told == meant
     assert [int(code) for code, _ in told] == [code.value for code in Exit]
@@ -59,3 +59,23 @@ def test_the_first_manifest_has_no_problem(tmp_path: Path) -> None:
     assert block is not None
     (tmp_path / "shop.yaml").write_text(block.group(1))
     assert lint(read([str(tmp_path / "shop.yaml")])) == ()
+
+
+def test_every_promise_names_the_tests_that_hold_it() -> None:
+    """docs/promises.md has twelve promises in order, each with at least one link to a test."""
+    rows = re.findall(r"^\| (\d+) \| [^|]* \| ([^|]*) \|$", (ROOT / "docs/promises.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 13))
+    tests = [LINK.findall(held) for _, held in rows]
+    assert [links for links in tests if not links] == []
+    assert [link for links in tests for link in links if not (ROOT / "docs" / link).is_file()] == []
+
+
+def test_every_promise_is_seen_in_every_world() -> None:
+    """The second table of docs/promises.md names a test function of each world; each is there."""
+    text = (ROOT / "docs/promises.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|([^|]*)\|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 13))
+    named = [[re.findall(r"([\w/]+)::(\w+)", world) for world in worlds] for _, *worlds in rows]
+    assert [worlds for worlds in named if not all(worlds)] == []
+    tests = [test for worlds in named for world in worlds for test in world]
+    assert [one for one in tests if f"def {one[1]}(" not in (ROOT / "tests" / f"{one[0]}.py").read_text()] == []

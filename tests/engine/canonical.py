@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from canary.api.evidence import Evidence, LookResult
+from canary.api.evidence import EvaluationResult, Evidence
 from canary.api.plan import Traffic
+from canary.api.reason import Reason
 from canary.api.status import Approval, End, GateWait, Pause, Rollout, Status, Version
-from canary.engine.plan import step_at
+from canary.api.webhooks import HookRun
+from canary.engine.next_traffic import step_at
 
 from .situations import NOW
 
@@ -23,7 +25,7 @@ OTHER_NAME = {"v1": "v2", "v2": "v1"}
 
 @dataclass(frozen=True)
 class State:
-    """Everything that outlives a tick, as of NOW."""
+    """Everything that outlives a reconcile, as of NOW."""
 
     status: Status
     route: Traffic | None
@@ -43,7 +45,7 @@ class State:
 def canonical(state: State, now: datetime) -> tuple[Hashable, State]:
     """A key that is equal for equal states, and the state with NOW as its present."""
     status, route = _renamed(state.status, state.route)
-    rollout = _rebased(status.rollout, now) if status.rollout is not None else None
+    rollout = rebased(status.rollout, now) if status.rollout is not None else None
     bare = Status(
         phase=status.phase, stable=status.stable, failed=status.failed, rollout=rollout,
         rollouts=1, failed_checks=status.failed_checks if rollout else 0,
@@ -51,7 +53,7 @@ def canonical(state: State, now: datetime) -> tuple[Hashable, State]:
     kept = State(bare, route, state.foreign, state.fresh, state.partly if rollout else ())
     versions = (bare.phase, str(bare.stable), str(bare.failed))
     parts = tuple(map(_traffic, kept.partly))
-    return (versions, _key(rollout), _traffic(route), parts, state.foreign, state.fresh), kept
+    return (versions, key_of(rollout), _traffic(route), parts, state.foreign, state.fresh), kept
 
 
 def _renamed(status: Status, route: Traffic | None) -> tuple[Status, Traffic | None]:
@@ -60,76 +62,99 @@ def _renamed(status: Status, route: Traffic | None) -> tuple[Status, Traffic | N
     if rollout is None and status.stable is not None and status.stable.name == "v2":
         turned = Traffic(weight=100 - route.weight) if route is not None else None
         return status.but(stable=Version(name="v1", revision="a"), failed=None), turned
-    if rollout is not None and rollout.canary.revision == "c":
+    if rollout is not None and rollout.canary_version.revision == "c":
         failed = status.failed and status.failed.but(revision=OTHER_BUILD[status.failed.revision])
-        return status.but(failed=failed, rollout=rollout.but(canary=rollout.canary.but(revision="b"))), route
+        return status.but(
+            failed=failed, rollout=rollout.but(canary_version=rollout.canary_version.but(revision="b"))
+        ), route
     return status, route
 
 
-def _rebased(rollout: Rollout, now: datetime) -> Rollout:
+def rebased(rollout: Rollout, now: datetime) -> Rollout:
     policy = rollout.policy
     stopped = rollout.stopped_at
     left = max(rollout.deadline - (stopped or now), ZERO)
-    longest = max(policy.settle + policy.scrape_interval, policy.drain, step_at(rollout.plan, rollout.step).hold)
-    due = rollout.next_look <= now
-    missed = (now - rollout.next_look) // policy.interval if due else 0
+    longest = max(
+        policy.settle + policy.lag + policy.scrape_interval, policy.drain, step_at(rollout.plan, rollout.step).hold
+    )
+    due = rollout.next_evaluation <= now
+    missed = (now - rollout.next_evaluation) // policy.interval if due else 0
     return rollout.but(
         number=1,
         started=NOW + left - policy.deadline,
         deadline=NOW + left,
         stopped_at=stopped and NOW,
-        in_place_since=_ago(rollout.in_place_since, now, longest),
-        next_look=NOW + (rollout.next_look + missed * policy.interval - now),
-        look=rollout.look and _look(rollout.look),
+        in_place_since=ago(rollout.in_place_since, now, longest),
+        next_evaluation=NOW + (rollout.next_evaluation + missed * policy.interval - now),
+        evaluation=rollout.evaluation and _look(rollout.evaluation),
         evidence=rollout.evidence and _evidence(rollout, rollout.evidence, now),
-        short_since=_ago(rollout.short_since, now, policy.unready_grace),
+        short_since=ago(rollout.short_since, now, policy.unready_grace),
+        growing_since=ago(rollout.growing_since, now, policy.ready_deadline),
         pause=rollout.pause and Pause(since=NOW),
         halted_at=rollout.halted_at and NOW,
         gates=tuple(_gate(rollout, gate, now) for gate in rollout.gates),
         approvals=tuple(Approval(action="", author=name) for name in sorted({a.author for a in rollout.approvals})),
-        looks=min(rollout.looks, step_at(rollout.plan, rollout.step).looks),
+        iterations=min(rollout.iterations, step_at(rollout.plan, rollout.step).iterations),
         highest=0,
         stable_left=None,
-        end=rollout.end and End(outcome=rollout.end.outcome, reason="", message="", at=NOW),
+        hooks=tuple(_run(rollout, run, now) for run in rollout.hooks),
+        failed_before=min(rollout.failed_before, policy.threshold),
+        end=rollout.end and End(outcome=rollout.end.outcome, reason=Reason.UNDECIDED, message="", at=NOW),
     )
 
 
-def _ago(time: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
+def _run(rollout: Rollout, run: HookRun, now: datetime) -> HookRun:
+    """Of a call that is under way, nothing else matters; of an answer that was used, only whether it failed."""
+    bare = HookRun(key=run.key, name="")
+    if run.pending:
+        return bare.but(asked=NOW)
+    every = rollout.policy.interval
+    if run.answered:
+        asked = ago(run.asked, now, every)
+        return bare.but(asked=asked, at=asked, result=run.result)
+    return bare.but(at=ago(run.at, now, every), result="failed") if run.result == "failed" else bare
+
+
+def ago(time: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
     return None if time is None else NOW - min(now - time, longest)
 
 
-def _look(look: LookResult) -> LookResult:
-    return LookResult(at=NOW, verdict=look.verdict, reason="Look", message="")
+def _look(look: EvaluationResult) -> EvaluationResult:
+    return EvaluationResult(at=NOW, verdict=look.verdict, reason=Reason("Look"), message="")
 
 
 def _evidence(rollout: Rollout, evidence: Evidence, now: datetime) -> Evidence:
     policy, data = rollout.policy, evidence.data
     kept: dict[str, Any] = {"failed_checks": min(data["failed_checks"], policy.threshold)}
     for clock, limit in (("no_data_since", policy.on_no_data), ("unreachable_since", policy.on_unreachable)):
-        since = data.get(clock) and _ago(datetime.fromisoformat(data[clock]), now, limit.after)
+        since = data.get(clock) and ago(datetime.fromisoformat(data[clock]), now, limit.after)
         kept[clock] = since and since.isoformat()
     return Evidence(judge=evidence.judge, version=evidence.version, data=kept, up_to=NOW)
 
 
 def _gate(rollout: Rollout, gate: GateWait, now: datetime) -> GateWait:
     if gate.deadline is None:
-        return gate.but(since=NOW)
+        return gate.but(since=NOW, answer=gate.answer and "no")
     still = rollout.halted_at
     left = gate.deadline - (now if still is None else max(still, gate.since))
     return gate.but(since=NOW, deadline=NOW + max(left, ZERO))
 
 
-def _key(rollout: Rollout | None) -> Hashable:
+def key_of(rollout: Rollout | None) -> Hashable:
     """The fields that differ between canonical rollouts of one plan."""
     if rollout is None:
         return None
     data = rollout.evidence.data if rollout.evidence else {}
     return (
-        rollout.step, _traffic(rollout.meant), _traffic(rollout.previous), rollout.in_place_since, rollout.deadline,
-        rollout.next_look, rollout.looks, rollout.look and rollout.look.verdict, tuple(data.values()),
-        rollout.short_since, rollout.pause is not None, rollout.stopped_at, rollout.halted_at, rollout.skipped,
+        rollout.step, _traffic(rollout.desired), _traffic(rollout.previous), rollout.in_place_since, rollout.deadline,
+        rollout.next_evaluation, rollout.iterations, rollout.evaluation and rollout.evaluation.verdict,
+        tuple(data.values()),
+        rollout.short_since, rollout.growing_since,
+        rollout.pause is not None, rollout.stopped_at, rollout.halted_at, rollout.skipped,
         rollout.hurried, tuple(one.author for one in rollout.approvals), rollout.end and rollout.end.outcome,
-        tuple((gate.name, gate.deadline, gate.open) for gate in rollout.gates), rollout.stable_replicas,
+        tuple((gate.name, gate.deadline, gate.open, gate.asking) for gate in rollout.gates), rollout.stable_replicas,
+        tuple((run.key, run.asked, run.at, run.result) for run in rollout.hooks),
+        (rollout.prepared, rollout.failed_before),
     )  # fmt: skip
 
 

@@ -1,25 +1,38 @@
-"""Every state that a small rollout can reach, under every combination of what a tick may see.
+"""Every state that a small rollout can reach, under every combination of what a reconcile may see.
 
 `explore(world)` goes from the first sight of a Canary through all successors: what is measured, how many replicas
-answer, what the route says, what people ask, what is wanted, how a write goes, and a crash at each point of a tick.
-`judged.py` judges each step; the same judgements need no knowledge of how the engine comes to its decisions.
+answer, what the route says, what people ask, the desired version, how a write goes, and a crash at each point of a
+reconcile. `judged.py` judges each step; the same judgements need no knowledge of how the engine comes to its
+decisions.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.plan import Traffic
 from canary.api.status import Phase, Status, Version
-from canary.engine.decide import Decision, decide, needs
-from canary.engine.desired import Desired
-from canary.engine.observed import Kind, Missing, Observed, Query, RouteSeen, Sample, Value, WorkloadSeen
+from canary.engine.decide import Decision, Needs, decide, needs
+from canary.engine.observed import (
+    Cause,
+    HookAnswer,
+    HookCall,
+    Missing,
+    Observed,
+    Query,
+    RouteSeen,
+    Sample,
+    Value,
+    WorkloadSeen,
+)
 from canary.engine.phases import Need
+from canary.engine.resolved import ResolvedSpec
+from tests.moves import moves
 
 from .canonical import State, canonical
 from .situations import CANARY, NOW, STABLE, deleted, good, wants
@@ -34,6 +47,38 @@ ANALYSIS: dict[str, Any] = {
 SPEC = {"progressDeadlineSeconds": 30, "metricsServer": None}
 
 
+class AnyState(Protocol):
+    """What all worlds have in common of a state."""
+
+    @property
+    def status(self) -> Status:
+        """What was saved."""
+
+
+class AnyStep(Protocol):
+    """The same of a decision."""
+
+    @property
+    def before(self) -> AnyState:
+        """The state in which it was taken."""
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided."""
+
+    @property
+    def benign(self) -> bool:
+        """Nobody acts, and nothing goes wrong."""
+
+    @property
+    def alone(self) -> bool:
+        """Stable has no replica, and nothing else goes wrong."""
+
+
+S = TypeVar("S")
+P = TypeVar("P", bound=AnyStep)
+
+
 @dataclass(frozen=True)
 class World:
     """A plan, and what may happen to it. The first entry of each list is the benign one."""
@@ -45,33 +90,43 @@ class World:
     canary: tuple[str, ...] = ("available",)
     stable: tuple[str, ...] = ("available",)
     route: tuple[str, ...] = ("as it is",)
-    wanted: tuple[str, ...] = ("the same",)
+    desired_version: tuple[str, ...] = ("the same",)
     asks: tuple[str, ...] = ("nothing",)
     says: tuple[str, ...] = ("go on",)
-    fates: tuple[str, ...] = ("done",)
+    hooks: tuple[str, ...] = ("yes",)
+    ends: tuple[str, ...] = ("done",)
+    """Fates of a reconcile."""
     steps: tuple[int, ...] = (1,)
-    """Ticks of time that may pass."""
+    """Reconciles of time that may pass."""
 
     @cached_property
-    def desired(self) -> Desired:
+    def resolved(self) -> ResolvedSpec:
         return wants({**SPEC, **self.spec}, **{**ANALYSIS, "steps": None, **self.analysis})
 
     @cached_property
-    def manifests(self) -> dict[str, Desired]:
+    def manifests(self) -> dict[str, ResolvedSpec]:
         """By what the manifest says."""
-        plain = self.desired
-        shown = Shown(plain, Status())
-        suspended = plain.canary.but(spec=plain.canary.spec.but(suspend=True))
-        return {
-            "go on": plain,
-            "suspended": replace(plain, canary=suspended),
-            "deleted": deleted(shown).desired,
-            "invalid": replace(plain, problems=("spec.banana: unknown field",)),
-        }
+        return manifests(self.resolved)
 
-    def seen(self, need: Need, looks: bool) -> Iterator["Seen"]:
-        """All combinations of what a tick may see, as far as it looks at all."""
-        workloads, idle = Need.WORKLOADS in need, Need.WANTED not in need
+    def start(self) -> State:
+        """At first sight of a Canary."""
+        return State(Status(), Traffic(), foreign=False, fresh=True)
+
+    def decisions(self, state: State) -> Iterator["Step"]:
+        """One for each combination of what a reconcile may see."""
+        return _decisions(self, state)
+
+    def fates(self, step: "Step") -> Iterator[tuple[str, State, timedelta]]:
+        """How a reconcile may go on after a decision, and when the next one is."""
+        return _fates(step)
+
+    def canonical(self, state: State, later: timedelta) -> tuple[Hashable, State]:
+        """See canonical.py."""
+        return canonical(state, NOW + later)
+
+    def seen(self, need: Need, looks: bool, calls: bool) -> Iterator["Seen"]:
+        """All combinations of what a reconcile may see, as far as it looks at all."""
+        workloads, idle = Need.WORKLOADS in need, Need.DESIRED_VERSION not in need
         return (
             Seen(*one)
             for one in product(
@@ -79,9 +134,10 @@ class World:
                 self.canary if workloads else self.canary[:1],
                 self.stable if workloads else self.stable[:1],
                 self.route,
-                self.wanted[:1] if idle else self.wanted,
+                self.desired_version[:1] if idle else self.desired_version,
                 self.asks[:1] if idle else self.asks,
                 self.says,
+                self.hooks if calls else self.hooks[:1],
             )
         )
 
@@ -94,9 +150,10 @@ class Seen:
     canary: str = "available"
     stable: str = "available"
     route: str = "as it is"
-    wanted: str = "the same"
+    desired_version: str = "the same"
     asks: str = "nothing"
     says: str = "go on"
+    hooks: str = "yes"
 
 
 @dataclass(frozen=True)
@@ -107,8 +164,18 @@ class Step:
     before: State
     seen: Seen
     observed: Observed
-    desired: Desired
+    resolved: ResolvedSpec
     decision: Decision
+
+    @property
+    def benign(self) -> bool:
+        """Nobody acts, and nothing goes wrong."""
+        return self.seen == Seen()
+
+    @property
+    def alone(self) -> bool:
+        """Stable has no replica, and nothing else goes wrong."""
+        return self.seen == Seen(stable="none")
 
     @property
     def traffic(self) -> Traffic | None:
@@ -118,47 +185,66 @@ class Step:
     def __str__(self) -> str:
         rollout = self.before.rollout
         said = [one for one in vars(self.seen).values() if one not in vars(Seen()).values()]
-        at = f"step {rollout.step}, meant {rollout.meant.weight}%" if rollout else "at rest"
+        at = f"step {rollout.step}, meant {rollout.desired.weight}%" if rollout else "at rest"
         route = f"route at {self.before.route.weight}%" if self.before.route else "routes disagree"
         foreign = " by another hand" if self.before.foreign else ""
         return (
             f"{self.world.name}: {self.before.status.phase}, {at}, {route}{foreign}; {', '.join(said) or 'all well'}"
             f"{', after a start' if self.before.fresh else ''} → {self.decision.status.phase} {self.decision.reason} "
-            f"{[(a.traffic.weight, a.lowers) for a in self.decision.actions]}"
+            f"{[(a.traffic.weight, a.decreases) for a in moves(self.decision)]}"
         )
 
 
 @dataclass
-class Found:
+class Found(Generic[S]):
     """What an exploration met."""
 
-    states: dict[Hashable, State] = field(default_factory=dict)
+    states: dict[Hashable, S] = field(default_factory=dict)
     benign: dict[Hashable, Hashable] = field(default_factory=dict)
     """The successor when nobody acts and nothing goes wrong."""
+    alone: dict[Hashable, Hashable] = field(default_factory=dict)
+    """The same while stable has no replica, where a world has that."""
     transitions: int = 0
     phases: set[tuple[Phase, Phase]] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
 
 
-Judge = Callable[[Step], Iterable[str]]
+class Explored(Protocol[S, P]):
+    """A small world that is explored."""
+
+    @property
+    def name(self) -> str:
+        """For complaints."""
+
+    def start(self) -> S:
+        """At first sight of a Canary."""
+
+    def decisions(self, state: S) -> Iterator[P]:
+        """One for each combination of what a reconcile may see."""
+
+    def fates(self, step: P) -> Iterator[tuple[str, S, timedelta]]:
+        """How a reconcile may go on after a decision, and when the next one is."""
+
+    def canonical(self, state: S, later: timedelta) -> tuple[Hashable, S]:
+        """A key that is equal for equal states, and the state so much later with NOW as its present."""
 
 
-def explore(world: World, judge: Judge, limit: int) -> Found:
+def explore(world: Explored[S, P], judge: Callable[[P], Iterable[str]], limit: int) -> Found[S]:
     """Breadth first, until nothing new is found or the limit of states is reached (which is a complaint)."""
-    found = Found()
-    start, first = canonical(State(Status(), Traffic(), foreign=False, fresh=True), NOW)
+    found: Found[S] = Found()
+    start, first = world.canonical(world.start(), timedelta())
     found.states[start] = first
     queue = deque([start])
     while queue:
         key = queue.popleft()
-        for step in _decisions(world, found.states[key]):
+        for step in world.decisions(found.states[key]):
             found.phases.add((step.before.status.phase, step.decision.status.phase))
             found.broken += [f"{complaint} — {step}" for complaint in judge(step)]
-            for fate, following, time in _fates(step):
+            for fate, following, time in world.fates(step):
                 found.transitions += 1
-                reached, state = canonical(following, NOW + time)
-                if step.seen == Seen() and fate == "done" and time == TICK:
-                    found.benign[key] = reached
+                reached, state = world.canonical(following, time)
+                if fate == "done" and time == TICK and (step.benign or step.alone):
+                    (found.benign if step.benign else found.alone)[key] = reached
                 if reached not in found.states:
                     found.states[reached] = state
                     queue.append(reached)
@@ -170,48 +256,80 @@ def explore(world: World, judge: Judge, limit: int) -> Found:
     return found
 
 
+def endless(found: Found[S], successors: Mapping[Hashable, Hashable], may_stay: Callable[[S], bool]) -> list[S]:
+    """Up to three states from which the successors lead to none that may stay as it is."""
+    ends = {key: True for key, state in found.states.items() if may_stay(state)}
+    for key in found.states if successors else ():
+        trail = []
+        while key not in ends and key not in trail:
+            trail.append(key)
+            key = successors[key]  # noqa: PLW2901 - walks on
+        ends.update(dict.fromkeys(trail, ends.get(key, False)))
+    return [found.states[key] for key, over in ends.items() if not over][:3]
+
+
+def manifests(plain: ResolvedSpec) -> dict[str, ResolvedSpec]:
+    """By what a manifest says."""
+    suspended = plain.manifest.but(spec=plain.manifest.spec.but(suspend=True))
+    return {
+        "go on": plain,
+        "suspended": replace(plain, manifest=suspended),
+        "deleted": deleted(Shown(plain, Status())).resolved,
+        "invalid": replace(plain, problems=("spec.banana: unknown field",)),
+    }
+
+
 def _decisions(world: World, state: State) -> Iterator[Step]:
-    plain = world.desired
-    asked = needs(plain, state.status, NOW)
-    for seen in world.seen(asked.needs, bool(asked.queries)):
+    plain = world.resolved
+    wanted = needs(plain, state.status, NOW)
+    for seen in world.seen(wanted.needs, bool(wanted.queries), bool(wanted.hooks)):
         before = _edited(state, seen.route)
-        desired, observed = world.manifests[seen.says], _observed(before, seen, asked.queries)
-        yield Step(world, before, seen, observed, desired, decide(desired, before.status, observed, NOW))
+        resolved, observed = world.manifests[seen.says], _observed(before, seen, wanted)
+        yield Step(world, before, seen, observed, resolved, decide(resolved, before.status, observed, NOW))
 
 
 def _edited(state: State, what: str) -> State:
-    """Somebody else may change the route before the tick reads it."""
+    """Somebody else may change the route before the reconcile reads it."""
     if not what.startswith("edited"):
         return state
     traffic = None if what == "edited in parts" else Traffic(weight=int(what.rsplit(maxsplit=1)[-1]))
     rollout = state.rollout
-    foreign = rollout is not None and traffic not in (rollout.meant, rollout.previous)
+    foreign = rollout is not None and traffic not in (rollout.desired, rollout.previous)
     return replace(state, route=traffic, foreign=foreign, partly=())
 
 
-def _observed(state: State, seen: Seen, queries: tuple[Query, ...]) -> Observed:
-    pinned = state.rollout.canary if state.rollout else CANARY
+def _observed(state: State, seen: Seen, wanted: Needs) -> Observed:
+    pinned = state.rollout.canary_version if state.rollout else CANARY
     stable = state.status.stable or STABLE
-    wanted: dict[str, Version | Missing] = {
+    desired_version: dict[str, Version | Missing] = {
         "the same": pinned,
         "a new build": Version(name="v2", revision="c"),
         "back to stable": stable,
-        "unreadable": Missing(Kind.TIMED_OUT),
+        "unreadable": Missing(Cause.TIMED_OUT),
     }
     return Observed(
-        wanted=wanted[seen.wanted],
+        desired_version=desired_version[seen.desired_version],
         route=_route(state, seen.route),
-        stable=WorkloadSeen("v1", 4, 0 if seen.stable == "none" else 4, "a"),
-        canary=_canary(seen.canary),
-        samples={query: _sample(seen.samples, query) for query in queries},
-        actions=_asked(seen.asks),
+        stable_workload=WorkloadSeen("v1", 4, 0 if seen.stable == "none" else 4, "a"),
+        canary_workload=_canary(seen.canary),
+        samples={query: sample(seen.samples, query) for query in wanted.queries},
+        actions=asked(seen.asks),
         fresh=state.fresh,
+        hooks=_answers(seen.hooks, wanted.hooks),
     )
+
+
+def _answers(what: str, calls: tuple[HookCall, ...]) -> dict[str, HookAnswer]:
+    """What hooks answer; a yes of one that may ask for a rollback only where that is meant."""
+    if what == "silent":
+        return {}
+    yes = {one.id: what != "no" if one.payload["type"] != "rollback" else what == "roll back" for one in calls}
+    return {id_: HookAnswer(passed) for id_, passed in yes.items()}
 
 
 def _route(state: State, what: str) -> RouteSeen | Missing:
     if what == "unreadable":
-        return Missing(Kind.REFUSED)
+        return Missing(Cause.REFUSED)
     weight = 30 if state.route is None else state.route.weight
     shares = {"v1": 100.0 - weight, "v2": float(weight)}
     refused = "no such cluster" if what == "refused" else None
@@ -221,21 +339,23 @@ def _route(state: State, what: str) -> RouteSeen | Missing:
 def _canary(what: str) -> WorkloadSeen | Missing:
     available = {"available": 4, "short": 1, "none": 0, "stuck": 4}
     if what == "unreadable":
-        return Missing(Kind.TIMED_OUT)
+        return Missing(Cause.TIMED_OUT)
     return WorkloadSeen("v2", 4, available[what], "b", stuck="ProgressDeadlineExceeded" if what == "stuck" else None)
 
 
-def _sample(what: str, query: Query) -> Sample:
-    if query.subject.workload == "v1":
+def sample(what: str, query: Query, stable: str = "v1") -> Sample:
+    """The answer to a query about the canary; stable is healthy."""
+    if query.subject.workload == stable:
         return good(query)
     answers: dict[str, Sample] = {
-        "healthy": Value(100.0), "failing": Value(50.0), "missing": Missing(Kind.EMPTY), "nan": Value(float("nan")),
-        "unreachable": Missing(Kind.REFUSED),
+        "healthy": Value(100.0), "failing": Value(50.0), "missing": Missing(Cause.EMPTY), "nan": Value(float("nan")),
+        "unreachable": Missing(Cause.REFUSED),
     }  # fmt: skip
     return answers[what]
 
 
-def _asked(what: str) -> tuple[CanaryAction, ...]:
+def asked(what: str) -> tuple[CanaryAction, ...]:
+    """What people ask, by its name."""
     if what == "nothing":
         return ()
     verb, _, author = what.partition(" by ")
@@ -243,22 +363,24 @@ def _asked(what: str) -> tuple[CanaryAction, ...]:
 
 
 def _fates(step: Step) -> Iterator[tuple[str, State, timedelta]]:
-    """How the tick may go on after the decision, and when the next one is."""
+    """How the reconcile may go on after the decision, and when the next one is."""
     before, decision = step.before, step.decision
+    moved = moves(decision)
+    decreases = tuple(action for action in moved if action.decreases)
     read = isinstance(step.observed.route, RouteSeen)
     fresh = before.fresh and not read
     reachable = read and step.seen.route != "refused"
-    for fate in step.world.fates:
+    for fate in step.world.ends:
         saved = fate not in ("killed before the save", "not saved", "not saved, killed in the write")
         acts = {
-            "done": decision.actions,
+            "done": moved,
             "not in effect": (),
             "killed before the save": (),
-            "not saved": tuple(action for action in decision.actions if action.lowers),
+            "not saved": decreases,
             "killed before the write": (),
-            "killed after the write": decision.actions,
-            "killed in the write": decision.actions,
-            "not saved, killed in the write": tuple(action for action in decision.actions if action.lowers),
+            "killed after the write": moved,
+            "killed in the write": moved,
+            "not saved, killed in the write": decreases,
         }[fate]
         route, foreign, partly = before.route, before.foreign, before.partly
         if acts and reachable:
@@ -266,10 +388,10 @@ def _fates(step: Step) -> Iterator[tuple[str, State, timedelta]]:
             if fate in IN_PARTS and before.route is not None and before.route != route:
                 route, partly = None, (before.route, acts[-1].traffic)
         status = decision.status if saved else before.status
-        foreign = foreign and status.rollout is not None and route != status.rollout.meant
+        foreign = foreign and status.rollout is not None and route != status.rollout.desired
         after = State(status, route, foreign, fresh or fate in KILLED, partly)
-        for ticks in step.world.steps:
-            yield fate, after, ticks * TICK
+        for reconciles in step.world.steps:
+            yield fate, after, reconciles * TICK
 
 
 IN_PARTS = ("killed in the write", "not saved, killed in the write")

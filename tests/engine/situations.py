@@ -13,12 +13,12 @@ from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
 from canary.api.evidence import Evidence
 from canary.api.plan import Match, StringMatch, Traffic
+from canary.api.reason import Reason
 from canary.api.status import Approval, End, Outcome, Pause, Phase, Rollout, Status, Version
 from canary.engine.decide import Decision, decide, needs
-from canary.engine.desired import Desired, desired
 from canary.engine.observed import (
+    Cause,
     Counts,
-    Kind,
     Missing,
     Observed,
     Query,
@@ -28,6 +28,8 @@ from canary.engine.observed import (
     Value,
     WorkloadSeen,
 )
+from canary.engine.resolved import ResolvedSpec, resolve_spec
+from tests.moves import moves
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -38,7 +40,7 @@ ANALYSIS: dict[str, Any] = {
     "threshold": 2,
     "steps": [
         {"weight": 10, "hold": "1m"},
-        {"weight": 20, "hold": "3m", "looks": 2},
+        {"weight": 20, "hold": "3m", "iterations": 2},
         {"weight": 50, "hold": "1m"},
     ],
     "metrics": [
@@ -57,15 +59,16 @@ def manifest(spec: dict[str, Any] | None = None, **analysis: Any) -> Canary:
     return Canary.model_validate({"metadata": {"name": "web"}, "spec": {**whole, "analysis": merged, **(spec or {})}})
 
 
-def wants(spec: dict[str, Any] | None = None, **analysis: Any) -> Desired:
+def wants(spec: dict[str, Any] | None = None, **analysis: Any) -> ResolvedSpec:
     """What is wanted of it, resolved."""
-    return desired(manifest(spec, **analysis))
+    return resolve_spec(manifest(spec, **analysis))
 
 
 def good(query: Query) -> Sample:
     """The answer of a healthy version."""
     if query.shape is Shape.COUNTS:
-        return Counts(1000, 0)
+        slower = tuple((edge, 0) for edge in query.edges)
+        return Counts(1000, 0, slower, timed=1000 if slower else 0)
     return Value(100.0 if query.metric == "request-success-rate" else 40.0)
 
 
@@ -80,11 +83,11 @@ def route_at(traffic: Traffic | None, token: str = "t1", **more: Any) -> RouteSe
 class Case:
     """All that a decision is made from."""
 
-    desired: Desired
+    resolved: ResolvedSpec
     status: Status
     now: datetime = NOW
-    wanted: Version | Missing = CANARY
-    route: RouteSeen | Missing = Missing(Kind.NOT_YET)  # noqa: RUF009 - frozen, and no call has an effect
+    desired_version: Version | Missing = CANARY
+    route: RouteSeen | Missing = Missing(Cause.NOT_YET)  # noqa: RUF009 - frozen, and no call has an effect
     stable: WorkloadSeen | Missing = WorkloadSeen("v1", 4, 4, "a")  # noqa: RUF009
     canary: WorkloadSeen | Missing = WorkloadSeen("v2", 4, 4, "b")  # noqa: RUF009
     answers: Answers = good
@@ -99,11 +102,11 @@ class Case:
 
     @property
     def observed(self) -> Observed:
-        """What a tick would see: answers to what is asked, and no others."""
-        asked = needs(self.desired, self.status, self.now).queries
+        """What a reconcile would see: answers to what is asked, and no others."""
+        asked = needs(self.resolved, self.status, self.now).queries
         samples = {query: self.answers(query) for query in asked}
         return Observed(
-            self.wanted, self.route, self.stable, self.canary, samples, self.actions, self.fresh
+            self.desired_version, self.route, self.stable, self.canary, samples, self.actions, self.fresh
         )  # fmt: skip
 
     def but(self, **changes: Any) -> "Case":
@@ -116,14 +119,14 @@ Change = Callable[[Case], Case]
 
 def decided(case: Case) -> Decision:
     """What the engine decides."""
-    return decide(case.desired, case.status, case.observed, case.now)
+    return decide(case.resolved, case.status, case.observed, case.now)
 
 
 def after(case: Case, decision: Decision, *, seconds: float = 0, obeyed: bool = True) -> Case:
-    """The next tick's case: status was saved, time passed, and the route did what was asked (or not)."""
+    """The next reconcile's case: status was saved, time passed, and the route did what was asked (or not)."""
     route = case.route
     if obeyed and decision.actions and isinstance(route, RouteSeen):
-        route = route_at(decision.actions[-1].traffic, token=f"{route.token}+")
+        route = route_at(moves(decision)[-1].traffic, token=f"{route.token}+")
     return replace(
         case, status=decision.status, route=route, now=case.now + seconds * SECOND, actions=(), fresh=False
     )
@@ -139,18 +142,18 @@ def at_rest(*changes: Change, spec: dict[str, Any] | None = None, **analysis: An
 
 
 def at_20_percent(*changes: Change, spec: dict[str, Any] | None = None, **analysis: Any) -> Case:
-    """In step 2 of 3, ten minutes in; held for 90 s of 3 m, no look passed of 2, and one is due now."""
+    """In step 2 of 3, ten minutes in; held for 90 s of 3 m, no evaluation passed of 2, and one is due now."""
     return changed(at_step(2, wants(spec, **analysis)), *changes)
 
 
-def at_step(index: int, want: Desired, held: timedelta = 90 * SECOND) -> Case:
-    """In place in a step of the plan since `held`, with a look due now."""
+def at_step(index: int, want: ResolvedSpec, held: timedelta = 90 * SECOND) -> Case:
+    """In place in a step of the plan since `held`, with an evaluation due now."""
     steps = (*want.plan.steps, *want.plan.promotion)
     traffic, started = steps[index].traffic, NOW - 10 * MINUTE
     rollout = Rollout(
-        number=1, stable=STABLE, canary=CANARY, stable_replicas=4, plan=want.plan, policy=want.policy,
-        started=started, deadline=started + want.policy.deadline, step=index, meant=traffic, previous=traffic,
-        in_place_since=NOW - held, next_look=NOW, highest=traffic.weight,
+        number=1, stable_version=STABLE, canary_version=CANARY, stable_replicas=4, plan=want.plan, policy=want.policy,
+        started=started, deadline=started + want.policy.deadline, step=index, desired=traffic, previous=traffic,
+        in_place_since=NOW - held, next_evaluation=NOW, highest=traffic.weight,
     )  # fmt: skip
     status = Status(stable=STABLE, rollouts=1, rollout=rollout, phase=Phase.PROGRESSING if index else Phase.WAITING)
     return Case(want, status, route=route_at(traffic))
@@ -182,7 +185,7 @@ def of_canary(rate: float = 100.0, duration: float = 40.0) -> Change:
     return answering(value)
 
 
-def missing(kind: Kind) -> Change:
+def missing(kind: Cause) -> Change:
     """No metric has a value, for this reason."""
     return answering(lambda query: Missing(kind))
 
@@ -194,12 +197,12 @@ def one_failed_check(case: Case) -> Case:
 
 
 def failing(case: Case) -> Case:
-    """The look that is due is the one too many."""
+    """The evaluation that is due is the one too many."""
     return changed(case, one_failed_check, of_canary(rate=90.0))
 
 
-prometheus_down = missing(Kind.REFUSED)
-no_data = missing(Kind.EMPTY)
+prometheus_down = missing(Cause.REFUSED)
+no_data = missing(Cause.EMPTY)
 
 
 # ---- what serves and what runs ---------------------------------------------------------------------------------
@@ -220,7 +223,7 @@ def no_stable_pods(case: Case) -> Case:
 
 def unknown_pods(case: Case) -> Case:
     """Nobody can say how many replicas there are."""
-    return replace(case, stable=Missing(Kind.TIMED_OUT), canary=Missing(Kind.TIMED_OUT))
+    return replace(case, stable=Missing(Cause.TIMED_OUT), canary=Missing(Cause.TIMED_OUT))
 
 
 def foreign_edit(weight: int = 35) -> Change:
@@ -240,7 +243,7 @@ def route_says(**more: Any) -> Change:
 
 def route_down(case: Case) -> Case:
     """The route can't be read."""
-    return replace(case, route=Missing(Kind.REFUSED, "the proxy is down"))
+    return replace(case, route=Missing(Cause.REFUSED, "the proxy is down"))
 
 
 def raised_from(weight: int) -> Change:
@@ -254,16 +257,16 @@ def raised_from(weight: int) -> Change:
 
 
 def restarted(case: Case) -> Case:
-    """This is the first tick of a new process."""
+    """This is the first reconcile of a new process."""
     return replace(case, fresh=True)
 
 
-# ---- what is wanted --------------------------------------------------------------------------------------------
+# ---- the desired version -------------------------------------------------------------------------------------------
 
 
 def wanted(name: str, revision: str = "b") -> Change:
     """This version is wanted now."""
-    return lambda case: replace(case, wanted=Version(name=name, revision=revision))
+    return lambda case: replace(case, desired_version=Version(name=name, revision=revision))
 
 
 another_revision = wanted("v2", "c")
@@ -271,16 +274,16 @@ back_to_stable = wanted("v1", "a")
 
 
 def unknown_revision(case: Case) -> Case:
-    """Nobody can say what is wanted."""
-    return replace(case, wanted=Missing(Kind.TIMED_OUT))
+    """Nobody can say the desired version."""
+    return replace(case, desired_version=Missing(Cause.TIMED_OUT))
 
 
 def spec(**fields: Any) -> Change:
     """The manifest says this now."""
 
     def change(case: Case) -> Case:
-        canary = case.desired.canary
-        return replace(case, desired=replace(case.desired, canary=canary.but(spec=canary.spec.but(**fields))))
+        canary = case.resolved.manifest
+        return replace(case, resolved=replace(case.resolved, manifest=canary.but(spec=canary.spec.but(**fields))))
 
     return change
 
@@ -290,19 +293,24 @@ suspended = spec(suspend=True)
 
 def deleted(case: Case) -> Case:
     """The Canary is being deleted."""
-    canary = case.desired.canary
+    canary = case.resolved.manifest
     metadata = canary.metadata.but(deletion_timestamp=case.now)
-    return replace(case, desired=replace(case.desired, canary=canary.but(metadata=metadata)))
+    return replace(case, resolved=replace(case.resolved, manifest=canary.but(metadata=metadata)))
 
 
 def invalid(case: Case) -> Case:
     """What is written now is wrong."""
-    return replace(case, desired=replace(case.desired, problems=("spec.analysis.banana: unknown field",)))
+    return replace(case, resolved=replace(case.resolved, problems=("spec.analysis.banana: unknown field",)))
+
+
+def another_judge(case: Case) -> Case:
+    """A newer release began the rollout."""
+    return case.but(policy=case.rollout.policy.but(judge="of-a-later-release"))
 
 
 def contested(case: Case) -> Case:
     """Another Canary, or a run, moves the same target."""
-    return replace(case, desired=replace(case.desired, conflict="the older Canary shop/first moves reviews"))
+    return replace(case, resolved=replace(case.resolved, conflict="the older Canary shop/first moves reviews"))
 
 
 # ---- what people ask -------------------------------------------------------------------------------------------
@@ -344,15 +352,15 @@ def later(time: timedelta) -> Change:
     return lambda case: replace(case, now=case.now + time)
 
 
-def between_looks(case: Case) -> Case:
-    """The next look is due in half an interval."""
-    return case.but(next_look=case.now + case.rollout.policy.interval / 2)
+def between_evaluations(case: Case) -> Case:
+    """The next evaluation is due in half an interval."""
+    return case.but(next_evaluation=case.now + case.rollout.policy.interval / 2)
 
 
 def done(case: Case) -> Case:
-    """The step was held and looked at as the plan asks; the last look passed just now."""
-    held, looks = case.now - HOUR, case.rollout.plan.steps[case.rollout.step].looks
-    return between_looks(case.but(in_place_since=held, looks=looks))
+    """The step was held and looked at as the plan asks; the last evaluation passed just now."""
+    held, looks = case.now - HOUR, case.rollout.plan.steps[case.rollout.step].iterations
+    return between_evaluations(case.but(in_place_since=held, iterations=looks))
 
 
 def overdue(case: Case) -> Case:
@@ -365,8 +373,10 @@ def ended(outcome: Outcome, weight: int = 0) -> Change:
 
     def change(case: Case) -> Case:
         traffic = Traffic(weight=weight)
-        rollout = case.but(meant=traffic, previous=traffic, in_place_since=case.now - SECOND)
-        ending = rollout.but(end=End(outcome=outcome, reason="Because", message="because", at=case.now - SECOND))
+        rollout = case.but(desired=traffic, previous=traffic, in_place_since=case.now - SECOND)
+        ending = rollout.but(
+            end=End(outcome=outcome, reason=Reason("Because"), message="because", at=case.now - SECOND)
+        )
         phase = Phase.TERMINATING if outcome is Outcome.DELETED else Phase.FINALISING
         return replace(ending, status=ending.status.but(phase=phase), route=route_at(traffic))
 

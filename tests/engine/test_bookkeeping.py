@@ -10,8 +10,8 @@ from canary.api.action import Verb
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase, Status
 from canary.engine.decide import HISTORY, Decision
-from canary.engine.observed import Kind, Missing
-from canary.engine.telling import OUTBOX
+from canary.engine.notifications import OUTBOX
+from canary.engine.observed import Cause, Missing
 from tests.engine.situations import (
     BETA,
     MINUTE,
@@ -23,7 +23,7 @@ from tests.engine.situations import (
     asks,
     at_20_percent,
     at_rest,
-    between_looks,
+    between_evaluations,
     contested,
     decided,
     deleted,
@@ -49,6 +49,7 @@ from tests.engine.situations import (
     unknown_revision,
     wanted,
 )
+from tests.moves import moves
 
 
 def conditions(decision: Decision) -> dict[str, str]:
@@ -65,26 +66,28 @@ FAILED = STUCK | {"Promoted": "False"}
 
 def promoted(case: Case) -> Case:
     """v2 was promoted, and serves."""
-    status = Status(phase=Phase.SUCCEEDED, stable=at_20_percent().rollout.canary)
+    status = Status(phase=Phase.SUCCEEDED, stable=at_20_percent().rollout.canary_version)
     return replace(case, status=status, route=route_at(Traffic(weight=100)))
 
 
 def failed(case: Case) -> Case:
     """v2 was rolled back."""
     rollout = at_20_percent().rollout
-    return replace(case, status=Status(phase=Phase.FAILED, stable=rollout.stable, failed=rollout.canary))
+    return replace(
+        case, status=Status(phase=Phase.FAILED, stable=rollout.stable_version, failed=rollout.canary_version)
+    )
 
 
 def absent_workload(case: Case) -> Case:
-    return replace(case, wanted=Missing(Kind.ABSENT))
+    return replace(case, desired_version=Missing(Cause.ABSENT))
 
 
 def forbidden_workload(case: Case) -> Case:
-    return replace(case, wanted=Missing(Kind.DENIED))
+    return replace(case, desired_version=Missing(Cause.DENIED))
 
 
 def absent_route(case: Case) -> Case:
-    return replace(case, route=Missing(Kind.ABSENT))
+    return replace(case, route=Missing(Cause.ABSENT))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def absent_route(case: Case) -> Case:
         pytest.param(at_20_percent(ended(Outcome.ROLLED_BACK), later(MINUTE)), FAILED, id="rolled back"),
         pytest.param(at_20_percent(ended(Outcome.PROMOTED, 100), later(MINUTE)), READY, id="promoted"),
         pytest.param(at_20_percent(ended(Outcome.SUPERSEDED)), MOVING | {"Reconciling": "False"},
-                     id="superseded: what serves isn't what is wanted"),
+                     id="superseded: what serves isn't the desired version"),
         pytest.param(at_rest(promoted), READY, id="at rest, as wanted"),
         pytest.param(at_rest(promoted, route_down), READY, id="at rest, and the route can't be read just now"),
         pytest.param(at_rest(promoted, invalid), STUCK, id="an earlier success is no answer to a wrong manifest"),
@@ -132,8 +135,10 @@ def test_conditions_as_kstatus_reads_them(case: Case, expected: dict[str, str]) 
 def test_conditions_say_of_which_generation_they_speak_and_since_when() -> None:
     """`lastTransitionTime` moves only where the truth changed."""
     case = at_20_percent()
-    canary = case.desired.canary
-    case = replace(case, desired=replace(case.desired, canary=canary.but(metadata=canary.metadata.but(generation=4))))
+    canary = case.resolved.manifest
+    case = replace(
+        case, resolved=replace(case.resolved, manifest=canary.but(metadata=canary.metadata.but(generation=4)))
+    )
     first = decided(case)
     assert first.status.observed_generation == 4
     assert {one.observed_generation for one in first.status.conditions} == {4}
@@ -164,19 +169,19 @@ def test_conditions_say_of_which_generation_they_speak_and_since_when() -> None:
 )  # fmt: skip
 def test_a_foreign_edit(on_drift: str, changes: list[Change], expected: tuple[str, int, bool | None]) -> None:
     """Promise 7: seen, said, and not overwritten blindly. The last value says whether what is asked lowers."""
-    decision = decided(at_20_percent(between_looks, *changes, onDrift=on_drift))
-    lowers = decision.actions[0].lowers if decision.actions else None
-    assert (decision.reason, decision.status.canary_weight, lowers) == expected
+    decision = decided(at_20_percent(between_evaluations, *changes, onDrift=on_drift))
+    decreases = decision.actions[0].decreases if decision.actions else None
+    assert (decision.reason, decision.status.canary_weight, decreases) == expected
 
 
 def test_a_foreign_edit_says_what_is_there_and_what_to_do() -> None:
-    decision = decided(at_20_percent(between_looks, foreign_edit(60)))
+    decision = decided(at_20_percent(between_evaluations, foreign_edit(60)))
     assert decision.sentence == "the route was changed: at 60%, not 20%; set it back or roll back"
 
 
 def test_a_raise_read_back_makes_only_itself_ours() -> None:
     """A manifest with 100/0 that is applied again at the first step isn't our own raise that waits."""
-    case = at_20_percent(between_looks, raised_from(0))
+    case = at_20_percent(between_evaluations, raised_from(0))
     landed = decided(replace(case, route=route_at(Traffic(weight=20))))
     applied_again = replace(after(case, landed, seconds=5), route=route_at(Traffic()))
     assert decided(applied_again).reason == "TrafficDrift"
@@ -188,12 +193,12 @@ def test_after_a_promotion_an_edited_route_is_not_raised_again() -> None:
     decision = decided(at_20_percent(ended(Outcome.PROMOTED, 100), foreign_edit(40)))
     assert decision.actions == ()
     assert decision.closed
-    assert decision.sentence == "promoted: because; the route was changed by somebody else since: at 40%"
+    assert decision.sentence == "promoted: because; another client changed the route after the rollout: at 40%"
 
 
 def test_a_saved_lowering_is_finished_whatever_was_written_meanwhile() -> None:
     decision = decided(at_20_percent(ended(Outcome.ROLLED_BACK), foreign_edit(40)))
-    assert [(action.traffic.weight, action.token, action.lowers) for action in decision.actions] == [
+    assert [(action.traffic.weight, action.token, action.decreases) for action in moves(decision)] == [
         (0, "foreign", True)
     ]
 
@@ -214,14 +219,18 @@ def test_each_of_two_equal_steps_is_held() -> None:
 def test_an_ab_step_is_a_raise() -> None:
     """Matches are compared, not hashed."""
     case = at_20_percent(steps=[{"weight": 0, "match": [BETA.wire()]}, {"weight": 20}])
-    start = replace(case.but(step=0, meant=Traffic(), previous=Traffic()), route=route_at(Traffic()))
-    assert [(action.traffic, action.lowers) for action in decided(start).actions] == [(Traffic(match=(BETA,)), False)]
+    start = replace(case.but(step=0, desired=Traffic(), previous=Traffic()), route=route_at(Traffic()))
+    assert [(action.traffic, action.decreases) for action in moves(decided(start))] == [
+        (Traffic(match=(BETA,)), False)
+    ]
 
 
 def test_an_edit_of_the_analysis_is_for_the_next_rollout() -> None:
     """Said once."""
     case = at_20_percent()
-    case = replace(case, desired=replace(case.desired, plan=case.desired.plan.but(steps=case.desired.plan.steps[:2])))
+    case = replace(
+        case, resolved=replace(case.resolved, plan=case.resolved.plan.but(steps=case.resolved.plan.steps[:2]))
+    )
     first = decided(case)
     second = decided(after(case, first, seconds=1))
     assert [m.reason for m in first.messages] == ["EditedLater"]
@@ -248,7 +257,7 @@ def test_messages_tell_of_changes_and_not_of_waiting() -> None:
     ]
 
 
-def test_an_outbox_that_nobody_empties_stays_small_and_keeps_every_end() -> None:
+def test_an_outbox_that_is_never_emptied_stays_small_and_keeps_every_end() -> None:
     """Promise 10: ends are never dropped."""
     case = at_20_percent()
     for round_ in range(60):
@@ -265,7 +274,7 @@ def test_an_outbox_that_nobody_empties_stays_small_and_keeps_every_end() -> None
 def ending(status: Status) -> Status:
     """The status of a rollout that is rolled back, with this outbox."""
     over = at_20_percent(ended(Outcome.ROLLED_BACK)).status
-    return over.but(outbox=status.outbox, told=status.told)
+    return over.but(outbox=status.outbox, message_count=status.message_count)
 
 
 def test_history_keeps_ten() -> None:
@@ -283,7 +292,7 @@ LONG = "x" * 4000
 
 def worst() -> Case:
     """Twenty steps, six metrics with long queries, people and servers that talk a lot, nobody who listens."""
-    steps: list[dict[str, Any]] = [{"weight": n * 4, "hold": "10m", "looks": 5} for n in range(1, 20)]
+    steps: list[dict[str, Any]] = [{"weight": n * 4, "hold": "10m", "iterations": 5} for n in range(1, 20)]
     steps[1]["gates"] = [{"name": "security", "approval": {"count": 3}, "timeout": "4h"}]
     query = "sum(rate(http_requests_total{namespace='{{ namespace }}',code=~'5..'}[{{ interval }}]))" * 2
     metrics = [{"name": f"errors-{n}", "query": query, "thresholdRange": {"max": 1}} for n in range(6)]
@@ -292,7 +301,7 @@ def worst() -> Case:
         steps=steps,
         metrics=metrics,
     )
-    return replace(case, answers=lambda query: Missing(Kind.RUBBISH, LONG))
+    return replace(case, answers=lambda query: Missing(Cause.RUBBISH, LONG))
 
 
 def test_status_stays_under_16_kib_in_the_worst_plausible_case() -> None:
@@ -336,13 +345,14 @@ def test_status_survives_json(case: Case) -> None:
     [
         pytest.param(at_rest(), 0.2, id="a rollout begins: at once"),
         pytest.param(at_20_percent(done), 0.2, id="a write: see soon whether it is in effect"),
-        pytest.param(at_20_percent(raised_from(10), between_looks), 1, id="asked again: not as soon"),
-        pytest.param(at_20_percent(between_looks), 30, id="the next look"),
-        pytest.param(at_20_percent(between_looks, foreign_edit()), 30, id="drift: no hurry"),
+        pytest.param(at_20_percent(raised_from(10), between_evaluations), 1, id="asked again: not as soon"),
+        pytest.param(at_20_percent(between_evaluations), 30, id="the next evaluation"),
+        pytest.param(at_20_percent(between_evaluations, foreign_edit()), 30, id="drift: no hurry"),
         pytest.param(at_20_percent(ended(Outcome.ROLLED_BACK)), 29, id="the end of the drain"),
         pytest.param(at_20_percent(ended(Outcome.SUPERSEDED)), 0.2, id="superseded: the next one begins"),
         pytest.param(at_20_percent(ended(Outcome.PROMOTED, 100), later(MINUTE)), 60, id="over"),
-        pytest.param(at_20_percent(between_looks, pods(1), steps=[{"weight": 10}, {"weight": 50, "looks": 3}])
+        pytest.param(at_20_percent(between_evaluations, pods(1),
+                                   steps=[{"weight": 10}, {"weight": 50, "iterations": 3}])
                      .but(short_since=NOW - 5 * SECOND), 10, id="the end of the grace"),
     ],
 )  # fmt: skip
@@ -366,3 +376,13 @@ def test_deleted_while_ending() -> None:
 
 def test_the_manifest_of_all_cases_is_valid() -> None:
     assert manifest().spec.version == "v2"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "weight"), [(Outcome.PROMOTED, 100), (Outcome.ROLLED_BACK, 0), (Outcome.REJECTED, 0)]
+)
+def test_the_weight_after_the_end_is_what_the_version_serves(outcome: Outcome, weight: int) -> None:
+    """After a promotion it serves everything, and 0 beside Succeeded would say the opposite."""
+    case = at_20_percent(ended(outcome, 100 if weight else 0), later(MINUTE))
+    over = decided(case)
+    assert (over.closed, over.status.canary_weight) == (True, weight)

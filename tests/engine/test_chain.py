@@ -11,19 +11,21 @@ import pytest
 
 from canary.api.action import Verb
 from canary.api.plan import Traffic
+from canary.api.reason import Reason
 from canary.api.status import Phase
 from canary.engine.actions import SetTraffic
-from canary.engine.rules import ACTIVE
+from canary.engine.decision_rules import ACTIVE
 from tests.engine.situations import (
     HOUR,
     MINUTE,
     SECOND,
     Change,
+    another_judge,
     another_revision,
     asks,
     at_20_percent,
     back_to_stable,
-    between_looks,
+    between_evaluations,
     contested,
     decided,
     deleted,
@@ -61,8 +63,8 @@ GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {"count": 1}, "ti
 @pytest.mark.parametrize(
     ("changes", "weight", "reason"),
     [
-        pytest.param([], 20, "Analysing", id="healthy in mid-step: the look passed, one more is needed"),
-        pytest.param([between_looks], 20, "Analysing", id="between looks: hold"),
+        pytest.param([], 20, "Analysing", id="healthy in mid-step: the evaluation passed, one more is needed"),
+        pytest.param([between_evaluations], 20, "Analysing", id="between evaluations: hold"),
         pytest.param([failing], 0, "SuccessRateBelowMinimum", id="one failed check too many: roll back"),
         pytest.param([no_pods], 0, "CanaryUnavailable", id="every pod gone: roll back"),
         pytest.param([prometheus_down], 20, "MetricsUnreachable", id="no answer is neither a pass nor a failure"),
@@ -73,12 +75,12 @@ GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {"count": 1}, "ti
         pytest.param([contested], 20, "Conflict", id="somebody else moves the target: hold"),
         pytest.param([foreign_edit()], 20, "TrafficDrift", id="somebody else changed the route: hold"),
         pytest.param([done, no_stable_pods], 20, "StableUnavailable", id="nothing to go back to: raise nothing"),
-        pytest.param([done, unknown_revision], 20, "RevisionUnknown", id="what is wanted is unknown: raise nothing"),
+        pytest.param([done, unknown_revision], 20, "RevisionUnknown", id="the desired version is unknown: hold"),
         pytest.param([done, route_down], 20, "RouteUnreadable", id="the route can't be read: raise nothing"),
         pytest.param([done, unknown_pods], 20, "CapacityUnknown", id="replicas can't be read: raise nothing"),
         pytest.param([done, pods(1)], 20, "CanaryNotReady", id="2 replicas are needed for 50%: raise nothing"),
         pytest.param([done, pods(4, others=1)], 20, "OtherRevisionServes", id="another build serves: raise nothing"),
-        pytest.param([done, prometheus_down], 50, "StepPassed", id="done, and no look is due: raise"),
+        pytest.param([done, prometheus_down], 50, "StepPassed", id="done, and no evaluation is due: raise"),
         pytest.param([hurried], 100, "PromotionAsked", id="a person promotes: everything at once"),
         pytest.param([raised_from(10), route_down], 20, "RouteUnreadable", id="a raise waits for the route"),
         pytest.param([raised_from(10)], 20, "WaitingForRoute", id="a saved raise that is allowed: finished"),
@@ -118,7 +120,7 @@ WAITING = {
     "contested": contested,
     "the route unread": route_down,
     "the route refused": lambda case: route_says(rejected="no such cluster")(raised_from(10)(case)),
-    "what is wanted unknown": unknown_revision,
+    "the desired version unknown": unknown_revision,
     "a promotion asked": hurried,
     "approved just now": asks(Verb.APPROVE, "bob"),
     "a pause asked": asks(Verb.PAUSE, "bob"),
@@ -127,8 +129,8 @@ WAITING = {
 }
 
 IMPOSSIBLE = {
-    ("another revision wanted", "what is wanted unknown"),
-    ("set back to stable", "what is wanted unknown"),
+    ("another revision wanted", "the desired version unknown"),
+    ("set back to stable", "the desired version unknown"),
 }
 """What can't be read can't be known to have changed."""
 PERSONAL = ("deleted", "a rollback asked")
@@ -143,7 +145,7 @@ def test_what_protects_is_heard_before_what_waits(protects: str, waits: str) -> 
     case = PROTECTIVE[protects](WAITING[waits](at_20_percent()))
     decision = decided(case)
     token = None if waits == "the route unread" else case.observed.route.token  # type: ignore[union-attr]
-    assert decision.actions == (SetTraffic("v1", "v2", Traffic(), token, lowers=True),)
+    assert decision.actions == (SetTraffic("v1", "v2", Traffic(), token, decreases=True),)
     assert decision.status.rollout is not None
     assert decision.status.rollout.end is not None
     assert decision.status.phase in (Phase.FINALISING, Phase.TERMINATING)
@@ -185,11 +187,12 @@ def test_while_stable_has_no_pod_either_the_split_stays(bad: Change) -> None:
 
 
 def test_a_verdict_is_not_forgotten_while_there_is_nothing_to_go_back_to() -> None:
-    """The look that was one too many rolls back in the tick in which stable is there again, without another look."""
+    """The evaluation that was one too many rolls back in the reconcile in which stable is there again, without
+    another evaluation."""
     first = at_20_percent(failing, no_stable_pods)
     held = decided(first)
     again = decided(replace(at_20_percent(), status=held.status, now=first.now + 5 * SECOND))
-    assert (again.looked, again.reason, again.status.canary_weight) == (False, "SuccessRateBelowMinimum", 0)
+    assert (again.evaluated, again.reason, again.status.canary_weight) == (False, "SuccessRateBelowMinimum", 0)
 
 
 def test_a_gate_that_waits_keeps_no_rollback_from_happening() -> None:
@@ -198,7 +201,7 @@ def test_a_gate_that_waits_keeps_no_rollback_from_happening() -> None:
     waiting = decided(gated)
     assert (waiting.reason, waiting.status.canary_weight) == ("WaitingForApproval", 20)
     for protects in PROTECTIVE.values():
-        looking = at_20_percent(done, lambda case: case.but(next_look=case.now), steps=GATED)
+        looking = at_20_percent(done, lambda case: case.but(next_evaluation=case.now), steps=GATED)
         assert decided(protects(looking)).status.canary_weight == 0
 
 
@@ -218,6 +221,14 @@ def test_every_rule_has_a_sentence() -> None:
 )
 def test_fewer_replicas_than_the_weight_needs_are_borne_for_the_grace(short: timedelta, reason: str) -> None:
     """50% of 4 replicas are 2; one is too few, for longer than 15 s."""
-    steps = [{"weight": 10}, {"weight": 50, "looks": 2}, {"weight": 60}]
+    steps = [{"weight": 10}, {"weight": 50, "iterations": 2}, {"weight": 60}]
     case = at_20_percent(lambda case: case.but(short_since=case.now - short), pods(1), steps=steps)
     assert decided(case).reason == reason
+
+
+def test_a_rollout_that_a_newer_release_began_waits() -> None:
+    """Its judge isn't there, so nothing is increased; who asks for a rollback gets it."""
+    waits = decided(another_judge(at_20_percent()))
+    assert (waits.actions, waits.reason, waits.status.canary_weight) == ((), Reason.INVALID_SPEC, 20)
+    assert "of-a-later-release" in waits.sentence
+    assert decided(asks(Verb.ROLLBACK)(another_judge(at_20_percent()))).status.canary_weight == 0

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from canary.api.canary import Canary, CanaryPolicy, MetricTemplate
-from canary.engine.checks import ENVOY_ROUTE, Capabilities, check, check_policy, check_template
-from canary.engine.checks.unread import NOT_SENT
+from canary.api.webhooks import HookType
+from canary.engine.pairs import STANDALONE
+from canary.engine.validation import Capabilities, check, check_policy, check_template
+from canary.engine.validation.names import NO_NAME
 from tests.addresses import NOT_ASKED
 
 RATE: dict[str, Any] = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
@@ -62,6 +64,12 @@ def template(text: str, **provider: Any) -> MetricTemplate:
     return MetricTemplate.model_validate({"metadata": {"name": "errors"}, "spec": spec}, extra="forbid")
 
 
+def counting(total: str = "a_total", bad: str = "b_total", **more: Any) -> MetricTemplate:
+    """A template called errors, with counts."""
+    spec = {"counts": {"total": total, "bad": bad}, **more}
+    return MetricTemplate.model_validate({"metadata": {"name": "errors"}, "spec": spec}, extra="forbid")
+
+
 def told(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTemplate) -> list[str]:
     """All problems, each as `severity: field: sentence`."""
     by_name = {each.metadata.name: each for each in templates}
@@ -74,7 +82,7 @@ def told(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTe
         pytest.param(canary(IN_A_MESH, reporter="waypoint"), [], id="in a mesh"),
         pytest.param(
             canary(reporter="source"),
-            ["warning: spec.analysis.reporter: isn't used: an Envoy by itself has no other who counts"],
+            ["warning: spec.analysis.reporter: isn't used: a standalone Envoy is the only reporter"],
             id="an Envoy by itself",
         ),
         pytest.param(
@@ -105,18 +113,18 @@ def test_a_good_canary_has_no_problem() -> None:
         pytest.param(
             canary({"targetRef": {"kind": "Banana", "name": "web"}}),
             ["error: spec.targetRef.kind: 'Banana' is no kind that can be moved; "
-             "there are EnvoyRoute and VirtualService"],
+             "there are EnvoyRoute, VirtualService, Deployment, DaemonSet and Service"],
             id="a kind that is like none is answered with what there is",
         ),
         pytest.param(
-            canary({"targetRef": {"kind": "Deployment", "name": "web"}, "envoy": None}),
-            ["error: spec.targetRef.kind: Deployment can't be moved by this build; "
-             "at present only EnvoyRoute and VirtualService can"],
+            canary({"targetRef": {"kind": "HTTPRoute", "name": "web"}, "envoy": None}),
+            ["error: spec.targetRef.kind: HTTPRoute isn't supported as a target yet; "
+             "write EnvoyRoute, VirtualService, Deployment, DaemonSet or Service"],
             id="a kind of Flagger's is known, and said to be out of reach",
         ),
         pytest.param(
             canary({"targetRef": {"kind": "VirtualService", "name": "web"}, "version": None, "revision": "1"}),
-            ["error: spec.version: is missing: write the subset or the destination host that shall serve everything",
+            ["error: spec.version: is missing: write the subset or the destination host to roll out",
              "error: spec.envoy: is for an EnvoyRoute; a VirtualService is found in the cluster",
              "warning: spec.revision: isn't used: what runs behind a version is read from its workload"],
             id="a VirtualService needs a version, and nothing of Envoy's",
@@ -125,7 +133,7 @@ def test_a_good_canary_has_no_problem() -> None:
             canary({"envoy": None, "version": None}),
             ["error: spec.envoy: is missing: an EnvoyRoute needs "
              "`envoy: {admin: http://127.0.0.1:9901, routes: routes.yaml}`",
-             "error: spec.version: is missing: write the name of the Envoy cluster that shall serve everything"],
+             "error: spec.version: is missing: write the name of the Envoy cluster to roll out"],
             id="an EnvoyRoute needs an Envoy and a version",
         ),
         pytest.param(
@@ -147,6 +155,24 @@ def test_a_good_canary_has_no_problem() -> None:
             canary(IN_A_MESH | {"targetRef": NAMED | {"apiVersion": "apps/v1"}}),
             ["error: spec.targetRef.apiVersion: 'apps/v1' has no VirtualService; write networking.istio.io/v1"],
             id="a VirtualService of another group",
+        ),
+        pytest.param(
+            canary(IN_A_MESH | {"targetRef": NAMED | {"apiVersion": "networking.istio.io/v2"}}),
+            [
+                "error: spec.targetRef.apiVersion: 'networking.istio.io/v2' has no VirtualService; "
+                "write networking.istio.io/v1"
+            ],
+            id="a version that Istio doesn't have",
+        ),
+        pytest.param(
+            canary(IN_A_MESH | {"targetRef": NAMED | {"apiVersion": "networking.istio.io/v1beta1"}}),
+            [],
+            id="an older version of Istio's API",
+        ),
+        pytest.param(
+            canary({"targetRef": {"apiVersion": "networking.istio.io/v1", "kind": "EnvoyRoute", "name": "shop"}}),
+            ["warning: spec.targetRef.apiVersion: isn't used: an EnvoyRoute is no object of an API server"],
+            id="an EnvoyRoute of an API",
         ),
         pytest.param(
             canary({"targetRef": {"kind": "EnvoyRoute", "name": "The Shop_1"}, "version": "v 2", "stable": "v:1"}),
@@ -181,8 +207,16 @@ def test_a_good_canary_has_no_problem() -> None:
         ),
         pytest.param(
             canary({"provider": "isto"}),
-            ["error: spec.provider: 'isto' is no provider that this build reads metrics of; did you mean istio?"],
+            ["error: spec.provider: 'isto' is no router that canary supports; did you mean istio?"],
             id="a misspelt provider is answered with the nearest one",
+        ),
+        pytest.param(
+            canary({"provider": "linkerd"}),
+            [
+                "error: spec.provider: 'linkerd' is no router that canary supports; write istio if the target's "
+                "requests go through Istio"
+            ],
+            id="another router of Flagger's is refused",
         ),
         pytest.param(
             canary({"policyRef": STANDARD}),
@@ -202,8 +236,7 @@ def test_a_good_canary_has_no_problem() -> None:
         ),
         pytest.param(
             Canary.model_validate({"metadata": {"name": "web..1"}, "spec": SPEC}),
-            ["error: metadata.name: 'web..1' can't be a name: at most 253 lower-case letters, digits, "
-             "'-' and '.', with a letter or digit at both ends"],
+            [f"error: metadata.name: 'web..1' {NO_NAME}"],
             id="dots of a name don't follow each other",
         ),
     ],
@@ -236,6 +269,11 @@ def test_what_moves(given: Canary, problems: list[str]) -> None:
             id="no strategy at all",
         ),
         pytest.param(
+            shaped(stepWeight=10, judge="treshold"),
+            ["error: spec.analysis.judge: 'treshold' is no judge; did you mean threshold?"],
+            id="no such judge",
+        ),
+        pytest.param(
             canary({"analysis": None}),
             ["error: spec.analysis: is missing: write one with steps, stepWeights, stepWeight or iterations, "
              "or a policyRef",
@@ -248,13 +286,13 @@ def test_what_moves(given: Canary, problems: list[str]) -> None:
         ),
         pytest.param(
             canary(stepWeight=10),
-            [f"error: spec.analysis.stepWeight: stands beside steps; {ONE_OF}"],
+            [f"error: spec.analysis.stepWeight: can't be used together with steps; {ONE_OF}"],
             id="two strategies in one block",
         ),
         pytest.param(
             shaped(stepWeight=10, iterations=5, stepWeights=[1]),
-            [f"error: spec.analysis.stepWeight: stands beside stepWeights; {ONE_OF}",
-             f"error: spec.analysis.iterations: stands beside stepWeights; {ONE_OF}"],
+            [f"error: spec.analysis.stepWeight: can't be used together with stepWeights; {ONE_OF}",
+             f"error: spec.analysis.iterations: can't be used together with stepWeights; {ONE_OF}"],
             id="three strategies in one block are two too many",
         ),
         pytest.param(
@@ -283,13 +321,16 @@ def test_what_moves(given: Canary, problems: list[str]) -> None:
             id="a first step above the highest weight",
         ),
         pytest.param(
-            shaped(stepWeight=10, match=[{"headers": {"x": {"exact": "1"}}}]),
-            ["error: spec.analysis.match: isn't used with stepWeight, only with iterations"],
-            id="match without iterations",
+            shaped(stepWeight=10, mirror=True, match=[{"headers": {"x": {"exact": "1"}}}]),
+            ["error: spec.analysis.mirror: would copy all requests, not only those that match; remove it, or write "
+             "steps with mirror, match and matchWeight",
+             "error: spec.analysis.match: EnvoyRoute can't share out the requests that match by weight; write "
+             "iterations for all that match, or steps with match and weight"],
+            id="weights, match and mirror",
         ),
         pytest.param(
             canary(mirror=True),
-            ["error: spec.analysis.mirror: isn't used beside steps; write it in the steps that it is meant for"],
+            ["error: spec.analysis.mirror: isn't used with steps; write it in a step"],
             id="plain mirror beside steps",
         ),
         pytest.param(
@@ -302,8 +343,8 @@ def test_what_moves(given: Canary, problems: list[str]) -> None:
             ["warning: spec.analysis.stepWeightPromotion: isn't used with iterations, "
              "only with stepWeight, stepWeights or steps",
              "warning: spec.analysis.mirrorWeight: isn't used without `mirror: true`",
-             "warning: spec.analysis.iterations: without match or mirror nobody reaches the canary, "
-             "so there is nothing to judge"],
+             "warning: spec.analysis.iterations: without match or mirror no request reaches the canary, "
+             "so there is nothing to judge; write one of them, or a webhook of type rollout"],
             id="fields that change nothing are named",
         ),
         pytest.param(
@@ -312,7 +353,7 @@ def test_what_moves(given: Canary, problems: list[str]) -> None:
             id="a weight of 0",
         ),
         pytest.param(
-            canary(steps=[{"hold": "5m"}, {"weight": 0, "looks": 0}, {"mirror": 10}]),
+            canary(steps=[{"hold": "5m"}, {"weight": 0, "iterations": 0}, {"mirror": 10}]),
             ["warning: spec.analysis.steps[0]: sends nothing to the canary, so there is nothing to judge; "
              "write weight, match or mirror"],
             id="a step that looks at nobody; without looks, or with a mirror, it is fine",
@@ -353,13 +394,13 @@ def test_how_traffic_moves(given: Canary, problems: list[str]) -> None:
         pytest.param(
             {"stepWeight": 10, "metrics": [RATE]},
             {"stepWeights": [10, 20]},
-            [f"error: spec.analysis.stepWeight: stands beside stepWeights; {ONE_OF}"],
+            [f"error: spec.analysis.stepWeight: can't be used together with stepWeights; {ONE_OF}"],
             id="two ways up in two blocks",
         ),
         pytest.param(
             {"metrics": [RATE]},
             {"stepWeight": 10, "steps": [{"weight": 10}]},
-            [f"error: spec.canaryAnalysis.stepWeight: stands beside steps; {ONE_OF}"],
+            [f"error: spec.canaryAnalysis.stepWeight: can't be used together with steps; {ONE_OF}"],
             id="two ways up in the older block",
         ),
         pytest.param(
@@ -388,9 +429,9 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
         pytest.param(
             canary(steps=[{"match": [{"headers": {"x": {}}, "queryParams": {"q": {"exact": "1", "regex": "2"}}}]}]),
             ["error: spec.analysis.steps[0].match[0].headers.x: compares with nothing; "
-             "write exact, prefix or regex",
+             "write exact, prefix, suffix or regex",
              "error: spec.analysis.steps[0].match[0].queryParams.q: has exact and regex; "
-             "write only one of exact, prefix or regex"],
+             "write only one of exact, prefix, suffix or regex"],
             id="a condition says exactly one thing",
         ),
         pytest.param(
@@ -404,7 +445,7 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
         pytest.param(
             shaped(iterations=3, match=[{"headers": {"x": {"regex": "(?=a)b"}}}]),
             ["error: spec.analysis.match[0].headers.x.regex: isn't a regular expression (RE2): "
-             "invalid perl operator: (?=; RE2 doesn't look ahead or behind"],
+             "invalid perl operator: (?=; RE2 has no look-ahead or look-behind"],
             id="a pattern of another language",
         ),
         pytest.param(
@@ -429,7 +470,8 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
         ),
         pytest.param(
             canary(steps=[{"weight": 10, "gates": [{"name": "boss"}, {"approval": {}}, {"approval": {}}]}]),
-            ["error: spec.analysis.steps[0].gates[0]: nothing opens this gate; write `approval: {count: 1}`",
+            ["error: spec.analysis.steps[0].gates[0]: must have exactly one of approval, webhook and opa, "
+             "such as `approval: {count: 1}`",
              "error: spec.analysis.steps[0].gates[2]: two gates of this step are called approval; "
              "give each a name of its own"],
             id="a gate that nothing opens, and two of one name",
@@ -455,7 +497,7 @@ def test_a_router_that_can_only_weigh() -> None:
     assert [str(each) for each in check(mirrored, capabilities=plain)] == [
         "spec.analysis.mirror: Plain can't mirror requests"
     ]
-    assert check(given, capabilities=ENVOY_ROUTE) == []
+    assert check(given, capabilities=STANDALONE[0].capabilities) == []
 
 
 @pytest.mark.parametrize(
@@ -470,15 +512,20 @@ def test_a_router_that_can_only_weigh() -> None:
         pytest.param(
             shaped(interval="2562047h", iterations=1_000_000, mirror=True, deadline="2562047h"),
             ["error: spec.analysis.interval: must be at most 168h, not 2562047h",
-             "warning: spec.analysis.deadline: 2562047h is shorter than the 23999999976h that holds and looks "
+             "warning: spec.analysis.deadline: 2562047h is shorter than the 23999999976h that holds and evaluations "
              "take at least: every rollout would be rolled back"],
-            id="an interval above a week, and more looks than time can count",
+            id="an interval above a week, and more evaluations than time can count",
+        ),
+        pytest.param(
+            canary({"metricsServer": "http://prometheus:9090"}, interval="10s", scrapeInterval="15s"),
+            ["warning: spec.analysis.interval: is 10s, shorter than the scrape interval of 15s: "
+             "some evaluations will see nothing new"],
+            id="an interval shorter than the scrape interval",
         ),
         pytest.param(
             canary({"metricsServer": "http://prometheus:9090"}, interval="10s"),
-            ["warning: spec.analysis.interval: is 10s, shorter than the scrape interval of 15s: "
-             "some looks will see nothing new"],
-            id="an interval shorter than Prometheus' scrape interval",
+            [],
+            id="a short interval where the scrape interval is only guessed",
         ),
         pytest.param(
             canary({"metricsServer": "http://prometheus:9090"}, interval="10s", scrapeInterval="5s"),
@@ -487,14 +534,14 @@ def test_a_router_that_can_only_weigh() -> None:
         ),
         pytest.param(
             canary({"metricsServer": "http://prometheus:9090"}, metrics=[{**RATE, "interval": "20s"}]),
-            ["warning: spec.analysis.metrics[0].interval: 20s is shorter than two scrapes (15s each): "
-             "often without a value"],
+            ["warning: spec.analysis.metrics[0].interval: 20s is shorter than two scrapes (15s each), "
+             "so it often has no value; write at least 30s, or scrapeInterval if it is another"],
             id="a window with room for one sample: there is no rate",
         ),
         pytest.param(
             canary(scrapeInterval="5s", metrics=[{**RATE, "interval": "2s"}, {**DURATION, "interval": "0s"}]),
-            ["warning: spec.analysis.metrics[0].interval: 2s is shorter than one scrape (5s each): "
-             "often without a value",
+            ["warning: spec.analysis.metrics[0].interval: 2s is shorter than one scrape (5s each), "
+             "so it often has no value; write at least 5s",
              "error: spec.analysis.metrics[1].interval: must be longer than 0s"],
             id="a window shorter than Envoy's interval, and one of nothing",
         ),
@@ -506,13 +553,13 @@ def test_a_router_that_can_only_weigh() -> None:
         pytest.param(canary(deadline="10m"), [], id="a deadline that is just met"),
         pytest.param(
             canary(deadline="9m59s"),
-            ["warning: spec.analysis.deadline: 9m59s is shorter than the 10m that holds and looks "
+            ["warning: spec.analysis.deadline: 9m59s is shorter than the 10m that holds and evaluations "
              "take at least: every rollout would be rolled back"],
             id="a deadline that holds can't meet",
         ),
         pytest.param(
             shaped(iterations=2000, mirror=True),
-            ["warning: spec.analysis.deadline: 24h is shorter than the 33h20m that holds and looks "
+            ["warning: spec.analysis.deadline: 24h is shorter than the 33h20m that holds and evaluations "
              "take at least: every rollout would be rolled back"],
             id="looks take an interval each, and the deadline that isn't written is 24h",
         ),
@@ -546,7 +593,7 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
         ),
         pytest.param(
             asking(query("up", templateRef={"name": "errors"})),
-            ["error: spec.analysis.metrics[0].templateRef: stands beside query; write only one of them",
+            ["error: spec.analysis.metrics[0].templateRef: can't be used with query; write only one of them",
              "error: spec.analysis.metrics[0].templateRef: there is no MetricTemplate 'errors'"],
             id="query and templateRef",
         ),
@@ -565,7 +612,7 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
         pytest.param(asking({"name": "request-duration", "threshold": 500}), [], id="Flagger's older threshold"),
         pytest.param(
             asking({**RATE, "threshold": 99}),
-            ["warning: spec.analysis.metrics[0].threshold: isn't used beside thresholdRange"],
+            ["warning: spec.analysis.metrics[0].threshold: isn't used with thresholdRange"],
             id="both forms of a threshold",
         ),
         pytest.param(
@@ -592,10 +639,10 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
         ),
         pytest.param(
             asking({**RATE, "thresholdRange": {"max": 99}}, {**DURATION, "thresholdRange": {"min": 500}}),
-            ["warning: spec.analysis.metrics[0].thresholdRange: max 99 fails whoever answers more requests "
+            ["warning: spec.analysis.metrics[0].thresholdRange: max 99 fails a canary that answers more requests "
              "without an error; did you mean min: 99?",
-             "warning: spec.analysis.metrics[1].thresholdRange: min 500 fails whoever answers faster, "
-             "and nobody who is slower; did you mean max: 500?"],
+             "warning: spec.analysis.metrics[1].thresholdRange: min 500 fails a canary that answers faster, "
+             "and none that is slower; did you mean max: 500?"],
             id="the bound of the other side",
         ),
         pytest.param(
@@ -606,7 +653,7 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
         ),
         pytest.param(
             asking({**RATE, "thresholdRange": {"min": 95, "max": 99}}),
-            ["warning: spec.analysis.metrics[0].thresholdRange: max 99 fails whoever answers more requests "
+            ["warning: spec.analysis.metrics[0].thresholdRange: max 99 fails a canary that answers more requests "
              "without an error; write min alone"],
             id="a success rate that mustn't be too good",
         ),
@@ -619,8 +666,8 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
         ),
         pytest.param(
             asking(query("up", name="request-success-rate", thresholdRange={"min": 0.99})),
-            [],
-            id="a query has the unit that its author gives it, whatever it is called",
+            ["warning: spec.analysis.metrics[0].thresholdRange: min 0.99 is per cent, not a share; did you mean 99?"],
+            id="a query that is called like a builtin is asked beside it, so the unit is the builtin's",
         ),
         pytest.param(
             asking({"name": "request-success-rate", "threshold": 0.99}),
@@ -629,7 +676,8 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
         ),
         pytest.param(
             asking(query("sum(rate(errors[{{ interval }}])")),
-            ["error: spec.analysis.metrics[0].query: is no PromQL: unclosed left parenthesis"],
+            ["error: spec.analysis.metrics[0].query: is no PromQL: '(' is never closed "
+             "(line 1 of the query, column 4)"],
             id="a query that doesn't parse",
         ),
         pytest.param(
@@ -662,6 +710,15 @@ def test_what_is_judged(given: Canary, problems: list[str]) -> None:
     assert told(given) == problems
 
 
+def test_a_dry_run_alone_judges_nothing_and_has_no_limits() -> None:
+    """Both are allowed: a metric may be tried before it counts."""
+    dry = {"name": "request-duration", "thresholdRange": {"max": 500}, "dryRun": True, "failureLimit": 1}
+    assert told(canary(metrics=[dry])) == [
+        "warning: spec.analysis.metrics: all have dryRun, so nothing is judged",
+        "warning: spec.analysis.metrics[0].failureLimit: isn't used with dryRun",
+    ]
+
+
 REFERS = {"name": "errors", "thresholdRange": {"max": 1}, "templateRef": {"name": "errors"}}
 
 
@@ -679,11 +736,9 @@ REFERS = {"name": "errors", "thresholdRange": {"max": 1}, "templateRef": {"name"
         pytest.param(
             REFERS,
             template("up", insecureSkipVerify=True, secretRef={"name": "prometheus"}),
-            ["error: spec.analysis.metrics[0].templateRef: in the MetricTemplate errors, spec.provider.secretRef: "
-             f"{NOT_SENT.format('PROMETHEUS_TOKEN or its like')}",
-             "warning: spec.analysis.metrics[0].templateRef: in the MetricTemplate errors, "
-             "spec.provider.insecureSkipVerify: isn't used by this build; "
-             "PROMETHEUS_CA_FILE says who vouches for metricsServer"],
+            ["warning: spec.analysis.metrics[0].templateRef: in the MetricTemplate errors, "
+             "spec.provider.insecureSkipVerify: the server's certificate isn't verified, so any server could "
+             "answer and read the credentials"],
             id="a template whose server wants credentials",
         ),
         pytest.param(
@@ -697,8 +752,22 @@ REFERS = {"name": "errors", "thresholdRange": {"max": 1}, "templateRef": {"name"
             {**REFERS, "templateVariables": {"window": "1 m"}},
             template("rate(errors[{{ variables.window }}])"),
             ["error: spec.analysis.metrics[0].templateRef: is no PromQL: "
-             "unexpected character inside brackets: 'm'"],
+             "unexpected character inside brackets: 'm' (line 1 of the query, column 13)"],
             id="a variable that makes the query unreadable",
+        ),
+        pytest.param(
+            {**REFERS, "thresholdRange": {"min": 99}, "templateVariables": {"app": "web"}},
+            counting("a_total", 'a_total{app="{{ variables.app }}"}'), [], id="counts that fit",
+        ),
+        pytest.param(
+            {**REFERS, "thresholdRange": {"min": 101}, "templateVariables": {"a": "b"}},
+            counting("a_total", "rate({{ variables.app }}[1m])"),
+            ["error: spec.analysis.metrics[0].thresholdRange: min 101 can't be reached: "
+             "the share of good events is per cent",
+             "error: spec.analysis.metrics[0].templateRef: in the MetricTemplate, counts.bad: "
+             "{{ variables.app }} isn't given in templateVariables",
+             "warning: spec.analysis.metrics[0].templateVariables.a: isn't used by the query"],
+            id="counts with another variable, and a range that isn't per cent",
         ),
     ],
 )  # fmt: skip
@@ -715,10 +784,59 @@ def test_a_template_may_name_its_own_server() -> None:
     ]
 
 
+def test_a_provider_that_needs_no_prometheus() -> None:
+    """Neither metricsServer nor an address: the API server answers, or the vendor."""
+    for provider in ({"type": "keptn"}, {"type": "datadog", "secretRef": {"name": "datadog"}}):
+        text = "keptnmetric/x/errors" if provider["type"] == "keptn" else "avg:errors{*}"
+        assert told(asking(REFERS, server=None), None, template(text, **provider)) == []
+
+
+def test_splunks_queries_are_sent_to_the_streaming_host() -> None:
+    """Users write the host of its API, as for Flagger; an address of one's own stays."""
+    for given, asked in (
+        ("https://api.us1.signalfx.com", "https://stream.us1.signalfx.com"),
+        ("http://x", "http://x"),
+    ):
+        assert template("x", type="splunk", address=given).spec.provider.server == asked
+
+
 @pytest.mark.parametrize(
     ("given", "problems"),
     [
         pytest.param(template("rate(errors[{{ variables.window }}])"), [], id="variables are the Canary's to give"),
+        pytest.param(counting('a_total{app="{{ target }}"} - {{ variables.b }}'), [], id="counts"),
+        pytest.param(
+            counting("a_total[5m]", "b_total"),
+            ["spec.counts.total: must be counters, such as orders_total{…}, or several with + and - between them: "
+             "'[5m]' isn't one; canary takes the differences itself, without functions and windows"],
+            id="counts with a window",
+        ),
+        pytest.param(
+            counting("sum(a_total)", "queue"),
+            ["spec.counts.total: must be counters, such as orders_total{…}, or several with + and - between them: "
+             "'sum(a_total)' isn't one; canary takes the differences itself, without functions and windows",
+             "spec.counts.bad: queue is hardly a counter of events: its name ends with none of _total, _count, "
+             "_bucket"],
+            id="counts that aren't counters",
+        ),
+        pytest.param(
+            counting("a_total{", "{{ nmespace }}"),
+            ["spec.counts.total: is no PromQL: '{' is never closed (line 1 of the query, column 8)",
+             "spec.counts.bad: {{ nmespace }} is no template function; did you mean namespace?"],
+            id="counts that can't be read",
+        ),
+        pytest.param(
+            counting(query="up", provider={"type": "keptn"}),
+            ["spec.counts: can't be used with query; write only one of them",
+             "spec.counts: are counters of a Prometheus; this type of provider takes a query",
+             "spec.query: is no query for the provider keptn, which takes `keptnmetric/NAMESPACE/NAME`"],
+            id="counts beside a query, of another provider",
+        ),
+        pytest.param(
+            MetricTemplate.model_validate({"metadata": {"name": "errors"}, "spec": {}}),
+            ["spec: has neither query nor counts; write one of them"],
+            id="neither a query nor counts",
+        ),
         pytest.param(
             template("{{ nmespace }}"),
             ["spec.query: {{ nmespace }} is no template function; did you mean namespace?"],
@@ -726,7 +844,8 @@ def test_a_template_may_name_its_own_server() -> None:
         ),
         pytest.param(
             template("rate(errors)"),
-            ["spec.query: is no PromQL: expected type matrix in call to function 'rate', got vector"],
+            ["spec.query: is no PromQL: expected type matrix in call to function 'rate', got vector "
+             "(line 1 of the query, column 6)"],
             id="a query that doesn't parse",
         ),
         pytest.param(
@@ -740,12 +859,51 @@ def test_a_template_may_name_its_own_server() -> None:
         ),
         pytest.param(
             template("up", headers={"X-Scope-OrgID": ["shop"]}, region="eu-west-1"),
-            ["spec.provider.headers: isn't sent by this build; remove it, and address as well: "
-             "metricsServer is asked then, with what PROMETHEUS_HEADERS holds where canary runs",
-             "spec.provider.region: isn't used by this build"],
-            id="headers that nobody sends",
+            ["spec.provider.region: isn't used by the provider prometheus"],
+            id="a tenant, and a region that isn't used",
+        ),
+        pytest.param(
+            template("up", headers={"X Team": ["a"], "X-Team": ["a\nb"], "Authorization": ["Bearer abc"]}),
+            ["spec.provider.headers['X Team']: is no name of an HTTP header, such as X-Scope-OrgID",
+             "spec.provider.headers.X-Team: a header's value must be printable ASCII on one line",
+             "spec.provider.headers.Authorization: is a credential that all readers of MetricTemplates see; "
+             "put it into the Secret of secretRef"],
+            id="headers that can't be sent, or that tell a password",
         ),
         pytest.param(template("up", headers={}, insecureSkipVerify=False), [], id="what asks for nothing"),
+        pytest.param(
+            template("target=a.{{ target }}", type="graphite", address="http://graphite"), [], id="Graphite"
+        ),
+        pytest.param(
+            template("SELECT count(*) FROM x", type="newrelic", secretRef={"name": "newrelic"}), [],
+            id="a provider with an address of its own",
+        ),
+        pytest.param(
+            template("up", type="splunk"),
+            ["spec.provider.address: is missing; this type of provider needs it",
+             "spec.provider.secretRef: is missing; this type of provider needs it"],
+            id="a provider without an address and credentials",
+        ),
+        pytest.param(
+            template("[]", type="cloudwatch", region="evil.example/"),
+            ["spec.provider.region: 'evil.example/' is no region, such as eu-west-1"],
+            id="a region that would be another host",
+        ),
+        pytest.param(
+            template("[]", type="cloudwatch"),
+            ["spec.provider.region: is missing; this type of provider needs it"],
+            id="no region",
+        ),
+        pytest.param(
+            template("sum(rate(a[1m]))", type="graphite", address="http://graphite"),
+            ["spec.query: is no query for the provider graphite, which takes `target=…`"],
+            id="PromQL for another provider",
+        ),
+        pytest.param(
+            template("keptnmetric/{{ namespace }}/errors", type="keptn", secretRef={"name": "keptn"}),
+            ["spec.provider.secretRef: isn't used by the provider keptn"],
+            id="credentials that nobody wants",
+        ),
     ],
 )  # fmt: skip
 def test_a_template_alone(given: MetricTemplate, problems: list[str]) -> None:
@@ -760,16 +918,57 @@ HOOK = {"name": "check", "url": "http://x/"}
     ("given", "problems"),
     [
         pytest.param(
-            canary(webhooks=[{**HOOK, "type": "confirm-promotion"}]),
-            ["error: spec.analysis.webhooks[0]: check (confirm-promotion) isn't called by this build, "
-             "and nothing may pass unasked; remove it, or use an approval gate in steps"],
-            id="a gate that wouldn't be asked",
+            canary(steps=[{"weight": 10, "gates": [{"name": "a", "webhook": {"url": "http://x/"}},
+                                                   {"name": "b", "opa": {"url": "http://x/v1/data/go"}}]}]), [],
+            id="gates that calls open",
         ),
         pytest.param(
-            canary(webhooks=[{**HOOK, "type": "event"}, {**HOOK, "type": "post-rollout"}]),
-            ["warning: spec.analysis.webhooks[0]: check (event) isn't called by this build",
-             "warning: spec.analysis.webhooks[1]: check (post-rollout) isn't called by this build"],
-            id="hooks that only tell somebody",
+            canary(steps=[{"weight": 10, "gates": [{"webhook": {"url": "x"}, "approval": {}},
+                                                   {"opa": {"url": "x", "timeout": "2h"}}]}]),
+            ["error: spec.analysis.steps[0].gates[0]: must have exactly one of approval, webhook and opa, "
+             "such as `approval: {count: 1}`",
+             "error: spec.analysis.steps[0].gates[1].name: is missing; a gate that isn't an approval needs a name",
+             "error: spec.analysis.steps[0].gates[1].opa.url: 'x' is no URL of a webhook; "
+             "write one such as http://loadtester.test/gate/check",
+             "error: spec.analysis.steps[0].gates[1].opa.timeout: must be at most 1h, not 2h",
+             "error: spec.analysis.steps[0].gates[1]: two gates of this step are called approval; "
+             "give each a name of its own"],
+            id="gates that nothing can open",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "type": one} for one in HookType]), [],
+            id="hooks",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "url": "loadtester/"}, {**HOOK, "url": "http://x/?a=b", "timeout": "0s"}]),
+            ["error: spec.analysis.webhooks[0].url: 'loadtester/' is no URL of a webhook; "
+             "write one such as http://loadtester.test/gate/check",
+             "error: spec.analysis.webhooks[1].timeout: must be longer than 0s"],
+            id="hooks that can't be called",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "url": "http://a:secret@x y/", "timeout": "2h"}]),
+            ["error: spec.analysis.webhooks[0].url: 'http://***@x y/' is no URL of a webhook; "
+             "write one such as http://loadtester.test/gate/check",
+             "error: spec.analysis.webhooks[0].timeout: must be at most 1h, not 2h"],
+            id="a hook with a password, that may take too long",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "url": "http://a:b\u2100@x/"}]),
+            ["error: spec.analysis.webhooks[0].url: 'http://***@x/' is no URL of a webhook; "
+             "write one such as http://loadtester.test/gate/check"],
+            id="a hook whose URL has no certain parts",
+        ),
+        pytest.param(
+            canary(webhooks=[{**HOOK, "metadata": {str(index): "x" * 4000 for index in range(5)}}]),
+            ["error: spec.analysis.webhooks: have 20172 bytes, and a rollout can keep 16384; shorten metadata"],
+            id="hooks that status has no room for",
+        ),
+        pytest.param(
+            canary(steps=None, iterations=3, webhooks=[HOOK, {**HOOK, "type": "confirm-traffic-increase"}]),
+            ["warning: spec.analysis.webhooks[1].type: confirm-traffic-increase is never called, because no step has "
+             "a weight; use confirm-promotion"],
+            id="a gate of increases where there are none",
         ),
         pytest.param(
             canary(webhooks=[{**HOOK, "type": "confirm-rolout"}]),
@@ -778,16 +977,21 @@ HOOK = {"name": "check", "url": "http://x/"}
             id="a misspelt type",
         ),
         pytest.param(
-            canary(alerts=[{"name": "chat", "providerRef": {"name": "slack"}}], primaryReadyThreshold=50),
-            ["warning: spec.analysis.alerts: aren't sent by this build",
-             "warning: spec.analysis.primaryReadyThreshold: isn't used; "
-             "capacity says whether replicas are waited for"],
+            canary(alerts=[{"name": "chat", "providerRef": {"name": "slack"}}], primaryReadyThreshold=50,
+                   canaryReplicas=3),
+            ["warning: spec.analysis.alerts[0].severity: is missing, so all alerts are sent, as with info; "
+             "Flagger sends none then. Write info, warn or error",
+             "warning: spec.analysis.primaryReadyThreshold: isn't used with an EnvoyRoute; "
+             "capacity says whether replicas are waited for",
+             "warning: spec.analysis.canaryReplicas: isn't used with an EnvoyRoute: its replicas are yours"],
             id="alerts and ready thresholds",
         ),
         pytest.param(
-            canary({"autoscalerRef": {"name": "x"}, "service": {"port": 80}}),
-            ["warning: spec.autoscalerRef: isn't used by this build with a targetRef of kind EnvoyRoute",
-             "warning: spec.service: isn't used by this build with a targetRef of kind EnvoyRoute"],
+            canary({"autoscalerRef": {"kind": "HorizontalPodAutoscaler", "name": "x"}, "service": {"port": 80}}),
+            ["warning: spec.autoscalerRef: has no effect with a targetRef of kind EnvoyRoute, "
+             "only with Deployment, DaemonSet and Service; remove it",
+             "warning: spec.service: has no effect with a targetRef of kind EnvoyRoute, "
+             "only with Deployment, DaemonSet and Service; remove it"],
             id="fields for targets that are cloned",
         ),
     ],

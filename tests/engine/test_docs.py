@@ -1,22 +1,24 @@
 """docs/phases.md and docs/rules.md say what the tables and the chain say."""
 
+import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from canary.engine import diagram
-from canary.engine.judges import threshold
+from canary.api.reason import Reason
+from canary.engine.decision_rules import ACTIVE, ENDING, Rule
+from canary.engine.judges import JUDGES
 from canary.engine.phases import NEEDS
-from canary.engine.rules import ACTIVE, ENDING, Rule
+from tests.engine import diagram
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize("part", [diagram.diagram, diagram.needs, diagram.transitions])
 def test_phases_are_drawn_from_the_tables(part: object) -> None:
-    """Exactly; `python -c 'from canary.engine.diagram import *; print(diagram())'` prints the new one."""
+    """Exactly; `python -c 'from tests.engine.diagram import *; print(diagram())'` prints the new one."""
     assert callable(part)
     assert f"\n{part()}\n" in (DOCS / "phases.md").read_text()
 
@@ -43,9 +45,10 @@ def test_the_rules_are_listed_in_their_order() -> None:
     assert listed == rows(ACTIVE) + rows(ENDING)
 
 
-def test_the_judges_reasons_are_explained() -> None:
+@pytest.mark.parametrize("judge", JUDGES)
+def test_the_judges_reasons_are_explained(judge: str) -> None:
     """Every reason that it can give is in its page."""
-    source = Path(threshold.__file__).read_text()
-    given = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)+)"', source))
-    page = (DOCS / "judge-threshold.md").read_text()
+    source = Path(inspect.getfile(type(JUDGES[judge]))).read_text()
+    given = {Reason[name].value for name in re.findall(r"\bReason\.([A-Z_]+)\b", source)}
+    page = (DOCS / f"judge-{judge}.md").read_text()
     assert {reason for reason in given if f"`{reason}`" not in page} == set()

@@ -13,7 +13,7 @@ from tests.engine.situations import Change, after, at_20_percent, decided, delet
         pytest.param((wanted("v1"),), "Returned", id="returned"),
     ],
 )
-def test_how_a_rollout_ended_is_told_once(changes: tuple[Change, ...], reason: str) -> None:
+def test_how_a_rollout_ended_is_reported_once(changes: tuple[Change, ...], reason: str) -> None:
     """When it is over: not also when that was decided, in nearly the same words."""
     case = at_20_percent(*changes)
     decision = decided(case)
@@ -22,4 +22,4 @@ def test_how_a_rollout_ended_is_told_once(changes: tuple[Change, ...], reason: s
         case = after(case, decision, seconds=60)
         decision = decided(case)
         told += [message.reason for message in decision.messages]
-    assert (first, told.count(reason)) == (reason, 1)
+    assert (first, [str(one) for one in told].count(reason)) == (reason, 1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary.api.canary import CanaryPolicy
-from canary.engine.checks import check_policy
+from canary.engine.validation import check_policy
 from tests.engine.test_checks import STANDARD, canary, told
 
 
@@ -68,7 +68,7 @@ def test_guards(guards: list[dict[str, Any]], problems: list[str]) -> None:
     assert [f"{each.severity}: {each}" for each in check_policy(policy(*guards))] == problems
 
 
-def test_a_policys_guards_are_told_at_the_canary_that_refers_to_it() -> None:
+def test_a_policys_guards_are_checked_at_the_canary_that_refers_to_it() -> None:
     """Where `run` would start, nothing says what is wrong with the policy's own file."""
     given = canary({"policyRef": STANDARD, "guards": [guard("true")]})
     assert told(given, policy(guard("stepp.to < 1"), guard("true", "other"))) == [

@@ -31,20 +31,20 @@ def test_a_gate_of_two_takes_only_people_who_are_verified(said: list[Change], ap
     rollout = decision.status.rollout
     assert rollout is not None
     moved = len(approvals) == 2
-    assert (rollout.meant.weight, [one.author for one in rollout.approvals]) == (
+    assert (rollout.desired.weight, [one.author for one in rollout.approvals]) == (
         (50, []) if moved else (20, approvals)
     )
     refused = [one.message for one in decision.messages if one.reason == "ActionRefused"]
-    assert [("nothing proves who asked" in one) for one in refused] == ([] if moved else [True])
+    assert [("the author isn't verified" in one) for one in refused] == ([] if moved else [True])
 
 
 def test_a_clock_that_was_set_back_costs_one_interval() -> None:
-    """A state from days ahead would take no look until those days are over."""
+    """A state from days ahead would take no evaluation until those days are over."""
     case = at_20_percent()
     assert case.status.rollout is not None
     days = NOW + timedelta(days=4)
-    ahead = case.status.rollout.but(next_look=days, in_place_since=days)
+    ahead = case.status.rollout.but(next_evaluation=days, in_place_since=days)
     rollout = decided(replace(case, status=case.status.but(rollout=ahead))).status.rollout
     assert rollout is not None
-    assert (rollout.next_look, rollout.in_place_since) == (NOW + MINUTE, NOW)
+    assert (rollout.next_evaluation, rollout.in_place_since) == (NOW + MINUTE, NOW)
     assert in_our_time(case.status.rollout, NOW) == case.status.rollout

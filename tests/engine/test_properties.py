@@ -10,20 +10,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canary.api.action import CanaryAction, Verb
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Status, Version
 from canary.engine.decide import Decision, decide, needs
-from canary.engine.observed import Counts, Kind, Missing, Observed, Query, RouteSeen, Sample, Value, WorkloadSeen
-from canary.engine.plan import exposed, raises
+from canary.engine.next_traffic import exposed, increases
+from canary.engine.observed import Cause, Counts, Missing, Observed, Query, RouteSeen, Sample, Value, WorkloadSeen
 from canary.engine.split import split
-from canary.rollout.ending import Exit
 from tests.engine.situations import BETA, NOW, SECOND, deleted, good, wants
 from tests.engine.situations import Case as Shown
+from tests.examples import examples
+from tests.moves import moves
 from tests.rollout.wired import Driven, Killed, Watched, sandbox
 
-MISSING = st.builds(Missing, st.sampled_from(Kind), st.text(max_size=20))
+MISSING = st.builds(Missing, st.sampled_from(Cause), st.text(max_size=20))
 TRAFFIC = st.builds(
-    Traffic, weight=st.integers(0, 100), mirror=st.sampled_from([0, 50]), match=st.sampled_from([(), (BETA,)])
+    lambda share, match, **more: Traffic(match=match, match_weight=share if match else None, **more),
+    st.sampled_from([None, 20, 70]),
+    st.sampled_from([(), (BETA,)]),
+    weight=st.integers(0, 100),
+    mirror=st.sampled_from([0, 50]),
 )
 ROUTES = st.builds(
     RouteSeen,
@@ -73,7 +79,7 @@ ANALYSES: tuple[Mapping[str, Any], ...] = (
 
 @st.composite
 def world(draw: st.DrawFn, samples: st.SearchStrategy[Sample] = SAMPLES) -> dict[str, Any]:
-    """What one tick meets, and how long it is until the next one."""
+    """What one reconcile meets, and how long it is until the next one."""
     return {
         "wanted": draw(st.one_of(st.just(Version(name="v2", revision="b")), VERSIONS, MISSING)),
         "route": draw(st.one_of(st.none(), ROUTES, MISSING)),
@@ -90,19 +96,19 @@ def world(draw: st.DrawFn, samples: st.SearchStrategy[Sample] = SAMPLES) -> dict
 
 
 class Walk:
-    """One rollout through many ticks, each of which sees anything at all."""
+    """One rollout through many reconciles, each of which sees anything at all."""
 
     def __init__(self, analysis: Mapping[str, Any]) -> None:
         self.want, self.status, self.now = wants(**analysis), Status(), NOW
         self.actual, self.decisions = Traffic(), list[Decision]()
 
-    def tick(self, seen: dict[str, Any]) -> Decision:
+    def reconcile(self, seen: dict[str, Any]) -> Decision:
         """Sees, decides, and does what was decided unless the world disobeys."""
         want = self.want
         if seen["suspended"]:
-            want = replace(want, canary=want.canary.but(spec=want.canary.spec.but(suspend=True)))
+            want = replace(want, manifest=want.manifest.but(spec=want.manifest.spec.but(suspend=True)))
         if seen["deleted"]:
-            want = deleted(Shown(want, self.status, self.now)).desired
+            want = deleted(Shown(want, self.status, self.now)).resolved
         plain = RouteSeen("t", {"v1": 100.0 - self.actual.weight, "v2": float(self.actual.weight)}, self.actual)
         self.route = seen["route"] or plain
         if isinstance(self.route, RouteSeen) and self.route.traffic is not None:
@@ -116,23 +122,23 @@ class Walk:
         self.decisions.append(decision)
         self.status, self.now = decision.status, self.now + seen["seconds"] * SECOND
         if seen["obeyed"] and decision.actions:
-            self.actual = decision.actions[-1].traffic
+            self.actual = moves(decision)[-1].traffic
         return decision
 
 
-WALKS = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+WALKS = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @WALKS
 @given(st.sampled_from(ANALYSES), st.lists(world(), min_size=1, max_size=25))
-def test_any_world_is_survived(analysis: Mapping[str, Any], ticks: list[dict[str, Any]]) -> None:
+def test_any_world_is_survived(analysis: Mapping[str, Any], reconciles: list[dict[str, Any]]) -> None:
     """decide() never raises; weights are whole per cent; what is asked is what is saved; status survives JSON."""
     walk = Walk(analysis)
-    for seen in ticks:
-        decision = walk.tick(seen)
+    for seen in reconciles:
+        decision = walk.reconcile(seen)
         rollout = decision.status.rollout
         assert 0 <= decision.status.canary_weight <= 100
-        assert all(rollout is not None and action.traffic == rollout.meant for action in decision.actions)
+        assert all(rollout is not None and action.traffic == rollout.desired for action in moves(decision))
         assert decision.requeue_after > timedelta()
         assert decision.sentence
         assert Status.model_validate_json(decision.status.model_dump_json(by_alias=True)) == decision.status
@@ -141,71 +147,71 @@ def test_any_world_is_survived(analysis: Mapping[str, Any], ticks: list[dict[str
 @WALKS
 @given(st.sampled_from(ANALYSES), st.lists(world(), min_size=1, max_size=25))
 def test_after_a_rollback_was_decided_exposure_never_rises_again(
-    analysis: Mapping[str, Any], ticks: list[dict[str, Any]]
+    analysis: Mapping[str, Any], reconciles: list[dict[str, Any]]
 ) -> None:
     """Within that rollout: all that is asked is nothing."""
     walk = Walk(analysis)
-    for seen in ticks:
+    for seen in reconciles:
         before = walk.status.rollout
-        decision = walk.tick(seen)
+        decision = walk.reconcile(seen)
         if before is not None and before.end is not None and before.end.outcome is not Outcome.PROMOTED:
-            assert all(action.traffic == Traffic() and action.lowers for action in decision.actions)
+            assert all(action.traffic == Traffic() and action.decreases for action in moves(decision))
 
 
 @WALKS
 @given(st.sampled_from(ANALYSES[:5]), st.lists(world(samples=MISSING), min_size=1, max_size=25))
-def test_missing_data_never_counts(analysis: Mapping[str, Any], ticks: list[dict[str, Any]]) -> None:
+def test_missing_data_never_counts(analysis: Mapping[str, Any], reconciles: list[dict[str, Any]]) -> None:
     """Promise 3: no failed check and no pass comes of it, whatever else happens."""
     walk = Walk(analysis)
-    for seen in ticks:
+    for seen in reconciles:
         before = walk.status
-        decision = walk.tick({**seen, "sample": seen["sample"] or Missing(Kind.EMPTY)})
+        decision = walk.reconcile({**seen, "sample": seen["sample"] or Missing(Cause.EMPTY)})
         assert decision.status.failed_checks == 0
         if before.rollout and decision.status.rollout and before.rollout.step == decision.status.rollout.step:
-            assert decision.status.rollout.looks <= before.rollout.looks
+            assert decision.status.rollout.iterations <= before.rollout.iterations
 
 
 @WALKS
 @given(st.sampled_from(ANALYSES), st.lists(world(), min_size=1, max_size=25))
-def test_a_raise_is_always_permitted(analysis: Mapping[str, Any], ticks: list[dict[str, Any]]) -> None:
-    """Promises 2 and 7: what is wanted was read and is what was analysed; so was the route, with its token."""
+def test_a_raise_is_always_permitted(analysis: Mapping[str, Any], reconciles: list[dict[str, Any]]) -> None:
+    """Promises 2 and 7: the desired version was read and is what was analysed; so was the route, with its token."""
     walk = Walk(analysis)
-    for seen in ticks:
-        decision = walk.tick(seen)
-        for action in decision.actions:
-            if action.lowers:
+    for seen in reconciles:
+        decision = walk.reconcile(seen)
+        for action in moves(decision):
+            if action.decreases:
                 continue
             assert decision.status.rollout is not None
-            assert seen["wanted"] == decision.status.rollout.canary
+            assert seen["wanted"] == decision.status.rollout.canary_version
             assert isinstance(walk.route, RouteSeen)
             assert action.token == walk.route.token
             assert not seen["suspended"]
-            assert walk.route.traffic is None or raises(walk.route.traffic, action.traffic)
+            assert walk.route.traffic is None or increases(walk.route.traffic, action.traffic)
 
 
 @WALKS
 @given(st.sampled_from(ANALYSES), st.lists(world(), max_size=15))
-def test_every_rollout_ends(analysis: Mapping[str, Any], ticks: list[dict[str, Any]]) -> None:
+def test_every_rollout_ends(analysis: Mapping[str, Any], reconciles: list[dict[str, Any]]) -> None:
     """After any past, a world without data and without people: over soon after its deadline."""
     walk = Walk(analysis)
-    for seen in ticks:
-        walk.tick(seen)
+    for seen in reconciles:
+        walk.reconcile(seen)
     resume = CanaryAction(id="last", target="web", verb=Verb.RESUME, at=NOW)
     calm = {
         "wanted": Version(name="v2", revision="b"), "route": None, "stable": WorkloadSeen("v1", 4, 4, "a"),
-        "canary": WorkloadSeen("v2", 4, 4, "b"), "sample": Missing(Kind.EMPTY), "actions": (resume,), "fresh": False,
+        "canary": WorkloadSeen("v2", 4, 4, "b"), "sample": Missing(Cause.EMPTY), "actions": (resume,), "fresh": False,
         "obeyed": True, "suspended": False, "deleted": False, "seconds": 60,
     }  # fmt: skip
     rollouts = walk.status.rollouts
     for _ in range(60 * 5):
-        decision = walk.tick(calm)
+        decision = walk.reconcile(calm)
         if decision.status.rollout is None or decision.status.rollouts > rollouts + 1:
             return
     raise AssertionError(f"still going on: {decision.sentence}")
 
 
 @pytest.mark.parametrize("scenario", ["good", "bad", "dead"])
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(deaths=st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=6), seed=st.integers(1, 5))
 def test_killed_again_and_again_the_end_is_the_same(scenario: str, deaths: list[tuple[int, bool]], seed: int) -> None:
     """At any call, before or after it, several times in a row, each time started anew from the store."""
@@ -233,6 +239,13 @@ def test_a_split_is_exact_and_keeps_third_versions(total: int, percent: int) -> 
 @given(TRAFFIC, TRAFFIC)
 def test_raising_and_lowering_are_opposites(one: Traffic, other: Traffic) -> None:
     """To where it stands and to nothing is never a raise; from nothing always, if anybody meets it."""
-    assert not raises(one, one)
-    assert not raises(one, Traffic())
-    assert raises(Traffic(), other) == exposed(other)
+    assert not increases(one, one)
+    assert not increases(one, Traffic())
+    assert increases(Traffic(), other) == exposed(other)
+
+
+@given(st.integers(1, 99), st.integers(1, 99), TRAFFIC)
+def test_a_larger_share_of_those_who_match_is_an_increase(one: int, other: int, beside: Traffic) -> None:
+    """As any of them is beside none, unless all requests go to the canary already."""
+    before, after = (beside.but(match=(BETA,), match_weight=share) for share in (one, other))
+    assert increases(before, after) == (other > one and beside.weight < 100)

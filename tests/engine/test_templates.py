@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.engine.errors import Invalid
-from canary.engine.templates import render, used
+from canary.engine.query_templates import render, used
 
 NAMES = {"name": "reviews", "namespace": "shop", "interval": "1m", "variables.code": "5.."}
 
@@ -20,6 +20,13 @@ NAMES = {"name": "reviews", "namespace": "shop", "interval": "1m", "variables.co
         pytest.param("{{ variables.code }}", "5..", id="a variable is a word with a dot"),
         pytest.param("a {{- name -}} b", "areviewsb", id="Go's trimming dashes eat the blanks outside"),
         pytest.param("{{\nname\n}}", "reviews", id="line ends inside the braces are spaces"),
+        pytest.param('{{ printf "%s-canary" name }}', "reviews-canary", id="printf puts words into a text"),
+        pytest.param("{{ printf `%q: %v%%` name 5 }}", '"reviews": 5%', id="printf quotes, and takes numbers"),
+        pytest.param('{{ name | printf "%s.%s" namespace }}', "shop.reviews", id="what is piped comes last"),
+        pytest.param('{{ index variables "code" }}', "5..", id="a variable by index"),
+        pytest.param('{{ print "a b/" name | urlquery }}', "a+b%2Freviews", id="for the part of a URL"),
+        pytest.param('{{ printf "%s" (printf "%05.1f" 2.5) }}', "002.5", id="brackets"),
+        pytest.param('{{ "{{ }}" | print }}', "{{ }}", id="braces in a text are text"),
         pytest.param('a{b="c"} } {', 'a{b="c"} } {', id="single braces are PromQL's"),
     ],
 )
@@ -52,6 +59,27 @@ def test_words_are_replaced(text: str, rendered: str) -> None:
             "{{ variables.cod }} isn't given in templateVariables; did you mean code?",
             id="a variable that isn't given is answered with the nearest one that is",
         ),
+        pytest.param(
+            '{{ printf "%s" nme }}',
+            "{{ nme }} is no template function; did you mean name?",
+            id="a misspelt word among the arguments",
+        ),
+        pytest.param(
+            '{{ index variables "cod" }}',
+            "{{ variables.cod }} isn't given in templateVariables; did you mean code?",
+            id="a variable by index that isn't given",
+        ),
+        pytest.param('{{ printf "%s" }}', "printf has no value for %s", id="a value too few"),
+        pytest.param(
+            '{{ printf "x" name }}', "printf has 1 values more than its format asks for", id="a value too many"
+        ),
+        pytest.param('{{ printf "%d" name }}', "printf can't write 'reviews' as %d", id="a text is no number"),
+        pytest.param(
+            '{{ printf "%x" 1 }}',
+            "printf doesn't know %x; there are %s, %v, %q, %d, %f, %g, %e and %%",
+            id="a verb that isn't known",
+        ),
+        pytest.param('{{ printf "%s" (name }}', "a bracket of the template is never closed", id="an open bracket"),
         pytest.param("a {{ name", "the template opens '{{' and never closes it", id="open braces are no text"),
     ],
 )

@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
+from canary.api.analysis import EventCounts, Range
 from canary.api.evidence import Evidence
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Value
+from canary.api.pinned import MetricPolicy, Policy
+from canary.engine.evaluations import names_of
+from canary.engine.judges.judge import Standing
+from canary.engine.judges.threshold import Threshold
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 from tests.engine.situations import (
     MINUTE,
     NOW,
@@ -18,6 +23,7 @@ from tests.engine.situations import (
     at_20_percent,
     decided,
     good,
+    manifest,
     missing,
     no_data,
     of_canary,
@@ -26,15 +32,15 @@ from tests.engine.situations import (
     prometheus_down,
 )
 
-MISSING = [kind for kind in Kind if kind is not Kind.ABSENT]
+MISSING = [kind for kind in Cause if kind is not Cause.ABSENT]
 
 
 def verdict(case: Case) -> tuple[str, str, int]:
-    """The look's verdict and reason, and the failed checks."""
+    """The evaluation's verdict and reason, and the failed checks."""
     status = decided(case).status
     assert status.rollout is not None
-    assert status.rollout.look is not None
-    return status.rollout.look.verdict, status.rollout.look.reason, status.failed_checks
+    assert status.rollout.evaluation is not None
+    return status.rollout.evaluation.verdict, status.rollout.evaluation.reason, status.failed_checks
 
 
 @pytest.mark.parametrize(
@@ -55,8 +61,11 @@ def test_a_look(rate: float, duration: float, expected: tuple[str, str, int]) ->
 
 
 def test_failed_checks_are_counted_over_the_whole_rollout_not_in_a_row() -> None:
-    """A pass in between forgives nothing; the one that reaches the threshold rolls back in its own tick."""
-    case, told = at_20_percent(threshold=3, steps=[{"weight": 20, "looks": 9}, {"weight": 20, "looks": 9}]), []
+    """A pass in between forgives nothing; the one that reaches the threshold rolls back in its own reconcile."""
+    case, told = (
+        at_20_percent(threshold=3, steps=[{"weight": 20, "iterations": 9}, {"weight": 20, "iterations": 9}]),
+        [],
+    )
     for rate in (90.0, 100.0, 90.0, 100.0, 90.0):
         decision = decided(replace(case, answers=at_20_percent(of_canary(rate)).answers))
         told.append((decision.reason, decision.status.failed_checks, decision.status.canary_weight))
@@ -66,7 +75,7 @@ def test_failed_checks_are_counted_over_the_whole_rollout_not_in_a_row() -> None
 
 
 @pytest.mark.parametrize("kind", MISSING)
-def test_what_is_missing_is_never_a_failed_check_and_never_a_pass(kind: Kind) -> None:
+def test_what_is_missing_is_never_a_failed_check_and_never_a_pass(kind: Cause) -> None:
     """Promise 3, for every way in which something can be missing."""
     case = at_20_percent(one_failed_check, missing(kind))
     reason = "MetricsUnreachable" if kind.unreachable else "NoData"
@@ -85,6 +94,30 @@ def test_an_answer_of_the_wrong_shape_is_missing(odd: Any) -> None:
     assert verdict(at_20_percent(answering(odd), minRequests=1))[:2] == ("hold", "MetricsUnreachable")
 
 
+@pytest.mark.parametrize(
+    ("of_canary", "said"),
+    [
+        pytest.param(Counts(200, 10), "orders 95 is below 99, stable 99.9 (1 of 1 failed checks)", id="too many"),
+        pytest.param(Counts(200, 2), "all checks passed", id="just as many as may be"),
+        pytest.param(Counts(0, 0), "no evidence of orders: no data (no event in the window)", id="no event"),
+        pytest.param(Value(100.0), "orders can't be read: not an answer", id="a value"),
+    ],
+)
+def test_counts_are_judged_by_the_share_of_good_events(of_canary: Sample, said: str) -> None:
+    """In per cent, as a success rate; stable is asked as well, because the counters are the same."""
+    counts = EventCounts(total='a_total{app="{{ target }}"}', bad="b_total")
+    orders = MetricPolicy(name="orders", window=MINUTE, range=Range(min=99), counts=counts, variables={"a": "b"})
+    v1, v2 = Subject("v1"), Subject("v2")
+    where: dict[str, Any] = {"step": 1, "steps": 3, "weight": 20, "exposed": True, "paused": False}
+    standing = Standing(at=NOW, since=NOW - 5 * MINUTE, stable=v1, canary=v2, names=(("name", "web"),), **where)
+    policy = Policy(metrics=(orders,))
+    names = (("name", "web"), ("variables.a", "b"))
+    asked = Query("orders", MINUTE, v2, Shape.COUNTS, text=counts.total, bad="b_total", names=names)
+    assert Threshold().asks(policy, None, standing) == (asked, replace(asked, subject=v1))
+    ruling = Threshold().fold(policy, None, {asked: of_canary, replace(asked, subject=v1): Counts(1000, 1)}, standing)
+    assert ruling.sentence.startswith(said)
+
+
 def bearing(then: str) -> dict[str, Any]:
     """Both patiences are one minute."""
     return {name: {"after": "1m", "then": then} for name in ("onNoData", "onUnreachable")}
@@ -100,26 +133,26 @@ def bearing(then: str) -> dict[str, Any]:
     ],
 )
 def test_patience_ends_as_the_manifest_says(then: str, expected: tuple[str, int], lack: Change, reason: str) -> None:
-    """The first look without data starts the clock, the one a minute later has waited for a minute."""
+    """The first evaluation without data starts the clock, the one a minute later has waited for a minute."""
     case = at_20_percent(lack, **bearing(then))
     first = decided(case)
     assert first.status.rollout is not None
-    assert first.status.rollout.look is not None
-    assert (first.status.rollout.look.verdict, first.reason) == ("hold", reason)
+    assert first.status.rollout.evaluation is not None
+    assert (first.status.rollout.evaluation.verdict, first.reason) == ("hold", reason)
     second = decided(after(case, first, seconds=60))
     assert second.status.rollout is not None
-    assert second.status.rollout.look is not None
-    assert (second.status.rollout.look.verdict, second.status.canary_weight) == expected
+    assert second.status.rollout.evaluation is not None
+    assert (second.status.rollout.evaluation.verdict, second.status.canary_weight) == expected
     assert second.status.failed_checks == 0
     if then == "promote":
-        assert second.status.rollout.look.message == "passed without data, as the manifest asks"
+        assert second.status.rollout.evaluation.message == "passed without data, as the manifest asks"
 
 
 @pytest.mark.parametrize(
     ("between", "verdict_"),
     [
         pytest.param(good, "hold", id="data in between: from the beginning"),
-        pytest.param(lambda query: Missing(Kind.EMPTY), "roll back", id="none in between: over"),
+        pytest.param(lambda query: Missing(Cause.EMPTY), "roll back", id="none in between: over"),
     ],
 )
 def test_data_ends_the_wait_for_data(between: Any, verdict_: str) -> None:
@@ -127,15 +160,15 @@ def test_data_ends_the_wait_for_data(between: Any, verdict_: str) -> None:
     for answers in (case.answers, between, case.answers):
         decision = decided(replace(case, answers=answers))
         case = replace(after(case, decision, seconds=60), answers=case.answers)
-    assert case.rollout.look is not None
-    assert case.rollout.look.verdict == verdict_
+    assert case.rollout.evaluation is not None
+    assert case.rollout.evaluation.verdict == verdict_
 
 
 @pytest.mark.parametrize(
     "change",
     [
         pytest.param(paused, id="paused"),
-        pytest.param(lambda case: case.but(meant=case.rollout.meant.but(weight=0)), id="nobody meets the canary"),
+        pytest.param(lambda case: case.but(desired=case.rollout.desired.but(weight=0)), id="nobody meets the canary"),
     ],
 )
 def test_the_clock_of_missing_data_runs_only_while_somebody_may_meet_the_canary(change: Change) -> None:
@@ -150,7 +183,7 @@ def test_the_clock_of_missing_data_runs_only_while_somebody_may_meet_the_canary(
     [
         pytest.param(Counts(50, 0), ("pass", "ChecksPassed", 0), id="enough"),
         pytest.param(Counts(49, 0), ("hold", "NoData", 0), id="too few to judge"),
-        pytest.param(Missing(Kind.REFUSED), ("hold", "MetricsUnreachable", 0), id="nobody can say"),
+        pytest.param(Missing(Cause.REFUSED), ("hold", "MetricsUnreachable", 0), id="nobody can say"),
     ],
 )
 def test_min_requests(requests: Sample, expected: tuple[str, str, int]) -> None:
@@ -160,10 +193,10 @@ def test_min_requests(requests: Sample, expected: tuple[str, str, int]) -> None:
 
 
 def windows(case: Case) -> dict[str, float]:
-    """Seconds of each metric's window in this look, and where they end."""
+    """Seconds of each metric's window in this evaluation, and where they end."""
     from canary.engine.decide import needs
 
-    asked = needs(case.desired, case.status, case.now)
+    asked = needs(case.resolved, case.status, case.now)
     assert asked.at is not None
     return {query.metric: query.window.total_seconds() for query in asked.queries}
 
@@ -201,12 +234,12 @@ def test_a_look_while_traffic_settles_may_roll_back_but_never_passes() -> None:
 
 
 def test_looks_keep_the_intervals_grid() -> None:
-    """Late by 75 s: one look, at the grid's last time; the next one where it would have been."""
-    late = at_20_percent(lambda case: case.but(next_look=NOW - 75 * SECOND))
+    """Late by 75 s: one evaluation, at the grid's last time; the next one where it would have been."""
+    late = at_20_percent(lambda case: case.but(next_evaluation=NOW - 75 * SECOND))
     rollout = decided(late).status.rollout
     assert rollout is not None
-    assert rollout.look is not None
-    assert (rollout.look.at, rollout.next_look) == (NOW - 15 * SECOND, NOW + 45 * SECOND)
+    assert rollout.evaluation is not None
+    assert (rollout.evaluation.at, rollout.next_evaluation) == (NOW - 15 * SECOND, NOW + 45 * SECOND)
 
 
 def test_the_sentence_says_what_was_seen_and_what_is_asked() -> None:
@@ -221,6 +254,13 @@ def test_evidence_of_another_format_counts_as_none() -> None:
     """After an upgrade a judge begins anew."""
     old = Evidence(judge="threshold", version=0, data={"banana": 1})
     assert verdict(at_20_percent(lambda case: case.but(evidence=old)))[0] == "pass"
+
+
+def test_ingress_and_route_are_the_targets_unless_they_are_named() -> None:
+    """As in Flagger."""
+    assert dict(names_of(manifest()))["route"] == dict(names_of(manifest()))["ingress"] == "web"
+    named = dict(names_of(manifest({"ingressRef": {"name": "in"}, "routeRef": {"name": "out"}})))
+    assert (named["ingress"], named["route"]) == ("in", "out")
 
 
 def test_only_builtins_are_asked_of_stable_too() -> None:

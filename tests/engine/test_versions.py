@@ -10,7 +10,7 @@ from canary.api.plan import ApprovalGate, Gate, Traffic
 from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
 from canary.engine.actions import SetTraffic
 from canary.engine.decide import decide, needs
-from canary.engine.observed import Kind, Missing, RouteSeen, WorkloadSeen
+from canary.engine.observed import Cause, Missing, RouteSeen, WorkloadSeen
 from canary.engine.phases import Need
 from tests.engine.situations import (
     CANARY,
@@ -43,6 +43,7 @@ from tests.engine.situations import (
     wants,
 )
 from tests.engine.situations import SECOND as S
+from tests.moves import moves
 
 
 def serves(**shares: float) -> Change:
@@ -81,7 +82,7 @@ def gate(since: int) -> Change:
 
 def undefined(version: str) -> Change:
     """What stands behind the version isn't there."""
-    return lambda case: replace(case, wanted=Missing(Kind.ABSENT, f"no subset {version}"))
+    return lambda case: replace(case, desired_version=Missing(Cause.ABSENT, f"no subset {version}"))
 
 
 def because(message: str) -> Change:
@@ -106,6 +107,12 @@ FAILED = {"phase": Phase.FAILED, "stable": STABLE, "failed": CANARY}
                      id="after success, all as wanted"),
         pytest.param([knows(**SUCCEEDED)], AGAIN, id="version isn't the one that serves all: rollout"),
         pytest.param([knows(**FAILED)], stays("AlreadyFailed", Phase.FAILED), id="the same build failed last"),
+        pytest.param([knows(**FAILED), serves(v2=100)], stays("UnanalysedRevision", Phase.INITIALIZED),
+                     id="a person moved the route to the build that failed"),
+        pytest.param([knows(**FAILED | {"phase": Phase.INITIALIZED, "stable": CANARY}), serves(v2=100)],
+                     stays("UnanalysedRevision", Phase.INITIALIZED), id="and it is said as long as it serves"),
+        pytest.param([knows(**FAILED), serves(v2=100), asks(Verb.RETRY)], stays("AlreadyServing", Phase.INITIALIZED),
+                     id="until a person says retry"),
         pytest.param([knows(**FAILED), wanted("v2", "c")], ("Started", Phase.WAITING, "v1 (a) → v2 (c)"),
                      id="the same version in another build"),
         pytest.param([knows(**FAILED), wanted("v3")], ("Started", Phase.WAITING, "v1 (a) → v3 (b)"),
@@ -133,14 +140,14 @@ FAILED = {"phase": Phase.FAILED, "stable": STABLE, "failed": CANARY}
         pytest.param([invalid], stays("InvalidSpec"), id="promise 11: an invalid spec starts nothing"),
         pytest.param([deleted], stays("Deleted", Phase.TERMINATING), id="deleted at rest: nothing moves"),
         pytest.param([unknown_revision], stays("RevisionUnknown"), id="what can't be read is never guessed"),
-        pytest.param([lambda case: replace(case, route=Missing(Kind.ABSENT))], stays("RouteUnreadable"),
+        pytest.param([lambda case: replace(case, route=Missing(Cause.ABSENT))], stays("RouteUnreadable"),
                      id="a route that isn't there"),
     ],
 )  # fmt: skip
 def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase, str | None]) -> None:
     decision = decided(at_rest(*changes))
     rollout = decision.status.rollout
-    pair = f"{rollout.stable} → {rollout.canary}" if rollout else None
+    pair = f"{rollout.stable_version} → {rollout.canary_version}" if rollout else None
     assert (decision.reason, decision.status.phase, pair) == expected
     assert decision.actions == ()
 
@@ -157,7 +164,7 @@ def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase
                      ("NothingServes", "spec.routes: no route defualt", "True"), id="a word that leaves no route"),
     ],
 )  # fmt: skip
-def test_a_wrong_word_is_told_by_its_field(changes: list[Change], told: tuple[str, str, str]) -> None:
+def test_a_wrong_word_is_named_by_its_field(changes: list[Change], told: tuple[str, str, str]) -> None:
     """Stalled where it is wrong for sure."""
     decision = decided(at_rest(*changes))
     stalled = next(one.status for one in decision.status.conditions if one.type == "Stalled")
@@ -167,7 +174,7 @@ def test_a_wrong_word_is_told_by_its_field(changes: list[Change], told: tuple[st
 def test_a_start_tells_what_of_the_manifest_is_not_used() -> None:
     """The rollout begins all the same; what is right is not spoken of."""
     case = at_rest(spec(stable="v9"), route_says(destinations=frozenset({"v1", "v2"})))
-    case = replace(case, desired=replace(case.desired, warnings=("spec.revision: isn't used",)))
+    case = replace(case, resolved=replace(case.resolved, warnings=("spec.revision: isn't used",)))
     decision = decided(case)
     warned = [(one.type, one.message) for one in decision.messages if one.reason == "ManifestWarning"]
     sentence = "spec.stable isn't used, v1 serves: there is no destination v9; there are v1, v2"
@@ -187,7 +194,7 @@ def test_why_it_failed_stays_in_the_object(outcome: Outcome, reason: str, how: s
     """Whatever wakes the Canary, and after what could not be read meanwhile; and it isn't told a second time."""
     over = decided(at_20_percent(ended(outcome), because("a 99 is above 5"), later(MINUTE)))
     assert (over.reason, over.sentence) == (reason, how)
-    unread = decided(replace(after(at_rest(), over, seconds=1), wanted=Missing(Kind.TIMED_OUT)))
+    unread = decided(replace(after(at_rest(), over, seconds=1), desired_version=Missing(Cause.TIMED_OUT)))
     for before in (over, unread):
         woken = decided(after(at_rest(), before, seconds=2))
         sentence = f"v2 (b) was {how}; retry, or bring another revision"
@@ -198,7 +205,7 @@ def test_why_it_failed_stays_in_the_object(outcome: Outcome, reason: str, how: s
         assert told["Promoted"] == ("False", reason, sentence)
 
 
-def test_who_wants_again_what_failed_before_is_told_so_and_why() -> None:
+def test_a_request_for_what_failed_before_is_refused_with_the_reason() -> None:
     over = decided(at_20_percent(ended(Outcome.ROLLED_BACK), because("a 99 is above 5"), later(MINUTE)))
     back = decided(after(at_rest(wanted("v1", "a")), over, seconds=1))
     assert (back.reason, back.status.phase) == ("AlreadyServing", Phase.INITIALIZED)
@@ -243,7 +250,7 @@ def test_weight_that_the_canary_carries_at_adoption_goes_back_first() -> None:
     for change in (no_pods, pods(4), asks(Verb.PAUSE)):
         following = change(replace(after(case, start, seconds=1), route=route_at(None)))
         first = decided(following)
-        assert first.actions == (SetTraffic("v1", "v2", Traffic(), "t1", lowers=True),)
+        assert first.actions == (SetTraffic("v1", "v2", Traffic(), "t1", decreases=True),)
         assert first.status.rollout is not None
         assert first.status.rollout.end is None
 
@@ -260,7 +267,7 @@ def test_superseded_begins_anew() -> None:
     told = []
     for _ in range(5):
         decision = decided(case)
-        told.append((decision.status.phase.value, decision.reason, [a.traffic.weight for a in decision.actions]))
+        told.append((decision.status.phase.value, decision.reason, [a.traffic.weight for a in moves(decision)]))
         case = after(case, decision, seconds=1)
     assert told == [
         ("Finalising", "Superseded", [0]),
@@ -272,28 +279,40 @@ def test_superseded_begins_anew() -> None:
     assert case.rollout.number == 2
 
 
+def test_a_route_that_cannot_be_moved_says_why_itself() -> None:
+    """It was read: "refused the question" is a word for metrics."""
+    why = Missing(Cause.INVALID, "default has runtime_key_prefix: x")
+    sentence = decided(replace(at_rest(), route=why)).sentence
+    assert sentence == "the route can't be moved: default has runtime_key_prefix: x"
+
+
 @pytest.mark.parametrize("order", [(), (unknown_revision,)], ids=["before it is wanted", "while nobody can say"])
 def test_a_push_that_its_pods_show_first_is_one(order: tuple[Change, ...]) -> None:
     """No pod is left of the pinned build, for it was replaced: that version has not failed."""
     pushed = replace(at_20_percent(*order), canary=WorkloadSeen("v2", 4, 0, "c", others=4))
     decision = decided(pushed)
-    assert (decision.reason, [a.traffic.weight for a in decision.actions]) == ("Superseded", [0])
-    assert decision.sentence == "v2 (c) is wanted now, instead of v2 (b)"
+    assert (decision.reason, [a.traffic.weight for a in moves(decision)]) == ("Superseded", [0])
+    assert decision.sentence == "v2 (c) is desired now, instead of v2 (b)"
 
 
 def test_stable_changed_in_mid_rollout() -> None:
     """Its own template changed: hold, evidence starts again, and the step with it; no write is needed for that."""
-    case = at_20_percent(lambda case: case.but(looks=1))
+    case = at_20_percent(lambda case: case.but(iterations=1))
     decision = decided(replace(case, stable=WorkloadSeen("v1", 4, 4, "z")))
     rollout = decision.status.rollout
     assert rollout is not None
-    assert (rollout.stable.revision, rollout.looks, rollout.evidence, rollout.in_place_since) == ("z", 0, None, NOW)
+    assert (rollout.stable_version.revision, rollout.iterations, rollout.evidence, rollout.in_place_since) == (
+        "z",
+        0,
+        None,
+        NOW,
+    )
     assert decision.actions == ()
     assert "StableChanged" in [message.reason for message in decision.messages]
 
 
-def test_stable_that_shrinks_is_told_once_per_change() -> None:
-    """4 replicas bore everything at the start. A canary that loses its looks is rolled back all the same."""
+def test_stable_that_shrinks_is_reported_once_per_change() -> None:
+    """4 replicas bore everything at the start. A canary that loses its evaluations is rolled back all the same."""
     case, told = at_20_percent(), []
     for wanted_replicas, available in ((4, 4), (2, 4), (2, 2), (2, 1), (2, 2), (4, 4), (4, 3)):
         case = replace(case, stable=WorkloadSeen("v1", wanted_replicas, available, "a"))
@@ -303,23 +322,23 @@ def test_stable_that_shrinks_is_told_once_per_change() -> None:
     sentence = "v1 has {} of the 4 replicas that a rollback needs"
     assert told == [[], [sentence.format(2)], [], [sentence.format(1)], [], [], [sentence.format(3)]]
     shrunk = at_20_percent(failing, lambda c: replace(c, stable=WorkloadSeen("v1", 1, 1, "a")))
-    assert decided(shrunk).actions[0].traffic.weight == 0
+    assert moves(decided(shrunk))[0].traffic.weight == 0
     ignored = at_20_percent(lambda c: replace(c, stable=WorkloadSeen("v1", 1, 1, "a")), capacity="ignore")
     assert "StableShrank" not in [one.reason for one in decided(ignored).messages]
 
 
 def test_a_canary_whose_destination_is_gone_is_rolled_back_and_says_what_is_gone() -> None:
     """Not that its replicas are: they may all be there."""
-    absent = Missing(Kind.ABSENT, "no DestinationRule defines the subset v2 of reviews")
+    absent = Missing(Cause.ABSENT, "no subset v2")
     decision = decided(at_20_percent(lambda c: replace(c, canary=absent)))
-    assert decision.actions[0].traffic.weight == 0
-    assert decision.sentence == "v2 is gone: no DestinationRule defines the subset v2 of reviews"
+    assert moves(decision)[0].traffic.weight == 0
+    assert decision.sentence == "v2 is gone: no subset v2"
 
 
 def test_stable_is_there_while_an_earlier_build_of_it_serves() -> None:
     """A push to stable whose pods aren't ready yet keeps nobody from going back to those that are."""
     pushed = WorkloadSeen("v1", 4, 0, "z", others=4)
-    assert decided(at_20_percent(no_pods, lambda c: replace(c, stable=pushed))).actions[0].traffic.weight == 0
+    assert moves(decided(at_20_percent(no_pods, lambda c: replace(c, stable=pushed))))[0].traffic.weight == 0
     held = decided(at_20_percent(lambda c: replace(c, stable=pushed)))
     assert "StableShrank" not in [one.reason for one in held.messages]
 
@@ -328,12 +347,12 @@ def test_stable_is_there_while_an_earlier_build_of_it_serves() -> None:
     ("changes", "reason"),
     [
         pytest.param([pods(0)], "CanaryNotReady", id="no replica"),
-        pytest.param([lambda c: replace(c, canary=Missing(Kind.ABSENT))], "DestinationMissing", id="no destination"),
+        pytest.param([lambda c: replace(c, canary=Missing(Cause.ABSENT))], "DestinationMissing", id="no destination"),
         pytest.param([lambda c: replace(c, route=replace(c.route, destinations=frozenset({"v1"})))],
                      "DestinationMissing", id="no subset"),
-        pytest.param([lambda c: replace(c, canary=Missing(Kind.TIMED_OUT))], "CapacityUnknown", id="not readable"),
+        pytest.param([lambda c: replace(c, canary=Missing(Cause.TIMED_OUT))], "CapacityUnknown", id="not readable"),
         pytest.param([pods(4, others=2)], "OtherRevisionServes", id="pods of another build"),
-        pytest.param([lambda c: replace(c.but(stable_replicas=0), stable=Missing(Kind.TIMED_OUT))],
+        pytest.param([lambda c: replace(c.but(stable_replicas=0), stable=Missing(Cause.TIMED_OUT))],
                      "CapacityUnknown", id="nobody knows how many stable has"),
         pytest.param([], "CanaryReady", id="all there"),
     ],
@@ -346,7 +365,7 @@ def test_what_the_first_step_waits_for(changes: list[Change], reason: str) -> No
 def test_capacity_ignored_asks_for_one_replica_and_still_for_no_other_build() -> None:
     """Who opts out of the share isn't rolled back for lacking it; another build is another matter."""
     ignore: dict[str, Any] = {"capacity": "ignore"}
-    steps = [{"weight": 10}, {"weight": 50, "looks": 2}, {"weight": 60}]
+    steps = [{"weight": 10}, {"weight": 50, "iterations": 2}, {"weight": 60}]
     short = at_20_percent(lambda c: c.but(short_since=c.now - 60 * S), pods(1), steps=steps, **ignore)
     assert decided(short).reason == "Analysing"
     assert decided(starting(pods(1), **ignore)).reason == "CanaryReady"
@@ -378,13 +397,13 @@ def test_a_canary_that_never_gets_ready(waited: int, changes: list[Change], reas
 
 
 def test_each_phase_reads_what_it_needs_and_no_more() -> None:
-    """At rest no replicas and no metrics; while ending the route alone; metrics only when a look is due."""
+    """At rest no replicas and no metrics; while ending the route alone; metrics only when an evaluation is due."""
     rest, running = at_rest(), at_20_percent()
-    assert needs(rest.desired, rest.status, NOW).needs == Need.WANTED | Need.ROUTE | Need.ACTIONS
-    assert len(needs(running.desired, running.status, NOW).queries) == 4
-    assert needs(running.desired, running.status, NOW - S).queries == ()
+    assert needs(rest.resolved, rest.status, NOW).needs == Need.DESIRED_VERSION | Need.ROUTE | Need.ACTIONS
+    assert len(needs(running.resolved, running.status, NOW).queries) == 4
+    assert needs(running.resolved, running.status, NOW - S).queries == ()
     ending = at_20_percent(ended(Outcome.ROLLED_BACK))
-    assert needs(ending.desired, ending.status, NOW).needs == Need.ROUTE
+    assert needs(ending.resolved, ending.status, NOW).needs == Need.ROUTE
 
 
 def test_paused_at_the_start_nothing_begins() -> None:
@@ -394,5 +413,5 @@ def test_paused_at_the_start_nothing_begins() -> None:
 def test_decide_is_pure() -> None:
     """The same in, the same out."""
     case = at_20_percent()
-    first, again = (decide(case.desired, case.status, case.observed, case.now) for _ in range(2))
+    first, again = (decide(case.resolved, case.status, case.observed, case.now) for _ in range(2))
     assert first == again

@@ -1,4 +1,4 @@
-"""How far back a look reads, before and after a step's traffic has settled."""
+"""How far back an evaluation reads, before and after a step's traffic has settled."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from canary.api.pinned import Policy
 from canary.api.status import Rollout
-from canary.engine import looks
+from canary.engine import evaluations
 from canary.engine.judges.judge import Standing
 from canary.engine.judges.threshold import cut
 from canary.engine.observed import Subject
@@ -84,12 +84,13 @@ def test_cut_windows_begin_at_one_moment(fraction: int, interval: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "restart", [looks.forgotten, in_our_time], ids=["evidence begins again", "the clock was set back"]
+    "restart", [evaluations.forgotten, in_our_time], ids=["evidence begins again", "the clock was set back"]
 )
 def test_a_new_grid_is_of_whole_seconds(restart: Callable[[Rollout, datetime], Rollout]) -> None:
-    """Wherever the grid of looks begins again, its looks are asked together with those of other rollouts."""
+    """Wherever the grid of evaluations begins again, its evaluations are asked together with those of other
+    rollouts."""
     case = at_20_percent()
-    now = case.rollout.next_look - timedelta(days=1, microseconds=1)
-    anew = restart(case.rollout, now).next_look
+    now = case.rollout.next_evaluation - timedelta(days=1, microseconds=1)
+    anew = restart(case.rollout, now).next_evaluation
     assert now + case.rollout.policy.interval <= anew < now + case.rollout.policy.interval + timedelta(seconds=1)
     assert anew.microsecond == 0

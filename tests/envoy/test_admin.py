@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from canary.engine.errors import Invalid
-from canary.engine.observed import Kind
+from canary.engine.observed import Cause
 from canary.envoy.admin import Admin, Unanswered, literal
 from tests.envoy.world import World, route
 from tests.parts.processes import free_port
@@ -43,14 +43,14 @@ def asking(port: int) -> Admin:
 
 
 ANSWERS = {
-    "a page where JSON was due": (http(200, "<html>hello</html>"), Kind.RUBBISH),
-    "JSON of another shape": (http(200, "[1]"), Kind.RUBBISH),
-    "an answer cut short": (http(200, "{", 100), Kind.PARTIAL),
-    "no HTTP": (b"SSH-2.0-OpenSSH\r\n", Kind.RUBBISH),
-    "nothing": (b"", Kind.REFUSED),
-    "a server's failure": (http(503, "no"), Kind.UNAVAILABLE),
-    "access denied": (http(403, "no"), Kind.DENIED),
-    "a wrong question": (http(400, "bad regex"), Kind.INVALID),
+    "a page where JSON was due": (http(200, "<html>hello</html>"), Cause.RUBBISH),
+    "JSON of another shape": (http(200, "[1]"), Cause.RUBBISH),
+    "an answer cut short": (http(200, "{", 100), Cause.PARTIAL),
+    "no HTTP": (b"SSH-2.0-OpenSSH\r\n", Cause.RUBBISH),
+    "nothing": (b"", Cause.REFUSED),
+    "a server's failure": (http(503, "no"), Cause.UNAVAILABLE),
+    "access denied": (http(403, "no"), Cause.DENIED),
+    "a wrong question": (http(400, "bad regex"), Cause.INVALID),
 }
 
 
@@ -60,21 +60,21 @@ def test_no_answer_has_its_kind(name: str) -> None:
     answer, kind = ANSWERS[name]
     with serving(answer) as port, closing(asking(port)) as admin, pytest.raises(Unanswered) as caught:
         admin.stats("x")
-    assert caught.value.missing.kind is kind, caught.value
+    assert caught.value.missing.cause is kind, caught.value
 
 
 @pytest.mark.parametrize(
     ("host", "kind"),
     [
-        pytest.param(f"127.0.0.1:{free_port()}", Kind.REFUSED, id="nobody listens"),
-        pytest.param("no-such-host.invalid:80", Kind.REFUSED, id="no such host"),
+        pytest.param(f"127.0.0.1:{free_port()}", Cause.REFUSED, id="nobody listens"),
+        pytest.param("no-such-host.invalid:80", Cause.REFUSED, id="no such host"),
     ],
 )
-def test_nobody_there(host: str, kind: Kind) -> None:
+def test_no_listener(host: str, kind: Cause) -> None:
     """Refused, with a sentence."""
     with pytest.raises(Unanswered) as caught:
         Admin(f"http://{host}").json("/stats")
-    assert caught.value.missing.kind is kind
+    assert caught.value.missing.cause is kind
 
 
 def test_a_silent_server_times_out() -> None:

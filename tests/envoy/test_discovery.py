@@ -53,11 +53,25 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "routes.yaml").read_text() == "new"
 
 
+def test_a_link_that_was_put_there_since_is_never_written_through(tmp_path: Path) -> None:
+    """Neither to a file, nor to a device, which would be no device any more: what is restored is the old place."""
+    file, other = written(tmp_path), tmp_path / "other"
+    content = file.content()
+    file.keep(content)
+    other.write_text("another's")
+    file.path.unlink()
+    file.path.symlink_to(other)
+    file.keep(content)
+    file.restore(TEXT)
+    assert (other.read_text(), file.path.read_text(), file.path.is_symlink()) == ("another's", TEXT, False)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         pytest.param("a: [", "not YAML", id="no YAML"),
         pytest.param("a: 1\na: 2", "the key 'a' twice", id="a key twice"),
+        pytest.param("a: &a [*a]", "nested too deeply", id="a list in itself"),
         pytest.param("", "no route configuration shop; it holds nothing", id="an empty file"),
         pytest.param("resources: [{name: shpo}]", "no route configuration shop; it holds shpo", id="another name"),
         pytest.param("resources: [{name: shop}, {name: shop}]", "has shop twice", id="the name twice"),

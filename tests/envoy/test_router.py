@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from canary.api.plan import Match, StringMatch, Traffic
+from canary.api.status import Unmoved
 from canary.engine.errors import Conflict, Rejected, Unreachable
-from canary.engine.observed import Kind, Missing, RouteSeen
+from canary.engine.observed import Cause, Missing, RouteSeen
 from canary.envoy.admin import Admin
-from canary.envoy.routes import Scope
+from canary.envoy.routes import RouteScope
 from canary.routers.envoy import EnvoyRouter
-from tests.envoy.world import NAME, World, response, route, weighted
+from tests.envoy.world import NAME, Data, World, response, route, weighted
 from tests.parts.processes import wait_for
 
 Start = Callable[..., World]
@@ -32,7 +33,7 @@ def ask(world: World, traffic: Traffic) -> RouteSeen:
     return served
 
 
-@pytest.mark.parametrize("weight", [0, 1, 5, 30, 50, 100])
+@pytest.mark.parametrize("weight", [0, 1, 30, 100, *(pytest.param(one, marks=pytest.mark.long) for one in (5, 50))])
 def test_the_measured_share_follows_the_weight(start: Start, weight: int) -> None:
     """Five standard deviations of a binomial: one false alarm in a million."""
     world = start(route(cluster="v1"))
@@ -53,7 +54,7 @@ def test_a_rollback_gives_the_file_back(start: Start, suffix: str) -> None:
     assert world.share("v1", 50) == 1
 
 
-def test_a_header_match_takes_its_users_to_the_canary_and_nobody_else(start: Start) -> None:
+def test_a_header_match_takes_only_its_users_to_the_canary(start: Start) -> None:
     """Whatever the weight; and after it is taken back, nobody."""
     world = start(route(cluster="v1"))
     ask(world, Traffic(match=(BETA, PREVIEW)))
@@ -97,7 +98,7 @@ def test_routes_for_single_users_are_left_alone_and_listed(start: Start) -> None
     testers: dict[str, Any] = {"name": "testers", **route(cluster="v2")}
     testers["match"]["headers"] = [{"name": "x-tester", "present_match": True}]
     world = start(testers, route(cluster="v1"))
-    assert ask(world, Traffic(weight=10)).unmoved == ("testers",)
+    assert ask(world, Traffic(weight=10)).unmoved == (Unmoved(route="testers", version="v2"),)
     ask(world, Traffic())
     assert world.share("v2", 20, x_tester="1") == 1
 
@@ -106,7 +107,10 @@ def test_only_named_routes_move(start: Start) -> None:
     """`routes` restricts; what it leaves out and reaches the canary is listed."""
     world = start(route("/a", "a", cluster="v1"), route("/b", "b", cluster="v1"), route("/c", "c", cluster="v2"))
     world.router = world.routed("a")
-    assert ask(world, Traffic(weight=100)).unmoved == ("c",)
+    assert ask(world, Traffic(weight=100)).unmoved == (
+        Unmoved(route="b", version="v1"),
+        Unmoved(route="c", version="v2"),
+    )
     assert (world.share("v2", 20, "/a"), world.share("v2", 20, "/b")) == (1, 0)
 
 
@@ -117,7 +121,7 @@ def test_routes_that_disagree_are_described(start: Start) -> None:
     ask(world, Traffic(weight=20))
 
 
-def test_what_serves_is_told_before_the_stable_version_is_known(start: Start) -> None:
+def test_what_serves_is_shown_before_the_stable_version_is_known(start: Start) -> None:
     """At adoption only the canary's name is known."""
     world = start(route(**weighted(v1=100, v2=0)))
     seen = world.seen(None)
@@ -143,7 +147,7 @@ def test_a_foreign_edit_is_a_conflict(start: Start) -> None:
     world = start(route(cluster="v1"))
     token = world.seen().token
     world.put(response([route(cluster="v1", timeout="3s")]))
-    with pytest.raises(Conflict, match="changed by somebody else"):
+    with pytest.raises(Conflict, match="changed by another client"):
         world.router.write("v1", "v2", Traffic(weight=10), token)
     world.router.write("v1", "v2", Traffic(weight=10), None)
     assert '"3s"' in world.file.read_text()
@@ -178,10 +182,10 @@ def test_a_refused_file_is_reported_in_envoys_words(start: Start, content: str) 
     assert world.routed().read("v1", "v2") == replace(world.seen())
 
 
-def test_without_a_log_a_refusal_is_told_by_its_count(start: Start) -> None:
+def test_without_a_log_a_refusal_is_seen_by_its_count(start: Start) -> None:
     """Envoy's words stand nowhere else."""
     world = start(route(cluster="v1"))
-    world.router = EnvoyRouter(world.admin, world.file, Scope(NAME))
+    world.router = EnvoyRouter(world.admin, world.file, RouteScope(NAME))
     assert world.seen().rejected is None
     world.put("{")
     assert wait_for(lambda: world.seen().rejected, "the refusal") == (
@@ -196,7 +200,7 @@ def test_a_restart_in_mid_rollout_changes_nothing(start: Start) -> None:
     world.envoy.kill()
     missing = world.seen()
     assert isinstance(missing, Missing)
-    assert missing.kind is Kind.REFUSED
+    assert missing.cause is Cause.REFUSED
     world.envoy.start()
     assert world.seen() == before
 
@@ -234,24 +238,63 @@ def test_a_hanging_envoy_times_out(start: Start) -> None:
     """Nothing is known, and nobody waits for long."""
     world = start(route(cluster="v1"))
     admin = Admin(world.envoy.admin, timeout=0.1)
-    router = EnvoyRouter(admin, world.file, Scope(NAME))
+    router = EnvoyRouter(admin, world.file, RouteScope(NAME))
     world.envoy.pause()
     missing = router.read("v1", "v2")
     world.envoy.resume()
     admin.close()
     assert isinstance(missing, Missing)
-    assert missing.kind is Kind.TIMED_OUT
+    assert missing.cause is Cause.TIMED_OUT
 
 
 def test_a_wrong_name_or_file_is_absent(start: Start) -> None:
     """With what there is instead."""
     world = start(route(cluster="v1"))
-    assert EnvoyRouter(world.admin, world.file, Scope("shpo")).read("v1", "v2") == Missing(
-        Kind.ABSENT, "Envoy reads no route configuration shpo from a file; it reads shop"
+    assert EnvoyRouter(world.admin, world.file, RouteScope("shpo")).read("v1", "v2") == Missing(
+        Cause.ABSENT, "Envoy reads no route configuration shpo from a file; it reads shop"
     )
-    gone = EnvoyRouter(world.admin, Path("/nowhere/routes.yaml"), Scope(NAME))
+    gone = EnvoyRouter(world.admin, Path("/nowhere/routes.yaml"), RouteScope(NAME))
     missing = gone.read("v1", "v2")
     assert isinstance(missing, Missing)
-    assert missing.kind is Kind.ABSENT
+    assert missing.cause is Cause.ABSENT
     with pytest.raises(Unreachable, match="No such file"):
         gone.write("v1", "v2", Traffic(), None)
+
+
+def with_prefix(**shares: int) -> Data:
+    """A route whose weights Envoy's runtime may replace."""
+    action = weighted(**shares)
+    action["weighted_clusters"]["runtime_key_prefix"] = "shop.weights"
+    return route(name="web", **action)
+
+
+def test_weights_that_the_runtime_may_replace_are_refused(start: Start) -> None:
+    """Promise: what is written is what is served. Neither with stable known nor without does anything move."""
+    world = start(with_prefix(v1=100, v2=0))
+    before = world.file.read_bytes()
+    for stable in (None, "v1"):
+        seen = world.seen(stable)
+        assert isinstance(seen, Missing)
+        assert seen.cause is Cause.INVALID
+        assert "web has runtime_key_prefix: shop.weights" in seen.detail
+        assert "remove runtime_key_prefix" in seen.detail
+    with pytest.raises(Rejected, match="runtime_key_prefix"):
+        world.router.write("v1", "v2", Traffic(weight=5), None)
+    assert world.file.read_bytes() == before
+
+
+def test_a_rollback_takes_the_runtime_out_of_the_weights(start: Start) -> None:
+    """A prefix that another client adds in mid-rollout: the runtime serves half, and after the rollback nothing."""
+    world = start(with_prefix(v1=90, v2=10), runtime={"shop.weights.v1": 50, "shop.weights.v2": 50})
+    assert world.share("v2", 200) > 0.3
+    world.router.write("v1", "v2", Traffic(), None)
+    wait_for(lambda: world.seen().traffic == Traffic(), "Envoy to load the rollback")
+    assert world.share("v2", 200) == 0
+
+
+def test_weights_of_other_routes_may_be_the_runtimes(start: Start) -> None:
+    """A route that is neither stable's nor the canary's is none of the rollout's business."""
+    other = with_prefix(v3=100)
+    other["match"] = {"prefix": "/other"}
+    world = start(other, route(cluster="v1"))
+    assert ask(world, Traffic(weight=30)).traffic == Traffic(weight=30)

@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary.api.plan import Match, StringMatch, Traffic
+from canary.api.status import Unmoved
 from canary.engine.errors import Rejected
-from canary.envoy import marks, matching, weights
+from canary.envoy import routes, weights
 from canary.envoy.discovery import RouteFile
-from canary.envoy.routes import Scope, State, apply, read
+from canary.envoy.routes import RouteScope, RouteState, apply, read
 from tests.envoy import generated
 from tests.envoy.world import NAME, Data, response, route, weighted
+from tests.examples import examples
 
-SHOP = Scope(NAME)
+SHOP = RouteScope(NAME)
 BETA = Match(headers={"x-user-group": StringMatch(exact="beta")})
-MANY = settings(max_examples=300)
+MANY = settings(max_examples=examples(300))
 
 
 def config(*routes: Data) -> Data:
@@ -34,7 +36,7 @@ def moving(data: Data) -> list[Data]:
         one
         for host in data["virtual_hosts"]
         for one in host.get("routes", [])
-        if not matching.names_users(one) and (weights.weights_of(one).get("v1") or weights.weights_of(one).get("v2"))
+        if not routes.names_users(one) and (weights.weights_of(one).get("v1") or weights.weights_of(one).get("v2"))
     ]
 
 
@@ -81,7 +83,7 @@ def test_a_promotion_changes_weights_and_names_of_the_pair_only(data: Data, stat
     for traffic in [*states, Traffic(weight=100)]:
         changed = apply(changed, SHOP, "v1", "v2", traffic)
     assert without_pair(changed) == without_pair(data)
-    assert marks.KEY not in repr(changed)
+    assert weights.KEY not in repr(changed)
     assert apply(changed, SHOP, "v1", "v2", Traffic()) == data
 
 
@@ -107,7 +109,7 @@ def test_third_clusters_and_other_routes_keep_what_they_have(data: Data, traffic
         for third in set(was) - {"v1", "v2"}:
             assert was[third] * sum(now.values()) == now[third] * sum(was.values())
     for host, old_host in zip(changed["virtual_hosts"], data["virtual_hosts"], strict=True):
-        rest = [one for one in host.get("routes", []) if not matching.is_ours(one) and one not in after]
+        rest = [one for one in host.get("routes", []) if not routes.is_ours(one) and one not in after]
         assert rest == [one for one in old_host.get("routes", []) if one not in before]
 
 
@@ -123,7 +125,7 @@ def test_a_step_above_zero_never_rounds_to_zero(data: Data, weight: int) -> None
         )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.data())
 def test_the_file_reads_as_meant_and_rolls_back_to_the_same_text(tmp_path_factory: Any, data: st.DataObject) -> None:
     """In YAML and JSON of every style, comments included: what isn't ours is left byte for byte."""
@@ -202,18 +204,18 @@ def test_a_match_is_a_marked_copy_in_front() -> None:
             ],
         },
         "route": {"cluster": "v2", "timeout": "3s"},
-        "metadata": {"filter_metadata": {"mine": {"a": 1}, marks.KEY: {"match": True}}},
+        "metadata": {"filter_metadata": {"mine": {"a": 1}, weights.KEY: {"match": True}}},
     }
     assert theirs == {**user, "route": {**weighted(v1=100, v2=0), "timeout": "3s"}}
 
 
-def test_a_marked_route_that_somebody_changed_is_told_and_replaced() -> None:
+def test_a_marked_route_that_another_client_changed_is_reported_and_replaced() -> None:
     """It stands for no state that could have been asked for."""
     changed = apply(config(route(name="r", cluster="v1")), SHOP, "v1", "v2", Traffic(match=(BETA,)))
     good = deepcopy(changed)
     changed["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = "v3"
     state = read(changed, SHOP, "v1", "v2")
-    assert (state.traffic, state.described) == (None, "r: a marked route in front of it was changed by somebody else")
+    assert (state.traffic, state.described) == (None, "r: another client changed a marked route in front of it")
     assert apply(changed, SHOP, "v1", "v2", Traffic(match=(BETA,))) == good
 
 
@@ -276,7 +278,7 @@ def test_what_can_not_be_said_is_rejected(data: Data, traffic: Traffic, words: s
         pytest.param(replace(SHOP, host="b.example.com", routes=("a", "b")), {"b"}, id="both"),
     ],
 )
-def test_scope(scope: Scope, moves: set[str]) -> None:
+def test_scope(scope: RouteScope, moves: set[str]) -> None:
     """`routes` and `host` restrict what moves."""
     data = config(route(name="a", cluster="v1"))
     two = [route("/b", "b", cluster="v1"), route("/c", "c", cluster="v1"), route("/d", "d", cluster="v9")]
@@ -298,4 +300,6 @@ def test_two_rollouts_share_a_configuration() -> None:
 def test_a_mirror_of_the_users_own_is_listed() -> None:
     """The canary sees requests that no rollout sends it."""
     own = route(name="r", cluster="v1", request_mirror_policies=[{"cluster": "v2"}])
-    assert read(config(own), SHOP, "v1", "v2") == State({"v1": 100.0}, Traffic(), "", ("r (copies)",))
+    assert read(config(own), SHOP, "v1", "v2") == RouteState(
+        {"v1": 100.0}, Traffic(), "", (Unmoved(route="r", version="v2", copies=True),)
+    )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from canary.engine.observed import Kind, Missing, WorkloadSeen
+from canary.engine.observed import Cause, Missing, WorkloadSeen
 from canary.workloads.envoy import EnvoyWorkloads
 from tests.envoy.world import World, route
 from tests.parts.processes import wait_for
@@ -34,9 +34,9 @@ def test_health_checks_tell_who_is_available(start: Start) -> None:
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
-        pytest.param("v9", Missing(Kind.ABSENT, "Envoy has no cluster v9"), id="a cluster that Envoy hasn't"),
-        pytest.param("v", Missing(Kind.ABSENT, "Envoy has no cluster v"), id="part of a name is no name"),
-        pytest.param("v.", Missing(Kind.ABSENT, "Envoy has no cluster v."), id="a name is no expression"),
+        pytest.param("v9", Missing(Cause.ABSENT, "Envoy has no cluster v9"), id="a cluster that Envoy hasn't"),
+        pytest.param("v", Missing(Cause.ABSENT, "Envoy has no cluster v"), id="part of a name is no name"),
+        pytest.param("v.", Missing(Cause.ABSENT, "Envoy has no cluster v."), id="a name is no expression"),
         pytest.param("empty", WorkloadSeen("empty", 0, 0), id="no endpoint"),
         pytest.param("dead", WorkloadSeen("dead", 1, 1), id="without checks an endpoint that is down looks well"),
     ],
@@ -53,4 +53,4 @@ def test_no_envoy_no_answer(start: Start) -> None:
     world.envoy.kill()
     missing = EnvoyWorkloads(world.admin).read("v1")
     assert isinstance(missing, Missing)
-    assert missing.kind is Kind.REFUSED
+    assert missing.cause is Cause.REFUSED

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from canary.envoy.admin import Admin
-from canary.envoy.routes import Scope
+from canary.envoy.routes import RouteScope
 from canary.routers.envoy import EnvoyRouter
 from tests.parts.backend import HEALTH, Backend
 from tests.parts.envoy import Envoy
@@ -51,6 +51,7 @@ class World:
         checked: bool = False,
         suffix: str = ".json",
         http: Mapping[str, Any] | None = None,
+        runtime: Mapping[str, int] | None = None,
     ) -> None:
         self.backends = backends
         self.port = free_port()
@@ -59,14 +60,16 @@ class World:
         self.put(response(routes))
         clusters = [cluster(name, [one.port], checked) for name, one in backends.items()]
         clusters += [cluster("dead", [free_port()], False), cluster("empty", [], False)]
-        self.envoy = Proxy(binary, folder, bootstrap(self.port, self.file, clusters, http or {}))
+        config = bootstrap(self.port, self.file, clusters, http or {})
+        layers = [{"name": "static", "static_layer": dict(runtime or {})}]
+        self.envoy = Proxy(binary, folder, {**config, "layered_runtime": {"layers": layers}})
         self.log = self.envoy.folder / "log"
         self.admin = Admin(self.envoy.admin)
         self.router = self.routed()
 
     def routed(self, *names: str, host: str | None = None) -> EnvoyRouter:
         """Another router, as a process that has just started has it."""
-        return EnvoyRouter(self.admin, self.file, Scope(NAME, names, host), self.log)
+        return EnvoyRouter(self.admin, self.file, RouteScope(NAME, names, host), self.log)
 
     def put(self, content: Data | str) -> None:
         """Replaces the route file as an operator would."""

@@ -81,8 +81,10 @@ def is_gone(site: Site, name: str = NAME) -> bool:
     return site.mesh.kube.request("GET", site.path("Canary", name)).status_code == 404
 
 
-def ticks(site: Site) -> float:
-    """How many ticks the newest replica has made."""
+def reconciles(site: Site) -> float:
+    """How many reconciles the newest replica has made."""
     answer = requests.get(f"http://127.0.0.1:{site.replicas[-1].port}/metrics", timeout=30)
     found = text_string_to_metric_families(answer.text)
-    return sum(one.value for family in found for one in family.samples if one.name == "canary_ticks_total")
+    return sum(
+        one.value for family in found for one in family.samples if one.name == "canary_controller_reconcile_total"
+    )

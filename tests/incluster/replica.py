@@ -4,7 +4,7 @@ KILLED=FILE  dies once at each kind of write that the API server accepted; FILE 
 FROZEN=KIND  stops itself (SIGSTOP) right before its first write to this kind is sent, the guard already asked
 WRITES=FILE  appends each write with the status of its answer
 HELD=FILE    doesn't learn that the phase that the file names was saved, as long as there is such a file
-KEPT=SECONDS removes actions that are older
+KEPT=SECONDS removes actions that are older, and allows clocks no difference
 """
 
 import json
@@ -16,16 +16,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from canary.bootstrap import service
-from canary.bootstrap.cluster import connected
 from canary.cli import main
-from canary.kinds import inbox, leftovers
+from canary.controller import garbage_collection, process
+from canary.engine import taken_actions
 from canary.kube.client import Stream
 from canary.kube.connection import Connection
-from canary.kube.errors import Answer
+from canary.kube.errors import ApiAnswer
 from canary.kube.requests import Request
 from canary.kube.resources import CANARIES, LEASES
+from canary.stores import canary as canary_store
 
 LEADS = "canary"
 """The Lease of the leader, which is written whenever it is due."""
@@ -39,7 +41,7 @@ class Faulty:
         self._lock = threading.Lock()
         self._frozen = os.environ.get("FROZEN", "")
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
         if not request.writes or (request.resource == LEASES and request.name == LEADS):
             return self.wire.exchange(request, timeout)
         if request.resource.kind == self._frozen:
@@ -61,7 +63,7 @@ class Faulty:
     def close(self) -> None:
         self.wire.close()
 
-    def _wrote(self, request: Request, answer: Answer) -> None:
+    def _wrote(self, request: Request, answer: ApiAnswer) -> None:
         if "WRITES" in os.environ:
             with Path(os.environ["WRITES"]).open("a") as file:
                 file.write(f"{answer.status} {request.verb} {request.resource.kind}\n")
@@ -77,13 +79,13 @@ def _freeze() -> None:
         time.sleep(0.01)
 
 
-def _is_held(file: Path, answer: Answer) -> bool:
+def _is_held(file: Path, answer: ApiAnswer) -> bool:
     with suppress(FileNotFoundError):
         return f'"phase":"{file.read_text()}"' in answer.body.decode()
     return False
 
 
-def _die_once(file: Path, request: Request, answer: Answer) -> None:
+def _die_once(file: Path, request: Request, answer: ApiAnswer) -> None:
     """The last line of the file is the phase that was saved last."""
     *killed, phase = file.read_text().splitlines() if file.exists() else ["Unsaved"]
     if request.resource == CANARIES:
@@ -103,9 +105,16 @@ def _write(file: Path, lines: Sequence[str]) -> None:
     beside.replace(file)
 
 
+def _replace(module: ModuleType, name: str, value: Any) -> None:
+    """Raises AttributeError where the module has no such name any more: it would go right then."""
+    getattr(module, name)
+    setattr(module, name, value)
+
+
 if __name__ == "__main__":
     if "KEPT" in os.environ:
-        for module in (inbox, leftovers):
-            setattr(module, "KEPT", timedelta(seconds=float(os.environ["KEPT"])))  # noqa: B010 # as below
-    setattr(service, "connected", lambda place: Faulty(connected(place)))  # noqa: B010 # mypy sees no attribute there
+        for module in (taken_actions, canary_store, garbage_collection):
+            _replace(module, "KEPT", timedelta(seconds=float(os.environ["KEPT"])))
+        _replace(canary_store, "SKEW", timedelta())
+    _replace(process, "Connection", lambda access: Faulty(Connection(access)))
     main()

@@ -9,7 +9,8 @@ from typing import Any
 
 from canary.api.plan import Traffic
 from canary.api.status import Status
-from canary.istio.reading import State, read
+from canary.engine.observed import RouteSeen
+from canary.istio.reading import read
 from canary.istio.scope import Scope
 from tests.bookinfo.site import NAME, QUICK, RATES
 from tests.mesh import bookinfo
@@ -40,10 +41,14 @@ class Replica(Command):
 class Site:
     """One namespace with bookinfo and a Canary in it."""
 
+    name = NAME
+    """Of the Canary, unless a test says otherwise, and of its VirtualService."""
+
     def __init__(self, mesh: Mesh, kubeconfig: Path, folder: Path) -> None:
         self.mesh, self.folder = mesh, folder
         self.replicas: list[Replica] = []
-        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        # Canaries name the Prometheus of their test, as a controller without one of its own has it.
+        self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "CANARY_ALLOWED_METRICS_SERVERS": "*"}
 
     def controller(
         self, *options: str, environment: Mapping[str, str] | None = None, program: Sequence[str] = CANARY
@@ -71,7 +76,7 @@ class Site:
         return f"/apis/{API}/namespaces/{space}/{PLURALS[kind]}{tail}"
 
     def apply(
-        self, version: str = "v2", name: str = NAME, spec: Mapping[str, Any] | None = None, **analysis: Any
+        self, version: str | None = "v2", name: str = "", spec: Mapping[str, Any] | None = None, **analysis: Any
     ) -> None:
         """The Canary; what is given of the spec and of the analysis stands beside quick defaults."""
         whole = {
@@ -81,24 +86,32 @@ class Site:
             "analysis": {**QUICK, "metrics": RATES, **analysis},
             **(spec or {}),
         }
+        name = name or self.name
         body = {"apiVersion": API, "kind": "Canary", "metadata": {"name": name}, "spec": whole}
         there = self.mesh.kube.request("GET", self.path("Canary", name))
         if there.status_code == 404:
             self.mesh.kube.create(self.path("Canary"), body)
             return
-        body["metadata"] = {"name": name, "resourceVersion": there.json()["metadata"]["resourceVersion"]}
-        answer = self.mesh.kube.request("PUT", self.path("Canary", name), body, fieldValidation="Strict")
+        answer = self._replaced(name, body)
+        while answer.status_code == 409:  # the controller wrote its finalizer in between
+            answer = self._replaced(name, body)
         assert answer.ok, answer.text
 
-    def change(self, name: str = NAME, **spec: Any) -> None:
+    def _replaced(self, name: str, body: Mapping[str, Any]) -> Any:
+        version = self.found(name)["metadata"]["resourceVersion"]
+        known = {**body, "metadata": {"name": name, "resourceVersion": version}}
+        return self.mesh.kube.request("PUT", self.path("Canary", name), known, fieldValidation="Strict")
+
+    def change(self, name: str = "", **spec: Any) -> None:
         """Merges into the spec."""
-        self.mesh.kube.merge(self.path("Canary", name), {"spec": spec})
+        self.mesh.kube.merge(self.path("Canary", name or self.name), {"spec": spec})
 
-    def delete(self, name: str = NAME) -> None:
-        self.mesh.kube.request("DELETE", self.path("Canary", name))
+    def delete(self, name: str = "") -> None:
+        self.mesh.kube.request("DELETE", self.path("Canary", name or self.name))
 
-    def act(self, verb: str, name: str = NAME, **spec: Any) -> None:
+    def act(self, verb: str, name: str = "", **spec: Any) -> None:
         """A CanaryAction."""
+        name = name or self.name
         body = {
             "metadata": {"generateName": f"{name}-{verb}-"},
             "spec": {"canary": name, "verb": verb, "author": "ada", **spec},
@@ -119,37 +132,37 @@ class Site:
         for version in bookinfo.VERSIONS:
             self.mesh.behave(f"{NAME}-{version}")
 
-    def found(self, name: str = NAME) -> Any:
+    def found(self, name: str = "") -> Any:
         """The Canary object."""
-        return self.mesh.kube.read(self.path("Canary", name))
+        return self.mesh.kube.read(self.path("Canary", name or self.name))
 
     @property
     def status(self) -> Status:
-        return self.status_of(NAME)
+        return self.status_of(self.name)
 
-    def status_of(self, name: str) -> Status:
+    def status_of(self, name: str = "") -> Status:
         """As the object has it."""
         return Status.model_validate(self.found(name).get("status") or {})
 
-    def object(self, kind: str = "VirtualService", version: str = bookinfo.ISTIO, name: str = NAME) -> Any:
+    def object(self, kind: str = "VirtualService", version: str = bookinfo.ISTIO, name: str = "") -> Any:
         """An object as it is now, without what the API server counts in it."""
-        found = self.mesh.kube.read(self.mesh.path(version, kind, name))
+        found = self.mesh.kube.read(self.mesh.path(version, kind, name or self.name))
         volatile = ("resourceVersion", "generation", "managedFields")
         return {**found, "metadata": {k: v for k, v in found["metadata"].items() if k not in volatile}}
 
-    def state(self, stable: str = "v1", canary: str = "v2") -> State:
+    def state(self, stable: str = "v1", canary: str = "v2") -> RouteSeen:
         """What the VirtualService says of a pair."""
-        return read([self.object()], None, Scope(self.mesh.namespace, (NAME,)), stable, canary)
+        return read([self.object()], None, Scope(self.mesh.namespace, (self.name,)), stable, canary)
 
     @property
     def traffic(self) -> Traffic | None:
         return self.state().traffic
 
-    def until(self, reason: str, name: str = NAME) -> None:
+    def until(self, reason: str, name: str = "") -> None:
         """Waits for a saved decision."""
         self.when(lambda: self.status_of(name).reason == reason, f"the reason {reason}")
 
-    def until_phase(self, phase: str, name: str = NAME) -> None:
+    def until_phase(self, phase: str, name: str = "") -> None:
         """Waits for a phase."""
         self.when(lambda: self.status_of(name).phase == phase, f"the phase {phase}")
 
@@ -157,7 +170,7 @@ class Site:
         """Waits until the VirtualService says so."""
         self.when(lambda: self.traffic == Traffic(weight=weight), f"weight {weight}")
 
-    def when(self, condition: Callable[[], bool], what: str, every: float = 0.02) -> None:
+    def when(self, condition: Callable[[], bool], what: str, every: float = 0.05) -> None:
         """Waits for a condition; what the controllers logged goes with the failure."""
         try:
             wait_for(condition, what, within=SLOWLY, every=every)

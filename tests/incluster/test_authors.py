@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from canary.api.canary import API_VERSION
-from canary.kinds.authors import NAMESPACE, SPREAD, Authors
+from canary.controller.authors import NAMESPACE, SPREAD, Authors
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
-from canary.kube.connection import Connection, Place
+from canary.kube.connection import Connection
 from tests.incluster.objects import told, until_told
 from tests.incluster.site import Site
 from tests.incluster.test_people import FOUR_EYES
 from tests.parts.cluster import ControlPlane
+from tests.parts.fences import unfenced
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
@@ -103,8 +105,8 @@ def only(namespace: str) -> dict[str, Any]:
 @pytest.fixture
 def proving(control_plane: ControlPlane, kinds: None, namespace: str) -> Iterator[Proving]:
     """Nothing is there yet."""
-    wire = Connection(Place(str(control_plane.kubeconfig())))
-    made = Proving(control_plane, Client(wire), f"proof-{namespace}")
+    wire = Connection(ClusterAccess(str(control_plane.kubeconfig())))
+    made = Proving(control_plane, Client(wire, fence=unfenced), f"proof-{namespace}")
     yield made
     made.removed(namespace)
     wire.close()
@@ -139,7 +141,7 @@ def test_what_was_forged_while_anything_passed_is_never_believed(proving: Provin
     assert not proving.believed(namespace, late)
 
 
-def test_a_policy_of_one_namespace_proves_nobody_elsewhere(
+def test_a_policy_of_one_namespace_proves_no_author_elsewhere(
     proving: Proving, control_plane: ControlPlane, namespace: str
 ) -> None:
     """There anybody can write any name."""
@@ -166,4 +168,4 @@ def test_a_gate_for_two_stays_closed_to_names_that_another_namespace_proves(site
     rollout = site.status.rollout
     assert rollout is not None
     assert rollout.approvals == ()
-    assert all("nothing proves who asked" in message for _, message in told(site, "ActionRefused"))
+    assert all("isn't verified" in message for _, message in told(site, "ActionRefused"))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.bookinfo.site import GATED
-from tests.incluster.objects import generation, holder, is_gone, ticks
+from tests.incluster.objects import generation, holder, is_gone, reconciles
 from tests.incluster.site import Site
 
 BETA = {"headers": {"x-group": {"exact": "beta"}}}
@@ -112,7 +112,7 @@ def test_what_was_promoted_stays_when_its_canary_is_deleted_while_it_drains(site
 
 
 @pytest.mark.long
-def test_what_is_deleted_while_nobody_leads_is_put_back_by_the_next_leader(site: Site) -> None:
+def test_what_is_deleted_while_there_is_no_leader_is_put_back_by_the_next_one(site: Site) -> None:
     """The finalizer keeps the object until then, and with it what has to be undone."""
     before = site.object()
     site.controller()
@@ -132,7 +132,7 @@ def test_nothing_is_written_at_rest(site: Site) -> None:
     site.controller()
     at_rest(site)
     site.when(lambda: site.found()["status"]["outbox"] == [], "all to be told")
-    before, written, asked = site.found(), generation(site), ticks(site)
+    before, written, asked = site.found(), generation(site), reconciles(site)
     site.mesh.kube.merge(site.mesh.path("v1", "Service", "reviews"), {"metadata": {"labels": {"touched": "yes"}}})
-    site.when(lambda: ticks(site) > asked, "a tick")
+    site.when(lambda: reconciles(site) > asked, "a reconcile")
     assert (site.found(), generation(site)) == (before, written)

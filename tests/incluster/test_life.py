@@ -45,7 +45,7 @@ def test_what_failed_is_not_tried_again_until_somebody_asks_or_brings_another_bu
     erring.controller()
     erring.apply(steps=HALF)
     erring.until_phase("Failed")
-    mark(erring, looked="at")
+    mark(erring, evaluated="at")
     erring.when(lambda: erring.status.message.endswith("another revision"), "it to be looked at again")
     assert (erring.status.rollouts, truth(erring, "Promoted")) == (1, ("False", "RolledBack"))
     assert (truth(erring, "Stalled")[0], truth(erring, "Ready")[0]) == ("True", "False")
@@ -75,7 +75,7 @@ def test_a_push_in_mid_rollout_goes_back_to_0_and_begins_anew(site: Site) -> Non
     site.until("WaitingForApproval")
     rollout, [superseded] = site.status.rollout, site.status.history
     assert rollout is not None
-    assert rollout.canary.revision == build(site) != first
+    assert rollout.canary_version.revision == build(site) != first
     assert (superseded.outcome, superseded.canary.revision) == (Outcome.SUPERSEDED, first)
     site.change(version="v1")
     site.until_phase("Succeeded")
@@ -86,7 +86,7 @@ def test_a_push_in_mid_rollout_goes_back_to_0_and_begins_anew(site: Site) -> Non
 
 
 @pytest.mark.long
-def test_a_push_to_what_serves_everything_is_told(site: Site) -> None:
+def test_a_push_to_what_serves_everything_is_reported(site: Site) -> None:
     """Users meet it at once, unjudged; nothing moves for that, and nobody is told that all is well."""
     site.controller()
     site.apply(steps=HALF)
@@ -113,7 +113,7 @@ def test_a_push_to_stable_in_mid_rollout_begins_the_evidence_again(site: Site) -
     until_told(site, "StableChanged", "evidence starts again")
     rollout = site.status.rollout
     assert rollout is not None
-    assert rollout.stable.revision == build(site, "v1")
+    assert rollout.stable_version.revision == build(site, "v1")
     assert site.traffic == Traffic(weight=30)
     site.act("approve")
     site.until_phase("Succeeded")

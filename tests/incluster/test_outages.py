@@ -311,8 +311,9 @@ def test_a_prometheus_that_hangs_delays_only_its_own(site: Site, mute: str) -> N
     site.mesh.apply(bookinfo.virtual_service("other", route))
     site.controller()
     other = {"targetRef": {"apiVersion": bookinfo.ISTIO, "kind": "VirtualService", "name": "other"}}
-    site.apply(spec={"metricsServer": mute}, steps=EXPOSED)
+    site.apply(steps=EXPOSED)
     site.until_weight(50)
+    site.change(metricsServer=mute)
     site.apply(name="other", spec={**other, "host": "reviews"}, steps=SHORT[:2])
     site.until_phase("Succeeded", "other")
     site.when(lambda: site.status.reason == "MetricsUnreachable", "the hold to be told")
@@ -324,8 +325,9 @@ def test_a_prometheus_that_hangs_delays_only_its_own(site: Site, mute: str) -> N
 def test_a_lost_version_is_rolled_back_though_prometheus_hangs(site: Site, mute: str) -> None:
     """Nobody waits for its answer where there are no pods."""
     site.controller()
-    site.apply(spec={"metricsServer": mute}, steps=EXPOSED, unreadyGrace="1s")
+    site.apply(steps=EXPOSED, unreadyGrace="1s")
     site.until_weight(50)
+    site.change(metricsServer=mute)
     written = generation(site)
     site.mesh.scale("reviews-v2", 0)
     lowered_first(site, written)

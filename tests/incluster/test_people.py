@@ -95,7 +95,7 @@ def test_a_rollout_is_paused_resumed_skipped_and_promoted(site: Site) -> None:
     until_told(site, "ActionRefused", "no rollout is running")
 
 
-def test_one_approval_opens_a_gate_for_one_and_none_that_nobody_proves_a_gate_for_two(site: Site) -> None:
+def test_one_approval_opens_a_gate_for_one_and_none_without_proof_a_gate_for_two(site: Site) -> None:
     """Without the admission policy anybody can write any name: it is refused with that reason."""
     site.controller()
     site.apply(steps=[*GATED, {**FOUR_EYES[0], "weight": 50}])
@@ -105,12 +105,11 @@ def test_one_approval_opens_a_gate_for_one_and_none_that_nobody_proves_a_gate_fo
     site.until("WaitingForApproval")
     for author in ("ada", "bob"):
         site.act("approve", author=author)
-        refused = f"{author} (unverified) asked to approve: refused, this gate asks for 2 people"
+        refused = f"{author} (unverified) asked to approve: refused, this gate needs 2 people"
         until_told(site, "ActionRefused", refused)
     rollout = site.status.rollout
     assert rollout is not None
     assert (site.traffic, rollout.approvals) == (Traffic(weight=50), ())
-    assert all("nothing proves who asked" in message for _, message in told(site, "ActionRefused"))
 
 
 @pytest.mark.parametrize("verb", ["reject", "rollback"])
@@ -132,7 +131,7 @@ def test_no_goes_back_at_once_and_retry_begins_anew(site: Site, verb: str) -> No
     site.until_phase("Succeeded")
 
 
-def test_requests_that_nobody_takes_are_removed(site: Site) -> None:
+def test_requests_that_are_never_taken_are_removed(site: Site) -> None:
     """For a Canary that isn't there, or was created later; what another shard's may still take is left to that."""
     site.act("pause")
     [early] = lying(site)

@@ -15,6 +15,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Outcome
 from tests.incluster.site import Replica, Site
 from tests.incluster.test_crashes import LEASES, REPLICA, generation
+from tests.parts.patience import Stopwatch
 from tests.parts.processes import get
 
 pytestmark = pytest.mark.long
@@ -34,9 +35,9 @@ def leads(site: Site, replica: Replica) -> bool:
 
 def led(site: Site, replica: Replica) -> float:
     """Waits until it leads; the seconds that it took."""
-    began = time.monotonic()
+    began = Stopwatch()
     site.when(lambda: leads(site, replica), f"replica {site.replicas.index(replica)} to lead")
-    return time.monotonic() - began
+    return began.seconds
 
 
 def pair(site: Site, **environment: str) -> tuple[Replica, Replica]:

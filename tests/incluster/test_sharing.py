@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.rollout.ending import Exit
 from tests.bookinfo.shares import weights_of
 from tests.bookinfo.site import GATED, NAME
 from tests.bookinfo.site import Site as Command
@@ -92,7 +92,7 @@ def test_a_canary_waits_for_a_run_of_the_command_and_starts_then(site: Site, com
     site.apply("v3", "another", {"stable": "v1"}, steps=GATED)
     site.until("Conflict", "another")
     status = site.status_of("another")
-    assert f"another run holds the target: process {run.process.pid} on " in status.message
+    assert f"process {run.process.pid} on " in status.message
     assert truth(site, "Stalled", "another") == ("True", "Conflict")
     assert (status.rollout, site.traffic) == (None, Traffic(weight=30))
     assert command.ask("approve").returncode == 0
@@ -100,7 +100,7 @@ def test_a_canary_waits_for_a_run_of_the_command_and_starts_then(site: Site, com
     site.until("WaitingForApproval", "another")
     rollout = site.status_of("another").rollout
     assert rollout is not None
-    assert (rollout.stable.name, rollout.canary.name) == ("v2", "v3")
+    assert (rollout.stable_version.name, rollout.canary_version.name) == ("v2", "v3")
 
 
 def test_the_command_is_refused_while_the_controller_has_the_target(site: Site, command: Command) -> None:

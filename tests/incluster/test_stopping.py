@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from canary.api.plan import Traffic
-from tests.incluster.objects import holder, ticks, until_told
+from tests.incluster.objects import holder, reconciles, until_told
 from tests.incluster.replica import LEADS
 from tests.incluster.site import Replica, Site
 from tests.incluster.test_crashes import LEASES, REPLICA
 from tests.incluster.test_outages import EXPOSED, lasted
 from tests.incluster.test_replicas import leads, requests
 from tests.parts.cluster import ControlPlane
+from tests.parts.patience import Stopwatch
 
 pytestmark = pytest.mark.long
 
@@ -39,8 +40,8 @@ def leader(site: Site, held: Path, control_plane: ControlPlane) -> Iterator[Repl
     site.apply(steps=EXPOSED, threshold=1)
     site.until_weight(50)
     until_told(site, "CanaryReady", "on to 50%")
-    before = ticks(site)
-    site.when(lambda: ticks(site) > before, "a tick")
+    before = reconciles(site)
+    site.when(lambda: reconciles(site) > before, "a reconcile")
     yield replica
     site.stop()
     control_plane.mend()
@@ -49,10 +50,10 @@ def leader(site: Site, held: Path, control_plane: ControlPlane) -> Iterator[Repl
 def ends(replica: Replica, meanwhile: Callable[[], object] = lambda: None) -> float:
     """Asks it to end, which it does with 0; the seconds that it took."""
     replica.send(signal.SIGTERM)
-    began = time.monotonic()
+    began = Stopwatch()
     meanwhile()
     assert replica.ends() == 0, replica.text
-    return time.monotonic() - began
+    return began.seconds
 
 
 def turns_bad(site: Site, held: Path) -> None:

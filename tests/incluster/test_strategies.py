@@ -26,10 +26,14 @@ STRATEGIES: dict[str, tuple[dict[str, Any], list[int]]] = {
     "steps after a mirror": ({"stepWeights": [50], "mirror": True}, [0, 50, 100]),
 }
 """The fields of `analysis`, and the weights of v2 that the VirtualService has one after the other."""
-EVERYWHERE = [
-    pytest.param(*row, id=name, marks=() if name == "stepWeights" else pytest.mark.long)
-    for name, row in STRATEGIES.items()
-]
+
+
+def strategies(quick: pytest.MarkDecorator | tuple[()]) -> list[Any]:
+    """One strategy with the given mark, all others as long tests."""
+    return [
+        pytest.param(*row, id=name, marks=quick if name == "stepWeights" else pytest.mark.long)
+        for name, row in STRATEGIES.items()
+    ]
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ def way(site: Site, since: str) -> list[int]:
     return [weight for weight, _ in groupby(found)]
 
 
-@pytest.mark.parametrize(("analysis", "weights"), EVERYWHERE)
+@pytest.mark.parametrize(("analysis", "weights"), strategies(pytest.mark.basic))
 def test_a_version_that_is_good_goes_all_the_way(users: Site, analysis: dict[str, Any], weights: list[int]) -> None:
     """Step by step, and in the end the object is what it was, with v2 in the place of v1."""
     before, since = users.object(), version(users)
@@ -71,7 +75,7 @@ def test_a_version_that_is_good_goes_all_the_way(users: Site, analysis: dict[str
     assert [one.outcome for one in users.status.history] == [Outcome.PROMOTED]
 
 
-@pytest.mark.parametrize(("analysis", "weights"), EVERYWHERE)
+@pytest.mark.parametrize(("analysis", "weights"), strategies(()))
 def test_a_version_that_errs_is_rolled_back(users: Site, analysis: dict[str, Any], weights: list[int]) -> None:
     """From the first step that shows it; nobody else ever meets it, and the object is what it was."""
     before, since = users.object(), version(users)

@@ -13,7 +13,7 @@ import pytest
 from canary.api.status import Outcome
 from tests.bookinfo.site import NAME
 from tests.incluster import tomorrow
-from tests.incluster.objects import generation, ticks
+from tests.incluster.objects import generation, reconciles
 from tests.incluster.site import Site
 from tests.incluster.test_replicas import GATED, led
 from tests.mesh import bookinfo
@@ -58,16 +58,16 @@ def quiet(site: Site) -> bool:
     return not any(one["metadata"].get("finalizers") or one["status"].get("outbox") for one in found)
 
 
-def looked(site: Site) -> None:
+def evaluated(site: Site) -> None:
     """Returns when the newest replica has looked at each Canary, however often it looks at the running one."""
     for number in range(3):
-        wanted, labels = ticks(site) + len(AT_REST) + 1, {"touched": str(number)}
+        wanted, labels = reconciles(site) + len(AT_REST) + 1, {"touched": str(number)}
         site.mesh.kube.merge(site.mesh.path("v1", "Service", "reviews"), {"metadata": {"labels": labels}})
-        site.when(partial(has_made, site, wanted), "a tick of each")
+        site.when(partial(has_made, site, wanted), "a reconcile of each")
 
 
 def has_made(site: Site, wanted: float) -> bool:
-    return ticks(site) >= wanted
+    return reconciles(site) >= wanted
 
 
 def test_an_upgrade_starts_nothing_and_leaves_what_runs_as_it_was_begun(
@@ -78,7 +78,7 @@ def test_an_upgrade_starts_nothing_and_leaves_what_runs_as_it_was_begun(
     rest(site)
     site.apply(spec=FAST, steps=GATED)
     site.until("WaitingForApproval")
-    looked(site)
+    evaluated(site)
     site.when(lambda: quiet(site), "all to be put away")
     before, written, pinned = seen(site), generation(site), site.status.rollout
     assert pinned is not None
@@ -90,12 +90,16 @@ def test_an_upgrade_starts_nothing_and_leaves_what_runs_as_it_was_begun(
         old.process.terminate()
         led(site, new)
         assert f'version="{tomorrow.VERSION}"' in get(f"http://127.0.0.1:{new.port}/metrics", timeout=30.0)[1]
-        looked(site)
+        evaluated(site)
         assert (seen(site), generation(site)) == (before, written)
         running = site.status.rollout
         assert running is not None
         assert (running.number, running.step) == (pinned.number, pinned.step)
-        assert (running.plan, running.policy, running.canary) == (pinned.plan, pinned.policy, pinned.canary)
+        assert (running.plan, running.policy, running.canary_version) == (
+            pinned.plan,
+            pinned.policy,
+            pinned.canary_version,
+        )
         site.act("approve")
         site.until_weight(60)
         site.until("WaitingForApproval")

@@ -28,7 +28,7 @@ _EDITS = (
     ("canary/__init__.py", r'__version__ = ".*"', f'__version__ = "{VERSION}"'),
     ("canary/api/status.py", r'(class (?:Status|Rollout)\(Model\):\n    """(?s:.*?)"""\n\n)', rf"\1{_FIELD}"),
     ("canary/api/analysis.py", r'(class Analysis\(Model\):\n    """(?s:.*?)"""\n\n)', rf"\1{_FIELD}"),
-    ("canary/engine/policy.py", r"timedelta\(seconds=15\)\)", "timedelta(seconds=21))"),
+    ("canary/engine/policy_merge.py", r"timedelta\(seconds=15\)\)", "timedelta(seconds=21))"),
     ("policies/fast.yaml", r"deadline: \w+", "deadline: 3h"),
     ("policies/fast.yaml", r"stepWeights: .*", "stepWeights: [1]"),
     ("policies/fast.yaml", r"(?:min|max): \d+", "min: 1"),

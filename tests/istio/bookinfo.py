@@ -5,10 +5,11 @@ from copy import deepcopy
 from typing import Any
 
 from canary.api.plan import Traffic
+from canary.engine.observed import RouteSeen
 from canary.istio.destinations import Pair
-from canary.istio.reading import State, read
+from canary.istio.patch import write
+from canary.istio.reading import read
 from canary.istio.scope import Scope, ref_of
-from canary.istio.writing import write
 
 from . import rfc6902
 
@@ -57,7 +58,7 @@ class Cluster:
         self.scope = scope
         self.rules = RULES if rules is None else rules
 
-    def read(self, stable: str | None, canary: str) -> State:
+    def read(self, stable: str | None, canary: str) -> RouteSeen:
         return read(self.services, self.rules, self.scope, stable, canary)
 
     def send(self, weight: int = 0, pair: str = "v1 v2", **more: Any) -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from canary.istio.destinations import Names, subsets
-from canary.istio.hosts import covers, resolve, short, spelled
+from canary.istio.destinations import DestinationNames, covers, resolve, short, spelled, subsets
 
 from .bookinfo import Data, rule
 
@@ -86,7 +85,7 @@ def test_wildcards_cover_hosts(pattern: str, covered: bool) -> None:
 )
 def test_destinations_are_called_by_version(destination: Data, version: str) -> None:
     """In the words of the manifest."""
-    names = Names("shop", ("r-v2.shop",), "reviews.shop.svc.cluster.local")
+    names = DestinationNames("shop", ("r-v2.shop",), "reviews.shop.svc.cluster.local")
     assert names.version(destination, "shop") == version
 
 

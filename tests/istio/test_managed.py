@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from canary.api.plan import Match, StringMatch, Traffic
+from canary.api.status import Unmoved
 from canary.engine.errors import Rejected
 
 from .bookinfo import JASON, Cluster, Data, plain, route, service, to
@@ -44,6 +45,16 @@ def test_single_users_are_caught_right_in_front_of_the_route() -> None:
     assert plain(cluster.services) == plain([before])
 
 
+def test_requests_that_match_are_shared_out() -> None:
+    """As the weights of a Flagger manifest with `match` do: all others go to stable."""
+    cluster = Cluster(service(route(to("v1"), name="main")))
+    cluster.send(match=(BETA,), match_weight=30)
+    ours, main = cluster.routes()
+    assert ours["match"] == [{"headers": {"x-group": {"exact": "beta"}}}]
+    assert ours["route"] == [to("v1", 70), to("v2", 30)]
+    assert main["route"] == [to("v1")]
+
+
 @pytest.mark.parametrize(
     "steps",
     [
@@ -53,6 +64,15 @@ def test_single_users_are_caught_right_in_front_of_the_route() -> None:
         pytest.param([Traffic(match=(BETA, COOKIE, INSIDE)), Traffic(match=(INSIDE,))], id="fewer matches"),
         pytest.param(
             [Traffic(weight=5, match=(COOKIE,)), Traffic(weight=5, match=(BETA, INSIDE))], id="other matches"
+        ),
+        pytest.param(
+            [
+                Traffic(match=(BETA, INSIDE), match_weight=1),
+                Traffic(weight=5, match=(BETA,), match_weight=99),
+                Traffic(match=(BETA,)),
+                Traffic(match=(BETA,), match_weight=20),
+            ],
+            id="a share of those that match",
         ),
         pytest.param([Traffic(mirror=20), Traffic(mirror=40), Traffic(weight=10)], id="copies, then weight"),
         pytest.param([Traffic(weight=10, mirror=5, match=(BETA,)), Traffic(weight=100)], id="all at once, then 100%"),
@@ -64,7 +84,7 @@ def test_each_step_is_complete(steps: list[Traffic]) -> None:
     before = service(JASON, route(to("v1"), match=PATHS, name="a"), route(to("v1", 1), to("v3", 2)))
     cluster = Cluster(before)
     for traffic in steps:
-        cluster.send(**{name: getattr(traffic, name) for name in ("weight", "mirror", "match")})
+        cluster.send(**{name: getattr(traffic, name) for name in ("weight", "mirror", "match", "match_weight")})
         assert cluster.read("v1", "v2").traffic == traffic
     cluster.send(0)
     assert plain(cluster.services) == plain([before])
@@ -149,7 +169,7 @@ def test_a_mirror_of_the_user_stays(theirs: dict[str, Any]) -> None:
 def test_a_users_mirror_to_the_canary_is_listed() -> None:
     """It reaches the canary without us."""
     cluster = Cluster(service(route(to("v1"), name="main", mirror={"host": "reviews", "subset": "v2"})))
-    assert cluster.read("v1", "v2").unmoved == ("main (copies)",)
+    assert cluster.read("v1", "v2").unmoved == (Unmoved(route="main", version="v2", copies=True),)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +200,7 @@ def test_a_route_of_ours_that_was_edited_is_seen() -> None:
     seen = cluster.read("v1", "v2")
     assert (seen.traffic, seen.described) == (
         None,
-        "main: a route of ours in front of it was changed by somebody else",
+        "main: another client changed a route of canary in front of it",
     )
     cluster.send(0)
     assert plain(cluster.services) == plain([before])

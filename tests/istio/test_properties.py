@@ -1,6 +1,5 @@
 """Whatever a VirtualService looks like: what is not ours to change is equal before, during and after."""
 
-import os
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -9,17 +8,19 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from canary.api.plan import Match, StringMatch, Traffic
+from canary.api.plan import Affinity, Cookie, Match, StringMatch, Traffic
 from canary.istio.destinations import Pair
 from canary.istio.marks import ANNOTATION
-from canary.istio.writing import write
+from canary.istio.patch import write
+from tests.examples import examples
 
 from . import rfc6902
 from .bookinfo import REVIEWS, RULES, Cluster, Data, plain, service
 
 PAIR = Pair("v1", "v2")
-MANY = settings(max_examples=int(os.environ.get("CANARY_EXAMPLES", "150")), deadline=None)
+MANY = settings(max_examples=examples(150), deadline=None)
 OURS = "canary-controller.dev.match-"
+COOKIES = "canary-controller.dev.cookie-"
 
 HOSTS = st.sampled_from(["reviews", "reviews.default.svc.cluster.local"])
 PORTS: st.SearchStrategy[Data] = st.sampled_from([{}, {"port": {"number": 9080}}])
@@ -91,10 +92,11 @@ STEPS = st.lists(st.integers(0, 100), min_size=1, max_size=4)
 BETA = Match(headers={"x-group": StringMatch(exact="beta")}, query_params={"q": StringMatch(regex=".+")})
 TESTER = Match(source_labels={"app": "tester"})
 STATES = st.builds(
-    Traffic,
+    lambda share, match, **more: Traffic(match=match, match_weight=share if match else None, **more),
+    st.one_of(st.none(), st.integers(1, 99)),
+    st.sampled_from([(), (BETA,), (BETA, TESTER)]),
     weight=st.integers(0, 100),
     mirror=st.integers(0, 100),
-    match=st.sampled_from([(), (BETA,), (BETA, TESTER)]),
 )
 
 
@@ -162,12 +164,48 @@ def test_matches_and_copies_are_what_was_asked_and_leave_nothing(before: Data, s
     assert plain(cluster.services) == plain([before])
 
 
+def _cookie(name: str, value: str) -> Cookie:
+    return Cookie(name=name, value=value, attributes="Max-Age=60; Path=/")
+
+
+KEPT_USERS = st.builds(
+    lambda value, primary: Affinity(canary=_cookie("c", value), primary=_cookie("p", value) if primary else None),
+    st.sampled_from(["a.b", "(x", "y"]),
+    st.booleans(),
+)
+STICKY_STATES = st.builds(
+    lambda state, affinity: state.but(affinity=affinity if state.weight else None),
+    STATES,
+    st.one_of(st.none(), KEPT_USERS),
+)
+
+
+@MANY
+@given(virtual_services(kinds=("http",)), st.lists(STICKY_STATES, min_size=1, max_size=4))
+def test_cookies_are_what_was_asked_and_leave_only_their_removal(before: Data, states: list[Traffic]) -> None:
+    """Each state is read back; the rollback leaves routes that take cookies from users, and nothing else."""
+    cluster = Cluster(before)
+    for traffic in (*states, Traffic()):
+        cluster.ask(traffic, PAIR)
+        assert cluster.read("v1", "v2").traffic == traffic
+        assert write(cluster.services, RULES, REVIEWS, PAIR, traffic) == []
+    after = cluster.services[0]
+    removals = [one for one in after["spec"]["http"] if one.get("name", "").startswith(f"{COOKIES}removal-")]
+    for one in removals:
+        (entry,) = one["route"]
+        assert "; Max-Age=-1; Path=/" in entry["headers"]["response"]["add"]["Set-Cookie"]
+        assert entry["destination"].get("subset") == "v1"
+    after["spec"]["http"] = [one for one in after["spec"]["http"] if one not in removals]
+    assert plain([after]) == plain([before])
+    assert bool(removals) >= (states[-1].affinity is not None)
+
+
 @MANY
 @given(virtual_services(), STEPS)
 def test_a_promotion_leaves_only_weights_changed(before: Data, steps: list[int]) -> None:
     """Where the canary wasn't listed it stands in the place of stable; no mark is left where no preview is."""
     cluster = Cluster(before)
-    assume(not cluster.read("v1", "v2").unmoved and len(_listings(cluster)) == 1)
+    assume(not _previews(cluster) and len(_listings(cluster)) == 1)
     for weight in (*steps, 100):
         cluster.send(weight)
     after = cluster.services[0]
@@ -187,11 +225,16 @@ def test_a_promotion_leaves_only_weights_changed(before: Data, steps: list[int])
 def test_going_back_to_the_earlier_version_is_a_rollout_like_any_other(before: Data, steps: list[int]) -> None:
     """Once it has everything again, all is as it was."""
     cluster = Cluster(before)
-    assume(not cluster.read("v1", "v2").unmoved and len(_listings(cluster)) == 1)
+    assume(not _previews(cluster) and len(_listings(cluster)) == 1)
     for pair in ("v1 v2", "v2 v1"):
         for weight in (*steps, 100):
             cluster.send(weight, pair)
     assert plain(cluster.services) == plain([before])
+
+
+def _previews(cluster: Cluster) -> list[str]:
+    """Routes that reach v2 without a rollout."""
+    return [one.route for one in cluster.read("v1", "v2").unmoved if one.version == "v2"]
 
 
 def _listings(cluster: Cluster) -> set[bool]:

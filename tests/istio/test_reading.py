@@ -42,7 +42,7 @@ def test_what_serves_before_anybody_said_what_is_stable(
                      "spec.host: no route of reviews sends requests to reviewz; did you mean reviews?", id="a host"),
     ],
 )  # fmt: skip
-def test_a_wrong_word_of_the_scope_is_told_with_what_was_meant(scope: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_word_of_the_scope_is_named_with_what_was_meant(scope: dict[str, Any], sentence: str) -> None:
     """By the field that has it."""
     default = service(route(to("v1"), name="default"))
     cluster = Cluster(default, rules=[rule("v1", "v2")], scope=Scope("default", ("reviews",), **scope))

@@ -5,35 +5,33 @@ time, replicas and metrics are world.py's. `python -m tests.kill.cluster CASE KU
 a death, the undisturbed end first.
 """
 
-import json
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
-from canary.engine.desired import desired
+from canary.engine.resolved import resolve_spec
 from canary.istio.scope import Scope
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
-from canary.kube.connection import Connection, Place
-from canary.kube.errors import Absent
+from canary.kube.connection import Connection
+from canary.kube.errors import NotFound
 from canary.kube.lease import Identity
-from canary.kube.resources import VIRTUAL_SERVICES
+from canary.ports import Parts
 from canary.rollout.drive import Drive, Options
-from canary.rollout.ports import Parts
-from canary.routers.istio import IstioRouter
+from canary.routers.istio import VIRTUAL_SERVICES, IstioRouter
 from canary.sandbox.parts import SandboxTarget
-from canary.stores.configmap import ConfigMapStore
-from canary.stores.configmap_inbox import ConfigMapInbox
-from canary.stores.lease import Lease, held
+from canary.stores.configmap import ConfigMapInbox, ConfigMapStore
+from canary.stores.lease import RunLease, held
 from canary.stores.objects import Objects
 from tests.kill import world
-from tests.kill.lives import Hurried, Left, lives, resumed
+from tests.kill.lives import Hurried, Left, deaths
 from tests.kill.moments import Moments, Watched, Wire, deadly
 from tests.kill.world import BASE, GATE, METRICS, START, Durable, Rates, Replicas, Told
 from tests.mesh import bookinfo
+from tests.parts.fences import guarded, unfenced
 
 CASES = {
     "failing": world.CASES["failing"],
@@ -67,46 +65,40 @@ class Site:
 
 def main(name: str, kubeconfig: str, namespace: str) -> None:
     """The undisturbed end first, then the end after a death at each moment."""
-    moments: dict[Site, str] = {}
-    with tempfile.TemporaryDirectory() as root:
-
-        def site(number: int) -> Site:
-            folder = Path(root) / str(number)
-            folder.mkdir()
-            return Site(kubeconfig, namespace, f"reviews-{number}", folder, name)
-
-        [whole] = lives({site(0): ""}, live)
-        print(json.dumps(whole), flush=True)
-        for number, fatal in enumerate(deadly(whole["passed"])):
-            moments[site(number + 1)] = fatal
-        for left in resumed(moments, live):
-            print(json.dumps(left), flush=True)
+    deaths(lambda number, folder: Site(kubeconfig, namespace, f"reviews-{number}", folder, name), live, deadly)
 
 
 def live(site: Site, fatal: str) -> Left:
     """One run in this process, and what it left behind."""
-    connection = Connection(Place(site.kubeconfig))
-    world = Durable(site.folder / "world.json", CASES[site.case], lambda: _approve(Client(connection), site))
-    _prepare(Client(connection), site)
+    connection = Connection(ClusterAccess(site.kubeconfig))
+    world = Durable(
+        site.folder / "world.json", CASES[site.case], lambda: _approve(Client(connection, fence=unfenced), site)
+    )
+    _prepare(Client(connection, fence=unfenced), site)
     moment = Moments(fatal)
     wire = Wire(connection, world, moment)
-    client, clock = Client(wire, timeout=20.0), Hurried()
-    lease = Lease(client, site.objects, Identity.mine(), clock=clock)
-    guarded = client.guarded(lease.check)
-    store = ConfigMapStore(guarded, site.objects)
+    client, clock = Client(wire, timeout=20.0, fence=unfenced), Hurried()
+    lease = RunLease(client, site.objects, Identity.mine(), clock=clock)
+    fenced = guarded(client, lease.check)
+    store = ConfigMapStore(fenced, site.objects)
     parts = Parts(
-        target=SandboxTarget(desired(_canary(site))),
-        router=IstioRouter(guarded, site.scope),
+        target=SandboxTarget(resolve_spec(_canary(site))),
+        router=IstioRouter(fenced, site.scope),
         workloads=Replicas(world),
         metrics=Watched(Rates(world), "measure", moment),
         store=store,
-        inbox=ConfigMapInbox(guarded, site.objects, clock=lambda: world.now().timestamp()),
+        inbox=ConfigMapInbox(fenced, site.objects, clock=lambda: world.now().timestamp()),
         notifier=Watched(Told(site.folder / "told"), "tell", moment),
         clock=world,
     )
     with held(lease, wait=clock.wait):
         code = int(Drive(parts, Options(), lambda turn: None).run().code)
-    return {"code": code, "passed": moment.passed, "writes": wire.writes, **_left(Client(connection), site, world)}
+    return {
+        "code": code,
+        "passed": moment.passed,
+        "writes": wire.writes,
+        **_left(Client(connection, fence=unfenced), site, world),
+    }
 
 
 def _left(client: Client, site: Site, world: Durable) -> dict[str, Any]:
@@ -127,7 +119,7 @@ def _left(client: Client, site: Site, world: Durable) -> dict[str, Any]:
 def _prepare(client: Client, site: Site) -> None:
     try:
         client.get(VIRTUAL_SERVICES, site.namespace, site.name)
-    except Absent:
+    except NotFound:
         body = bookinfo.virtual_service(site.name, bookinfo.JASON, {"route": bookinfo.to("reviews", v1=100)})
         client.create(VIRTUAL_SERVICES, site.namespace, body)
 

@@ -1,14 +1,13 @@
 """Deaths of the controller's process: right before and right after each write that it sends, in each phase.
 
-Its fleet, its ticks, its Leases and what it writes are real, and so are API server, Deployments and pods. One thread
-does everything, in virtual time: what the watches would tell, it lists. Metrics are world.py's.
+Its fleet, its reconciles, its Leases and what it writes are real, and so are API server, Deployments and pods. One
+thread does everything, in virtual time: what the watches would tell, it lists. Metrics are world.py's.
 `python -m tests.kill.controller CASE KUBECONFIG NAMESPACE`: one JSON line a death, the undisturbed end first.
 """
 
 import json
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,25 +15,28 @@ from typing import Any, cast
 
 from canary.api.canary import API_VERSION
 from canary.api.status import Status
-from canary.bootstrap.fleet import ClusterFleet
-from canary.bootstrap.settings import Area
 from canary.controller.controller import Controller
-from canary.controller.fleet import Key
+from canary.controller.settings import Area
+from canary.controller.watches import ClusterFleet
 from canary.istio.reading import read
 from canary.istio.scope import Scope
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client, Object, Stream
-from canary.kube.connection import Connection, Place
+from canary.kube.connection import Connection
 from canary.kube.election import Leadership
-from canary.kube.errors import Absent, Answer, Changed
+from canary.kube.errors import ApiAnswer, NotFound, VersionConflict
 from canary.kube.lease import Claim, Identity, holder_of
-from canary.kube.requests import Request
-from canary.kube.resources import CANARIES, CANARY_ACTIONS, EVENTS, LEASES, VIRTUAL_SERVICES
-from canary.sandbox.fleet import Inline, SandboxFleet
+from canary.kube.names import NamespacedName
+from canary.kube.requests import ApiVerb, Request
+from canary.kube.resources import CANARIES, CANARY_ACTIONS, EVENTS, LEASES
+from canary.routers.istio import VIRTUAL_SERVICES
+from tests.controller.fleet import Inline, SandboxFleet
 from tests.controller.virtual import Watcher
-from tests.kill.lives import Hurried, Left, lives, resumed
+from tests.kill.lives import Hurried, Left, deaths
 from tests.kill.moments import Moments
 from tests.kill.world import BASE, GATE, METRICS, Durable, Rates
 from tests.mesh import bookinfo
+from tests.parts.fences import unfenced
 
 PROMETHEUS = "http://prometheus.example"
 STEPS = [{"weight": 20}, {"weight": 60}]
@@ -62,7 +64,7 @@ class Site:
     case: str
 
     @property
-    def key(self) -> Key:
+    def key(self) -> NamespacedName:
         return self.namespace, self.name
 
     @property
@@ -82,10 +84,12 @@ class Wire:
     site: Site
     world: Durable
     moment: Moments
+    deleted: Callable[[], object] = lambda: None
+    """What the watch would tell of an action that is deleted; else the next reconcile may delete it once more."""
     renews: bool = False
     """Whether the lead is being renewed: that comes whenever it comes."""
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
         if not request.writes or self.renews:
             return self.wire.exchange(request, timeout)
         what = _named(request, self.site)
@@ -94,6 +98,8 @@ class Wire:
         if answer.status < 300 and request.resource == VIRTUAL_SERVICES:
             self._moved(request, answer)
         self.moment(f"after {what}")
+        if request.verb is ApiVerb.DELETE and request.resource == CANARY_ACTIONS:
+            self.deleted()
         if answer.status < 300 and request.resource == CANARIES:
             self.moment.phase = (json.loads(answer.body).get("status") or {}).get("phase") or self.moment.phase
         return answer
@@ -104,7 +110,7 @@ class Wire:
     def renew(self) -> None:
         self.wire.renew()
 
-    def _moved(self, request: Request, answer: Answer) -> None:
+    def _moved(self, request: Request, answer: ApiAnswer) -> None:
         found = read([json.loads(answer.body)], None, Scope(request.namespace, (request.name,)), "v1", "v2")
         weight = found.traffic.weight if found.traffic else 0
         self.world.keep(highest=max(self.world.state["highest"], weight))
@@ -128,16 +134,17 @@ class Life:
     """Times that it was let rest for long."""
 
     def __post_init__(self) -> None:
-        connection, self.world = Connection(Place(self.site.kubeconfig)), self.site.world()
-        self.people = Client(connection, timeout=20.0)
+        connection, self.world = Connection(ClusterAccess(self.site.kubeconfig)), self.site.world()
+        self.people = Client(connection, timeout=20.0, fence=unfenced)
         _prepare(self.people, self.site, self.world)
         self.moment = Moments(self.fatal)
         self.wire = Wire(connection, self.site, self.world, self.moment)
         self.times = SandboxFleet(at=self.world.now())
-        area = Area(self.site.namespace, f"site={self.site.name}")
-        client = Client(self.wire, timeout=20.0)
+        area = Area(self.site.namespace, f"site={self.site.name}", allowed_metrics_servers="*")
+        client = Client(self.wire, timeout=20.0, fence=unfenced)
         self.fleet = ClusterFleet(client, area, self.times, lambda namespace, at: True)
-        self.fleet._prometheus[PROMETHEUS] = cast(Any, Rates(self.world))
+        self.wire.deleted = self.fleet.actions._list
+        self.fleet.evidence._prometheus[PROMETHEUS, "istio"] = cast(Any, Rates(self.world))
         claim = Claim(self.site.namespace, self.site.lead, "the lead", {"name": self.site.lead})
         self.clock = Hurried()
         self.term = Leadership(client, claim, Identity.mine(), clock=self.clock)
@@ -218,7 +225,7 @@ def _left(client: Client, site: Site) -> Left:
     status, finalizers = Status(), None
     try:
         canary = client.get(CANARIES, namespace, name)
-    except Absent:
+    except NotFound:
         canary = {}
     else:
         status, finalizers = Status.model_validate(canary["status"]), canary["metadata"].get("finalizers")
@@ -272,7 +279,7 @@ def _answer(client: Client, site: Site, verb: str, step: int) -> None:
     body = {"apiVersion": API_VERSION, "metadata": {"name": f"{site.name}-{verb}-{step}"}, "spec": spec}
     try:
         client.create(CANARY_ACTIONS, site.namespace, body)
-    except Changed:
+    except VersionConflict:
         return
 
 
@@ -283,18 +290,8 @@ def deadly(passed: Sequence[str]) -> list[str]:
 
 def main(name: str, kubeconfig: str, namespace: str) -> None:
     """The undisturbed end first, then the end after a death at each moment."""
-    with tempfile.TemporaryDirectory() as root:
-
-        def site(number: int) -> Site:
-            folder = Path(root) / str(number)
-            folder.mkdir()
-            return Site(kubeconfig, namespace, f"{name.split(maxsplit=1)[0].strip(',')}-{number}", folder, name)
-
-        [whole] = lives({site(0): ""}, live)
-        print(json.dumps(whole), flush=True)
-        fatal = {site(number + 1): moment for number, moment in enumerate(deadly(whole["passed"]))}
-        for left in resumed(fatal, live):
-            print(json.dumps(left), flush=True)
+    of = name.split(maxsplit=1)[0].strip(",")
+    deaths(lambda number, folder: Site(kubeconfig, namespace, f"{of}-{number}", folder, name), live, deadly)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The process that bears them has no threads, so that it may fork. A site is where
 
 import json
 import os
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -40,6 +41,27 @@ class Hurried:
 
     def wait(self, seconds: float) -> None:
         self.ahead += seconds
+
+
+def deaths(
+    at: Callable[[int, Path], S], live: Callable[[S, str], Left], deadly: Callable[[list[str]], list[str]]
+) -> None:
+    """Prints one JSON line a life: the undisturbed one first, then what is left after a death at each moment.
+
+    `at` makes the site of a number and a folder; `deadly` chooses of the moments that the first life has passed.
+    """
+    with tempfile.TemporaryDirectory() as root:
+
+        def site(number: int) -> S:
+            folder = Path(root) / str(number)
+            folder.mkdir()
+            return at(number, folder)
+
+        [whole] = lives({site(0): ""}, live)
+        print(json.dumps(whole), flush=True)
+        fatal = {site(number): moment for number, moment in enumerate(deadly(whole["passed"]), 1)}
+        for left in resumed(fatal, live):
+            print(json.dumps(left), flush=True)
 
 
 def batched(sites: Iterable[S]) -> Iterator[list[S]]:

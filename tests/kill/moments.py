@@ -17,9 +17,10 @@ from canary.istio.reading import read
 from canary.istio.scope import Scope
 from canary.kube.client import Stream
 from canary.kube.connection import Connection
-from canary.kube.errors import Answer
-from canary.kube.requests import Request, Verb
-from canary.kube.resources import CONFIG_MAPS, VIRTUAL_SERVICES
+from canary.kube.errors import ApiAnswer
+from canary.kube.requests import ApiVerb, Request
+from canary.kube.resources import CONFIG_MAPS
+from canary.routers.istio import VIRTUAL_SERVICES
 from tests.kill.world import Durable
 
 NOTHING = "Unsaved"
@@ -73,8 +74,10 @@ class Wire:
     world: Durable
     moment: Moments
     writes: list[str] = field(default_factory=list)
+    pair: tuple[str, str] = ("v1", "v2")
+    """Stable and canary."""
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
         what = f"{request.verb} {request.resource.kind}"
         self.moment(f"before {what}")
         answer = self.wire.exchange(request, timeout)
@@ -89,11 +92,11 @@ class Wire:
     def renew(self) -> None:
         self.wire.renew()
 
-    def _wrote(self, request: Request, answer: Answer, what: str) -> None:
+    def _wrote(self, request: Request, answer: ApiAnswer, what: str) -> None:
         self.writes.append(what)
         if request.resource == VIRTUAL_SERVICES and answer.status == 200:
             scope = Scope(request.namespace, (request.name,))
-            self._moved(read([json.loads(answer.body)], None, scope, "v1", "v2").traffic)
+            self._moved(read([json.loads(answer.body)], None, scope, *self.pair).traffic)
         if request.resource == CONFIG_MAPS and "status" in request.body["data"]:
             self.moment.phase = json.loads(request.body["data"]["status"])["phase"]
 
@@ -109,6 +112,6 @@ def deadly(passed: list[str]) -> list[str]:
 
     What happens before a write is remembered by nobody, so that after whatever came before it stands for it.
     """
-    writes = tuple(f": after {verb} " for verb in (Verb.CREATE, Verb.PATCH, Verb.DELETE))
+    writes = tuple(f": after {verb} " for verb in (ApiVerb.CREATE, ApiVerb.PATCH, ApiVerb.DELETE))
     after = [moment for moment in passed if ": after " in moment]
     return [moment for moment in after if moment.endswith(" #1") or any(write in moment for write in writes)]

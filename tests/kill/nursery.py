@@ -54,8 +54,15 @@ def _left(folder: Path) -> dict[str, Any]:
         "traffic": world.traffic.wire(),
         "clean": world.traffic in (Traffic(), Traffic(weight=100)),
         "rose": world.state["rose"],
-        "told": (folder / "told").read_text().split() if (folder / "told").exists() else [],
+        "told": _lines(folder / "told"),
+        "failed": stored.status.failed_checks,
+        "messages": stored.status.message_count,
+        "received": _lines(folder / "received"),
     }
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
 
 
 if __name__ == "__main__":

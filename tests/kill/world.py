@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
 from canary.api.plan import Traffic
-from canary.engine.desired import desired
 from canary.engine.errors import Conflict
 from canary.engine.observed import Query, RouteSeen, Sample, Value, WorkloadSeen
+from canary.engine.resolved import resolve_spec
+from canary.ports import Parts
 from canary.rollout.drive import Drive, Options
-from canary.rollout.ports import Parts
 from canary.sandbox.parts import SandboxTarget
-from canary.stores.file import FileStore
-from canary.stores.inbox import FileInbox
+from canary.stores.file import FileInbox, FileStore
 from canary.stores.lock import held
+from tests.kill.calls import ALERTS, REFUSED_ONCE, WEBHOOKS, Received, ReceivedHooks, received_alerts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BASE: dict[str, Any] = {"interval": "2s", "threshold": 2, "settle": "1s", "drain": "2s", "scrapeInterval": "1s"}
@@ -40,12 +40,21 @@ CASES: Mapping[str, dict[str, Any]] = {
     "gate": {"analysis": {"steps": [{"weight": 20, "gates": [GATE]}, {"weight": 100}]}, "approved": True},
     "gate that times out": {"analysis": {"steps": [{"weight": 20, "gates": [{**GATE, "timeout": "6s"}]}]}},
     "promotion in steps": {"analysis": {"stepWeights": [40], "stepWeightPromotion": 30}},
+    "hooks that refuse first": {
+        "analysis": {"stepWeights": [20], "threshold": 3, **ALERTS, **WEBHOOKS},
+        "calls": REFUSED_ONCE,
+    },
+    "hook that rolls back": {
+        "analysis": {"stepWeights": [20], **ALERTS, **WEBHOOKS},
+        "calls": {"rollback": [False, True]},
+    },
 }
+"""`calls` are the answers of the first calls of hooks by type; the process dies only after calls and saves then."""
 
 
 @dataclass
 class Points:
-    """Counts the points of the tick, and dies at one."""
+    """Counts the points of the reconcile, and dies at one."""
 
     fatal: int
     passed: int = 0
@@ -58,16 +67,21 @@ class Points:
 
 @dataclass
 class Mortal:
-    """A port whose every call is a point before it and one after it."""
+    """A port whose every call is a point before it and one after it, but for a call that asks for nothing."""
 
     port: Any
     point: Points
+    before: bool = True
+    """Without, one after it only: where nothing lasts that is done between two of these calls."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         call = getattr(self.port, name)
 
         def counted(*args: Any) -> Any:
-            self.point()
+            if args == ((),):
+                return call(*args)
+            if self.before:
+                self.point()
             answer = call(*args)
             self.point()
             return answer
@@ -159,7 +173,7 @@ class Told:
 
     file: Path
 
-    def tell(self, messages: Iterable[Any]) -> None:
+    def notify(self, messages: Iterable[Any]) -> None:
         with self.file.open("a") as file:
             file.writelines(f"{one.reason}\n" for one in messages)
 
@@ -176,16 +190,23 @@ def live(folder: Path, name: str, fatal: int) -> tuple[int, int]:
             inbox.post(CanaryAction(id="yes", target="shop", verb=Verb.APPROVE, step=1, author="ann", at=START))
 
     world = Durable(folder / "world.json", case, approve)
-    parts = Parts(
-        target=Mortal(SandboxTarget(desired(_canary(case))), point),
-        router=Mortal(Route(world), point),
-        workloads=Mortal(Replicas(world), point),
-        metrics=Mortal(Rates(world), point),
-        store=Mortal(store, point),
-        inbox=Mortal(inbox, point),
-        notifier=Mortal(Told(folder / "told"), point),
-        clock=world,
-    )
+    resolved = resolve_spec(_canary(case))
+    ports = {
+        "target": SandboxTarget(resolved),
+        "router": Route(world),
+        "workloads": Replicas(world),
+        "metrics": Rates(world),
+        "store": store,
+        "inbox": inbox,
+        "notifier": Told(folder / "told"),
+    }
+    if "calls" in case:
+        received = Received(folder / "received")
+        calls = {"hooks": ReceivedHooks(received, case["calls"]), "alerts": received_alerts(received, resolved)}
+        ports |= {name: Mortal(port, point, before=False) for name, port in (calls | {"store": store}).items()}
+    else:
+        ports = {name: Mortal(port, point) for name, port in ports.items()}
+    parts = Parts(**cast(Any, ports), clock=world)
     with held(state):
         over = Drive(parts, Options(), lambda turn: None).run()
     return int(over.code), point.passed

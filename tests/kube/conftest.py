@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
-from canary.kube.connection import Connection, Place
+from canary.kube.connection import Connection
 from tests.parts.cluster import ControlPlane
+from tests.parts.fences import unfenced
 
 Connect = Callable[..., Client]
 
@@ -17,8 +19,8 @@ def connect(control_plane: ControlPlane) -> Iterator[Connect]:
     connections: list[Connection] = []
 
     def start(user: str = "admin", timeout: float = 20.0) -> Client:
-        connections.append(Connection(Place(str(control_plane.kubeconfig(user)))))
-        return Client(connections[-1], timeout)
+        connections.append(Connection(ClusterAccess(str(control_plane.kubeconfig(user)))))
+        return Client(connections[-1], timeout, fence=unfenced)
 
     yield start
     for connection in connections:

@@ -9,17 +9,18 @@ import threading
 from types import FrameType
 
 from canary.engine.errors import CanaryError
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
-from canary.kube.connection import Connection, Place
+from canary.kube.connection import Connection
 from canary.kube.election import Election, Leadership
-from canary.kube.resources import CONFIG_MAPS
-from tests.kube.holding import TERMS, say
+from tests.kube.holding import TERMS, Writer, say
+from tests.parts.fences import guarded, unfenced
 
 NAME = "canary"
 
 
 def main(kubeconfig: str, namespace: str) -> None:
-    client = Client(Connection(Place(kubeconfig)), timeout=TERMS.request)
+    client = Client(Connection(ClusterAccess(kubeconfig)), timeout=TERMS.request, fence=unfenced)
     election = Election(client, namespace, NAME, {}, TERMS)
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -27,7 +28,7 @@ def main(kubeconfig: str, namespace: str) -> None:
 
     def work(lease: Leadership, over: threading.Event) -> None:
         say(f"leads {lease.identity}")
-        write(client.guarded(lease.check), namespace, over)
+        write(guarded(client, lease.check), namespace, over)
         say("over")
 
     signal.signal(signal.SIGTERM, stop)
@@ -37,13 +38,10 @@ def main(kubeconfig: str, namespace: str) -> None:
 
 def write(client: Client, namespace: str, over: threading.Event) -> None:
     """Until the term is over; says what it is refused."""
-    last, number = "", 0
+    last, mine = "", Writer(client, namespace)
     while not over.wait(0.05):
-        number += 1
         try:
-            client.patch(
-                CONFIG_MAPS, namespace, "written", [{"op": "add", "path": "/data", "value": {"by": str(number)}}]
-            )
+            mine.write()
             said = "writes"
         except CanaryError as error:
             said = f"refused {error}"

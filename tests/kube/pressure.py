@@ -36,7 +36,7 @@ def limited(control_plane: ControlPlane) -> Iterator[None]:
 
 
 @contextmanager
-def seat(control_plane: ControlPlane) -> Iterator[None]:
+def item(control_plane: ControlPlane) -> Iterator[None]:
     """Takes it: a request whose body never comes."""
     context = ssl.create_default_context(cafile=str(control_plane.ca))
     port = int(control_plane.url.rpartition(":")[2])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from canary.kube.backoff import Backoff
 from canary.kube.cache import Cache
+from canary.kube.rate_limiter import Backoff
 
 KEY = ("shop", "reviews")
 
@@ -26,7 +26,7 @@ def test_an_older_event_does_not_undo_our_write() -> None:
     assert kept.saw(KEY, 15, "another's, after us") == ("ours", "another's, after us")
 
 
-def test_two_writes_of_ours_are_told_as_one() -> None:
+def test_two_writes_of_ours_are_reported_as_one() -> None:
     """The watch comes to the first when the second is kept already."""
     kept = cache(10)
     kept.wrote(KEY, 11, "first")
@@ -65,7 +65,7 @@ def test_what_a_list_does_not_have_is_gone() -> None:
     assert kept.items(None) == [(KEY, "old"), (("shop", "new"), "ours")]
 
 
-def test_no_news_is_not_told() -> None:
+def test_no_news_is_not_reported() -> None:
     """A status that isn't kept changes a hundred times a second."""
     kept = cache(10)
     assert kept.saw(KEY, 11, "old") is None

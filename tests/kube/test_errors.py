@@ -1,7 +1,6 @@
 """What a request ends with, by the API server itself: each answer becomes one error, with the words that matter."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,28 +10,33 @@ from typing import Any
 import pytest
 
 from canary.engine.errors import CanaryError, Conflict, Invalid, Rejected, Unreachable
-from canary.engine.observed import Kind
+from canary.engine.observed import Cause
+from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
-from canary.kube.connection import Connection, Place
+from canary.kube.connection import Connection
 from canary.kube.errors import (
-    Absent,
-    Answer,
-    Away,
-    Changed,
-    Expired,
+    ApiAnswer,
     Failure,
     Forbidden,
     Gone,
+    NotFound,
     Refused,
-    Throttled,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unserved,
+    VersionConflict,
     translate,
 )
 from canary.kube.requests import delete, get, patch
-from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, VIRTUAL_SERVICES, Resource
+from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Resource
+from canary.routers.istio import VIRTUAL_SERVICES
 from tests.kube.conftest import Connect
-from tests.kube.pressure import limited, seat
+from tests.kube.pressure import item, limited
 from tests.parts.cluster import ControlPlane
+from tests.parts.fences import unfenced
 from tests.parts.kube import SLOWLY
+from tests.parts.patience import Stopwatch
 from tests.parts.processes import wait_for
 
 SHOP: dict[str, Any] = {
@@ -54,15 +58,16 @@ def caught(call: Any, *arguments: Any) -> Failure:
     ("operation", "kind", "words"),
     [
         pytest.param(
-            {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}, Changed, "isn't as it was read",
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}, VersionConflict,
+            "isn't as it was read",
             id="another resourceVersion",
         ),
         pytest.param(
-            {"op": "test", "path": DESTINATION, "value": {"host": "shop", "subset": "v2"}}, Changed,
+            {"op": "test", "path": DESTINATION, "value": {"host": "shop", "subset": "v2"}}, VersionConflict,
             "VirtualService shop isn't as it was read", id="another destination",
         ),
         pytest.param(
-            {"op": "replace", "path": "/spec/http/7/name", "value": "x"}, Changed, "the patch doesn't apply",
+            {"op": "replace", "path": "/spec/http/7/name", "value": "x"}, VersionConflict, "the patch doesn't apply",
             id="a route that isn't there any more",
         ),
         pytest.param(
@@ -86,7 +91,7 @@ def test_patches_of_a_virtual_service(
     client.create(VIRTUAL_SERVICES, namespace, SHOP)
     error = caught(client.patch, VIRTUAL_SERVICES, namespace, "shop", [operation])
     assert (type(error), words in str(error)) == (kind, True), str(error)
-    assert isinstance(error, Conflict if kind is Changed else Rejected)
+    assert isinstance(error, Conflict if kind is VersionConflict else Rejected)
     assert client.get(VIRTUAL_SERVICES, namespace, "shop")["spec"] == SHOP["spec"]
 
 
@@ -97,7 +102,7 @@ def test_conflicts(client: Client, namespace: str) -> None:
     assert "already exists" in str(caught(client.create, CONFIG_MAPS, namespace, {"metadata": {"name": "shop"}}))
     client.merge(CONFIG_MAPS, namespace, "shop", version, {"data": {"by": "another"}})
     stale = caught(client.merge, CONFIG_MAPS, namespace, "shop", version, {"data": {"by": "us"}})
-    assert isinstance(stale, Changed)
+    assert isinstance(stale, VersionConflict)
     assert client.get(CONFIG_MAPS, namespace, "shop")["data"] == {"by": "another"}
 
 
@@ -108,14 +113,14 @@ def test_what_is_not_there(client: Client, namespace: str) -> None:
         (caught(client.delete, CONFIG_MAPS, namespace, "none"), 'configmaps "none" not found'),
         (caught(client.create, CONFIG_MAPS, "none", {"metadata": {"name": "x"}}), 'namespaces "none" not found'),
     ]:
-        assert (type(error), error.missing.kind) == (Absent, Kind.ABSENT)
+        assert (type(error), error.missing.cause) == (NotFound, Cause.ABSENT)
         assert words in str(error)
 
 
 def test_a_kind_that_is_not_served(client: Client, namespace: str) -> None:
     """Nothing was learned about the object: a canary isn't lost because its pods can't be asked for."""
     error = caught(client.find, Resource("example.com", "v1", "Shop", "shops"), namespace)
-    assert (type(error), error.missing.kind) == (Refused, Kind.UNAVAILABLE)
+    assert (type(error), error.missing.cause) == (Unserved, Cause.UNAVAILABLE)
     assert "this cluster has no Shop (example.com/v1); are its CRDs installed?" in str(error)
 
 
@@ -123,7 +128,7 @@ def test_a_permission_that_is_missing(connect: Connect, namespace: str) -> None:
     """The sentence names whose, which, and where."""
     alice = connect("alice")
     error = caught(alice.find, DEPLOYMENTS, namespace)
-    assert (type(error), error.missing.kind) == (Forbidden, Kind.DENIED)
+    assert (type(error), error.missing.cause) == (Forbidden, Cause.DENIED)
     assert str(error) == f"alice may not list deployments.apps in namespace {namespace}; a Role must allow it"
     error = caught(alice.patch, VIRTUAL_SERVICES, namespace, "shop", [])
     assert f"alice may not patch virtualservices.networking.istio.io in namespace {namespace}" in str(error)
@@ -137,17 +142,17 @@ def test_credentials_that_are_not_taken(control_plane: ControlPlane, namespace: 
     config["users"][0]["user"] = {"tokenFile": str(token)}
     path.write_text(json.dumps(config))
     token.write_text("nobody's")
-    client = Client(Connection(Place(str(path))), SLOWLY)
+    client = Client(Connection(ClusterAccess(str(path))), SLOWLY, fence=unfenced)
     error = caught(client.find, CONFIG_MAPS, namespace)
-    assert (type(error), error.missing.kind) == (Expired, Kind.DENIED)
+    assert (type(error), error.missing.cause) == (Unauthorized, Cause.DENIED)
     assert isinstance(error, Unreachable)
     assert client.calls.take() == {"list ConfigMap": 2}
     token.write_text(control_plane.tokens["admin"])
     client.find(CONFIG_MAPS, namespace)
     config["users"][0]["user"] = {}
     path.write_text(json.dumps(config))
-    error = caught(Client(Connection(Place(str(path))), SLOWLY).find, CONFIG_MAPS, namespace)
-    assert (type(error), "no credentials" in str(error)) == (Expired, True)
+    error = caught(Client(Connection(ClusterAccess(str(path))), SLOWLY, fence=unfenced).find, CONFIG_MAPS, namespace)
+    assert (type(error), "no credentials" in str(error)) == (Unauthorized, True)
 
 
 def test_many_threads_whose_credentials_ran_out(control_plane: ControlPlane, tmp_path: Path) -> None:
@@ -163,7 +168,7 @@ def test_many_threads_whose_credentials_ran_out(control_plane: ControlPlane, tmp
     command = {"apiVersion": version, "command": "sh", "args": [str(plugin)], "interactiveMode": "Never"}
     config["users"][0]["user"] = {"exec": command}
     path.write_text(json.dumps(config))
-    client = Client(Connection(Place(str(path))), SLOWLY)
+    client = Client(Connection(ClusterAccess(str(path))), SLOWLY, fence=unfenced)
     with ThreadPoolExecutor(6) as pool:
         assert [future.result() for future in [pool.submit(client.me) for _ in range(6)]] == ["alice"] * 6
     assert len(asked.read_text().splitlines()) == 2
@@ -190,12 +195,12 @@ def test_an_admission_policy_has_its_say(client: Client, control_plane: ControlP
 def test_a_server_with_too_much_to_do(control_plane: ControlPlane, connect: Connect, namespace: str) -> None:
     """What it asks to wait is waited, within the time that the request has; its plain text is understood."""
     admin, alice = connect(), connect("alice", timeout=3.0)
-    with limited(control_plane), seat(control_plane):
-        wait_for(lambda: isinstance(failed(alice, namespace), Throttled), "429", within=SLOWLY)
+    with limited(control_plane), item(control_plane):
+        wait_for(lambda: isinstance(failed(alice, namespace), TooManyRequests), "429", within=SLOWLY)
         alice.calls.take()
         error = failed(alice, namespace)
-        assert isinstance(error, Throttled)
-        assert (error.after, error.missing.kind) == (1.0, Kind.UNAVAILABLE)
+        assert isinstance(error, TooManyRequests)
+        assert (error.after, error.missing.cause) == (1.0, Cause.UNAVAILABLE)
         assert "asks to wait 1s" in str(error)
         assert alice.calls.take() == {"list ConfigMap": 3}
         assert admin.find(CONFIG_MAPS, namespace, {"none": "such"}) == []
@@ -207,13 +212,13 @@ def test_a_server_that_hangs_or_is_gone(control_plane: ControlPlane, connect: Co
     client.find(CONFIG_MAPS, namespace)
     control_plane.api_server.pause()
     wait_for(lambda: failed(client, namespace), "it to stand still", within=SLOWLY)
-    began = time.monotonic()
+    began = Stopwatch()
     error = caught(client.find, CONFIG_MAPS, namespace)
-    assert (type(error), error.missing.kind) == (Away, Kind.TIMED_OUT)
-    assert time.monotonic() - began < 2.0
+    assert (type(error), error.missing.cause) == (Unavailable, Cause.TIMED_OUT)
+    assert began.seconds < 2.0
     control_plane.api_server.kill()
     error = caught(client.find, CONFIG_MAPS, namespace)
-    assert (type(error), error.missing.kind) == (Away, Kind.REFUSED)
+    assert (type(error), error.missing.cause) == (Unavailable, Cause.REFUSED)
     assert isinstance(error, Unreachable)
     control_plane.restart_api_server()
     wait_for(lambda: failed(client, namespace) is None, "the server again", within=SLOWLY)
@@ -222,14 +227,14 @@ def test_a_server_that_hangs_or_is_gone(control_plane: ControlPlane, connect: Co
 @pytest.mark.parametrize(
     ("changed", "kind", "words"),
     [
-        pytest.param({"server": "https://127.0.0.1:1"}, Kind.REFUSED, "Connection refused", id="nobody listens"),
-        pytest.param({"server": "https://nowhere.invalid"}, Kind.REFUSED, "can't be resolved", id="no such name"),
-        pytest.param({"certificate-authority": None}, Kind.REFUSED, "certificate", id="another's certificate"),
-        pytest.param({"server": "http"}, Kind.RUBBISH, "HTTP request to an HTTPS server", id="no TLS"),
+        pytest.param({"server": "https://127.0.0.1:1"}, Cause.REFUSED, "Connection refused", id="nobody listens"),
+        pytest.param({"server": "https://nowhere.invalid"}, Cause.REFUSED, "can't be resolved", id="no such name"),
+        pytest.param({"certificate-authority": None}, Cause.REFUSED, "certificate", id="another's certificate"),
+        pytest.param({"server": "http"}, Cause.RUBBISH, "HTTP request to an HTTPS server", id="no TLS"),
     ],
 )
 def test_a_server_that_is_not_reached(
-    control_plane: ControlPlane, tmp_path: Path, changed: dict[str, str | None], kind: Kind, words: str
+    control_plane: ControlPlane, tmp_path: Path, changed: dict[str, str | None], kind: Cause, words: str
 ) -> None:
     """Each way is Unreachable, and says which it was."""
     config = json.loads(control_plane.kubeconfig().read_text())
@@ -239,8 +244,8 @@ def test_a_server_that_is_not_reached(
     config["clusters"][0]["cluster"] = {key: value for key, value in cluster.items() if value}
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(config))
-    error = caught(Client(Connection(Place(str(path))), SLOWLY).me)
-    assert (type(error), error.missing.kind) == (Away, kind), str(error)
+    error = caught(Client(Connection(ClusterAccess(str(path))), SLOWLY, fence=unfenced).me)
+    assert (type(error), error.missing.cause) == (Unavailable, kind), str(error)
     assert words in str(error)
 
 
@@ -248,21 +253,22 @@ def test_something_that_is_no_api_server() -> None:
     """A redirect, a proxy's 502 and 504: nothing trustworthy was learned."""
     request = get(CONFIG_MAPS, "shop", "x")
     for status, kind in [
-        (302, Kind.RUBBISH),
-        (502, Kind.UNAVAILABLE),
-        (504, Kind.TIMED_OUT),
+        (302, Cause.RUBBISH),
+        (502, Cause.UNAVAILABLE),
+        (504, Cause.TIMED_OUT),
     ]:
-        error = translate(request, Answer(status, {}, b"<html>"))
-        assert (type(error), error.missing.kind) == (Away, kind)
+        error = translate(request, ApiAnswer(status, {}, b"<html>"))
+        assert (type(error), error.missing.cause) == (Unavailable, kind)
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "message", "kind", "words"),
     [
-        pytest.param(429, {"retry-after": "7"}, None, Throttled, "asks to wait 7s", id="too many requests"),
+        pytest.param(429, {"retry-after": "7"}, None, TooManyRequests, "asks to wait 7s", id="too many requests"),
         pytest.param(410, {}, "too old resource version: 1 (7)", Gone, "too old", id="what is known no more"),
         pytest.param(
-            429, {}, "storage is (re)initializing", Throttled, "asks to wait 1s", id="a kind that isn't served yet"
+            429, {}, "storage is (re)initializing", TooManyRequests, "asks to wait 1s",
+            id="a kind that isn't served yet"
         ),
         pytest.param(
             403, {}, 'admission webhook "x" denied the request: not today', Refused, "not today", id="a webhook's 403"
@@ -281,14 +287,14 @@ def test_translations(
     body = (
         json.dumps({"kind": "Status", "message": message}) if message else "too many requests, please try again later"
     )
-    error = translate(delete(CONFIG_MAPS, "shop", "x"), Answer(status, headers, body.encode()))
+    error = translate(delete(CONFIG_MAPS, "shop", "x"), ApiAnswer(status, headers, body.encode()))
     assert (type(error), words in str(error)) == (kind, True), str(error)
 
 
 def test_long_words_are_cut() -> None:
     """A server may quote a whole object; a person reads its beginning."""
     status = {"message": "spec is wrong " * 1000, "details": {"name": "shop"}}
-    error = translate(patch(CONFIG_MAPS, "shop", "x", []), Answer(422, {}, json.dumps(status).encode()))
+    error = translate(patch(CONFIG_MAPS, "shop", "x", []), ApiAnswer(422, {}, json.dumps(status).encode()))
     assert isinstance(error, Refused)
     assert len(str(error)) < 400
 
@@ -300,10 +306,10 @@ def test_the_account_of_a_pod(control_plane: ControlPlane, tmp_path: Path, monke
     (tmp_path / "ca.crt").write_bytes(control_plane.ca.read_bytes())
     (tmp_path / "namespace").write_text("shop")
     pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": control_plane.url.rpartition(":")[2]}
-    connection = Connection(Place(environment=pod, account=tmp_path))
+    connection = Connection(ClusterAccess(environment=pod, account=tmp_path))
     assert connection.namespace == "shop"
     (tmp_path / "token").write_text(control_plane.tokens["alice"])
-    assert Client(connection, SLOWLY).me() == "alice"
+    assert Client(connection, SLOWLY, fence=unfenced).me() == "alice"
 
 
 @pytest.mark.parametrize(
@@ -326,8 +332,8 @@ def test_the_context_of_a_kubeconfig(
     for name, config in (("first", first), ("second", second)):
         (tmp_path / name).write_text(json.dumps(config))
     both = f"{tmp_path / 'first'}:{tmp_path / 'second'}"
-    connection = Connection(Place(None, context, namespace, {"KUBECONFIG": both}))
-    assert (Client(connection, SLOWLY).me(), connection.namespace) == (user, found)
+    connection = Connection(ClusterAccess(None, context, namespace, {"KUBECONFIG": both}))
+    assert (Client(connection, SLOWLY, fence=unfenced).me(), connection.namespace) == (user, found)
 
 
 def test_places_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,9 +343,9 @@ def test_places_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     rubbish.write_text("clusters: [")
     pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
     for place in (
-        Place(str(tmp_path / "none"), environment={}),
-        Place(str(rubbish), environment={}),
-        Place(environment=pod, account=tmp_path),
+        ClusterAccess(str(tmp_path / "none"), environment={}),
+        ClusterAccess(str(rubbish), environment={}),
+        ClusterAccess(environment=pod, account=tmp_path),
     ):
         with pytest.raises(Invalid, match="no credentials for a cluster"):
             Connection(place)

@@ -1,15 +1,20 @@
 """What is looked up by Services: the Prometheus that nobody named, and the pods that a version has."""
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from canary.bootstrap.evidence import USUAL, server
+from canary.api.canary import API_VERSION
+from canary.bootstrap import Place
+from canary.bootstrap.cluster import wired
 from canary.engine.errors import Invalid
-from canary.engine.observed import Kind, Missing
+from canary.engine.observed import Cause, Missing
 from canary.istio.scope import Scope
 from canary.kube.client import Client
+from canary.metrics.discovery import USUAL, server
 from canary.routers.istio import REMEMBERED, IstioRouter
 from tests.kube.conftest import Connect
 from tests.mesh.bookinfo import destination_rule, service, to, virtual_service
@@ -76,6 +81,25 @@ def test_none_is_found(client: Client) -> None:
     )
 
 
+def manifest(**analysis: Any) -> str:
+    """A Canary of a target in the cluster that names no server."""
+    target = {"kind": "VirtualService", "name": "reviews"}
+    spec = {"targetRef": target, "version": "v2", "analysis": {"stepWeights": [50], **analysis}}
+    return json.dumps({"apiVersion": API_VERSION, "kind": "Canary", "metadata": {"name": "reviews"}, "spec": spec})
+
+
+def test_a_run_that_evaluates_nothing_needs_none(client: Client, namespace: str, tmp_path: Path) -> None:
+    """Only metrics have to be asked for somewhere."""
+    file = tmp_path / "reviews.yaml"
+    file.write_text(manifest())
+    place = Place((file,))
+    with wired(place, place.target, client, namespace) as run:
+        assert run.name == "reviews"
+    file.write_text(manifest(metrics=[{"name": "request-success-rate", "thresholdRange": {"min": 99}}]))
+    with pytest.raises(Invalid, match="no Prometheus was found"), wired(place, place.target, client, namespace):
+        pass
+
+
 def test_services_are_forbidden(connect: Connect, serve: Serve) -> None:
     """Then nobody knows whether there is one: it isn't guessed, and the missing permission is named."""
     serve("prometheus", "istio-system", 9090)
@@ -92,10 +116,10 @@ def test_one_namespace_is_forbidden(control_plane: ControlPlane, connect: Connec
     serve("prometheus-operated", "monitoring", 9090)
     paths = [f"/apis/rbac.authorization.k8s.io/v1/namespaces/monitoring/{kind}" for kind in ("roles", "rolebindings")]
     rule = {"apiGroups": [""], "resources": ["services"], "verbs": ["get"]}
-    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looks"}
-    kube.create(paths[0], {"metadata": {"name": "looks"}, "rules": [rule]})
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "iterations"}
+    kube.create(paths[0], {"metadata": {"name": "iterations"}, "rules": [rule]})
     subjects = [{"kind": "User", "name": "alice"}]
-    kube.create(paths[1], {"metadata": {"name": "looks"}, "subjects": subjects, "roleRef": ref})
+    kube.create(paths[1], {"metadata": {"name": "iterations"}, "subjects": subjects, "roleRef": ref})
     try:
         assert server(None, connect("alice")) == "http://prometheus-operated.monitoring:9090"
     finally:
@@ -133,4 +157,4 @@ def test_a_service_that_changes_its_selector(control_plane: ControlPlane, namesp
     kube.request("DELETE", path)
     gone = router.selector("v1")
     assert isinstance(gone, Missing)
-    assert gone.kind is Kind.ABSENT
+    assert gone.cause is Cause.ABSENT

@@ -12,13 +12,14 @@ from canary.api.status import Status
 from canary.engine.errors import CanaryError
 from canary.engine.observed import Missing
 from canary.kube.client import Client
-from canary.kube.errors import Absent
+from canary.kube.errors import NotFound
 from canary.kube.lease import Identity
-from canary.kube.rbac import PERMISSIONS, role
-from canary.kube.resources import CONFIG_MAPS, DESTINATION_RULES, LEASES, SERVICES, VIRTUAL_SERVICES
-from canary.stores.configmap import ConfigMapStore
-from canary.stores.configmap_inbox import ConfigMapInbox
-from canary.stores.lease import Lease, acquire
+from canary.kube.rbac import RunObjects, role
+from canary.kube.resources import CONFIG_MAPS, LEASES, SERVICES
+from canary.registry import run_permissions
+from canary.routers.istio import DESTINATION_RULES, ISTIO, VIRTUAL_SERVICES
+from canary.stores.configmap import ConfigMapInbox, ConfigMapStore
+from canary.stores.lease import RunLease, acquire
 from canary.stores.objects import Objects
 from canary.workloads.kubernetes import KubernetesWorkloads
 from tests.kube.conftest import Connect
@@ -29,6 +30,7 @@ from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
+PERMISSIONS = run_permissions(ISTIO)
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles"
 SHOP: dict[str, Any] = {
     "metadata": {"name": "shop"},
@@ -38,7 +40,7 @@ SHOP: dict[str, Any] = {
 
 def manifest(namespace: str) -> dict[str, Any]:
     """The Role as people apply it."""
-    text = role("canary", namespace, ["shop"], shop(namespace).name)
+    text = role("canary", RunObjects(namespace, {"target": ["shop"], "own": [shop(namespace).name]}), PERMISSIONS)
     found: dict[str, Any] = YAML(typ="safe").load(text)
     return found
 
@@ -69,7 +71,7 @@ def run(client: Client, admin: Client, namespace: str) -> list[str]:
     """All that a run does in a cluster for the first time; what of it failed."""
     objects, failures = shop(namespace), []
     for resource in (CONFIG_MAPS, LEASES):
-        with suppress(Absent):
+        with suppress(NotFound):
             admin.delete(resource, namespace, objects.name)
     for part in (_state, _lock, _asked, _routes, _counts):
         try:
@@ -87,7 +89,7 @@ def _state(client: Client, objects: Objects) -> None:
 
 def _lock(client: Client, objects: Objects) -> None:
     late = iter([0.0, 0.0, 0.0, 0.0])
-    lease = Lease(client, objects, Identity("host", 1, "run"), clock=lambda: next(late, 3600.0))
+    lease = RunLease(client, objects, Identity("host", 1, "run"), clock=lambda: next(late, 3600.0))
     acquire(lease, 0, lambda _: None)
     if not lease.renew():
         list(late)
@@ -96,7 +98,7 @@ def _lock(client: Client, objects: Objects) -> None:
 
 def _asked(client: Client, objects: Objects) -> None:
     inbox = ConfigMapInbox(client, objects)
-    with suppress(Absent):
+    with suppress(NotFound):
         client.delete(CONFIG_MAPS, objects.namespace, objects.action("pause"))
     inbox.post(CanaryAction(id="pause", target="shop", verb=Verb.PAUSE, author="alice", at=NOW))
     inbox.look()
@@ -107,7 +109,7 @@ def _routes(client: Client, objects: Objects) -> None:
     client.find(DESTINATION_RULES, objects.namespace)
     operations = [{"op": "add", "path": "/metadata/labels", "value": {}}]
     client.patch(VIRTUAL_SERVICES, objects.namespace, "shop", operations)
-    with suppress(Absent):
+    with suppress(NotFound):
         client.get(SERVICES, objects.namespace, "shop")
 
 

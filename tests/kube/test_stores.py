@@ -6,19 +6,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from canary.api.action import CanaryAction, Verb
+from canary.api.reason import Reason
 from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
-from canary.bootstrap import Place, cluster
-from canary.engine.errors import Conflict, Rejected, Unreachable
-from canary.engine.room import LIMIT
+from canary.bootstrap import cluster
+from canary.engine.errors import Conflict, Rejected, Unreachable, Unreadable
 from canary.kube.client import Client, Stream, Wire
-from canary.kube.errors import Answer, Forbidden
+from canary.kube.errors import ApiAnswer, Forbidden
 from canary.kube.requests import Request
 from canary.kube.resources import CONFIG_MAPS
-from canary.stores.configmap import ConfigMapStore
-from canary.stores.configmap_inbox import FRESH, ConfigMapInbox
+from canary.stores.configmap import FRESH, ConfigMapInbox, ConfigMapStore
 from canary.stores.objects import Objects
+from canary.stores.status_json import LIMIT
 from tests.kube.conftest import Connect
 from tests.parts.cluster import ControlPlane
+from tests.parts.fences import unfenced
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 STATE = "canary-virtualservice-shop"
@@ -43,9 +44,9 @@ class Flaky:
         self.wire = wire
         self.losing = False
 
-    def exchange(self, request: Request, timeout: float) -> Answer:
+    def exchange(self, request: Request, timeout: float) -> ApiAnswer:
         answer = self.wire.exchange(request, timeout)
-        return Answer(504, {}, b"") if self.losing else answer
+        return ApiAnswer(504, {}, b"") if self.losing else answer
 
     def stream(self, request: Request, timeout: float, silence: float) -> Stream:
         return self.wire.stream(request, timeout, silence)
@@ -112,7 +113,7 @@ def test_a_label_is_no_other_writer(client: Client, control_plane: ControlPlane,
 def test_a_save_whose_answer_is_lost(client: Client, namespace: str, first: bool) -> None:
     """It may have happened: the next save finds our own state, and goes on from there."""
     wire = Flaky(client.wire)
-    store = ConfigMapStore(Client(wire), objects(namespace))
+    store = ConfigMapStore(Client(wire, fence=unfenced), objects(namespace))
     version = None if first else store.save(at(Phase.INITIALIZING), None)
     wire.losing = True
     for _ in range(2):
@@ -132,6 +133,19 @@ def test_a_state_that_is_deleted_in_between(client: Client, namespace: str) -> N
     client.delete(CONFIG_MAPS, namespace, STATE)
     version = store.save(at(Phase.PROGRESSING), version)
     store.save(at(Phase.SUCCEEDED), version)
+
+
+@pytest.mark.parametrize("data", [{"format": "2"}, {"format": "none"}, None])
+def test_a_state_that_is_garbled_in_between(
+    client: Client, control_plane: ControlPlane, namespace: str, data: dict[str, str] | None
+) -> None:
+    """It is left alone, and no later try can save it: a run that ends doesn't wait for one."""
+    store = ConfigMapStore(client, objects(namespace))
+    version = store.save(at(Phase.PROGRESSING, 20), None)
+    control_plane.kube.merge(f"/api/v1/namespaces/{namespace}/configmaps/{STATE}", {"data": data})
+    for _ in range(2):
+        with pytest.raises(Unreadable):
+            store.save(at(Phase.FAILED), version)
 
 
 def test_what_may_not_be_saved_keeps_nothing_from_being_lowered(connect: Connect, namespace: str) -> None:
@@ -171,7 +185,7 @@ def test_a_status_that_is_too_large(client: Client, namespace: str) -> None:
         started=NOW,
         ended=NOW,
         outcome=Outcome.PROMOTED,
-        reason="Promoted",
+        reason=Reason.PROMOTED,
         message="ü" * 900,
     )
     history = tuple(summary.but(number=number) for number in range(10, 0, -1))
@@ -202,7 +216,7 @@ def test_names_of_objects(client: Client, namespace: str, target: str, expected:
     assert len(client.find(CONFIG_MAPS, namespace, named.selector("action"))) == 1
 
 
-class Ticking:
+class Reconciling:
     """A clock that goes on when it is told to."""
 
     now = 0.0
@@ -213,7 +227,7 @@ class Ticking:
 
 def test_actions_arrive_unverified(client: Client, namespace: str) -> None:
     """Nobody proves who made a ConfigMap, whatever it says itself; the poster's own name is the server's word."""
-    clock = Ticking()
+    clock = Reconciling()
     inbox, poster = ConfigMapInbox(client, objects(namespace), clock), ConfigMapInbox(client, objects(namespace))
     assert inbox.read() == ()
     poster.post(asked(Verb.PAUSE, "20260314T150926-pause-1a2b3c"))
@@ -221,12 +235,28 @@ def test_actions_arrive_unverified(client: Client, namespace: str) -> None:
     assert poster.author() == "admin"
     assert inbox.read() == ()
     clock.now += FRESH
-    assert inbox.read() == (asked(Verb.PAUSE, "20260314T150926-pause-1a2b3c").but(verified=False),)
+    [found] = inbox.read()
+    assert found == asked(Verb.PAUSE, "20260314T150926-pause-1a2b3c").but(verified=False, at=found.at)
+    assert abs(datetime.now(UTC) - found.at) < timedelta(minutes=1)  # the API server's clock, not the author's
+
+
+def test_what_an_inbox_has_posted_it_also_sees(client: Client, namespace: str) -> None:
+    """`canary run --retry` posts right after it has read: the retry is no two seconds late. It counts once."""
+    clock = Reconciling()
+    inbox = ConfigMapInbox(client, objects(namespace), clock)
+    assert inbox.read() == ()
+    inbox.post(asked(Verb.RETRY, "a"))
+    assert [one.id for one in inbox.read()] == ["a"]
+    ConfigMapInbox(client, objects(namespace)).post(asked(Verb.RETRY, "b"))
+    inbox.post(asked(Verb.RETRY, "b"))  # as after a lost answer: it is there already
+    assert [one.id for one in inbox.read()] == ["a", "b"]
+    clock.now += FRESH
+    assert [one.id for one in inbox.read()] == ["a", "b"]
 
 
 def test_an_inbox_that_is_asked_often(client: Client, namespace: str) -> None:
     """A run that waits looks ten times a second; the server is asked every two seconds."""
-    clock = Ticking()
+    clock = Reconciling()
     inbox = ConfigMapInbox(client, objects(namespace), clock)
     client.calls.take()
     for _ in range(50):
@@ -236,8 +266,8 @@ def test_an_inbox_that_is_asked_often(client: Client, namespace: str) -> None:
 
 
 def test_an_inbox_that_cannot_be_read(control_plane: ControlPlane, connect: Connect, namespace: str) -> None:
-    """What lay there last still counts; who wants to know why asks for a look."""
-    clock, client = Ticking(), connect(timeout=1.0)
+    """What lay there last still counts; who wants to know why asks for an evaluation."""
+    clock, client = Reconciling(), connect(timeout=1.0)
     inbox = ConfigMapInbox(client, objects(namespace), clock)
     inbox.post(asked(Verb.PAUSE, "a"))
     assert [one.id for one in inbox.read()] == ["a"]
@@ -280,9 +310,7 @@ def test_actions_that_were_taken_are_removed(client: Client, namespace: str) -> 
     assert client.get(CONFIG_MAPS, namespace, STATE)["data"]["status"]
 
 
-def test_a_state_that_can_not_be_read_hides_no_other(
-    client: Client, namespace: str, control_plane: ControlPlane
-) -> None:
+def test_a_state_that_can_not_be_read_hides_no_other(client: Client, namespace: str) -> None:
     """Its row says why; somebody has edited it by hand."""
     for target in ("shop", "tea"):
         store = ConfigMapStore(client, Objects(namespace, "VirtualService", target, target))
@@ -290,6 +318,9 @@ def test_a_state_that_can_not_be_read_hides_no_other(
     client.merge(
         CONFIG_MAPS, namespace, "canary-virtualservice-tea", version, {"data": {"status": '{"phase": "Tea"}'}}
     )
-    found = cluster.running(Place(kubeconfig=str(control_plane.kubeconfig()), namespace=namespace))
+    found = cluster.runs(client, namespace)
     assert [(one.name, one.status.phase) for one in found] == [("shop", Phase.SUCCEEDED), ("tea", Phase.INITIALIZING)]
-    assert "is not a state that can be read (wrong: phase); delete it to begin anew" in found[1].status.message
+    assert (
+        "is not a state that can be read (wrong: phase); delete it to start from the beginning"
+        in found[1].status.message
+    )

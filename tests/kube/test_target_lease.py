@@ -10,7 +10,8 @@ from canary.kube.client import Client
 from canary.kube.election import Leadership
 from canary.kube.lease import Claim, Identity
 from canary.kube.resources import LEASES
-from canary.stores.lease import Lease, TargetLease, acquire, holder
+from canary.rollout.fencing import Fence, Purpose
+from canary.stores.lease import RunLease, TargetLease, acquire, holder
 from tests.kube.conftest import Connect
 from tests.kube.holding import TERMS, shop
 from tests.kube.test_lease import Clock
@@ -42,17 +43,22 @@ def leads(client: Client, namespace: str, clock: Clock) -> Leads:
     return start
 
 
-def run(client: Client, namespace: str, clock: Clock) -> Lease:
+def target_lease(client: Client, namespace: str, leader: Leadership) -> TargetLease:
+    """The Lease of the target, as the controller takes it."""
+    return TargetLease(Fence(leader.check).client(client, Purpose.TARGET_LEASE), shop(namespace), leader)
+
+
+def run(client: Client, namespace: str, clock: Clock) -> RunLease:
     """A run that wants the target."""
-    return Lease(client, shop(namespace), Identity("ci", 42, "r1"), TERMS, clock)
+    return RunLease(client, shop(namespace), Identity("ci", 42, "r1"), TERMS, clock)
 
 
-def test_a_run_is_told_that_the_controller_has_the_target(
+def test_a_run_is_refused_while_the_controller_has_the_target(
     client: Client, namespace: str, clock: Clock, leads: Leads
 ) -> None:
     """As long as the leader renews its own Lease, though nobody renews the target's; then it is free at once."""
     leader = leads("a")
-    target = TargetLease(client, shop(namespace), leader)
+    target = target_lease(client, namespace, leader)
     target.acquire()
     other = run(client, namespace, clock)
 
@@ -79,7 +85,7 @@ def test_a_run_takes_what_a_dead_controller_left(client: Client, namespace: str,
     """After the leader's lease and a request; also where the leader was released or its Lease deleted."""
     for number, ending in enumerate(("killed", "released", "deleted")):
         leader = leads(f"a{number}")
-        TargetLease(client, shop(namespace), leader).acquire()
+        target_lease(client, namespace, leader).acquire()
         if ending == "released":
             leader.release()
         if ending == "deleted":
@@ -90,12 +96,12 @@ def test_a_run_takes_what_a_dead_controller_left(client: Client, namespace: str,
         other.release()
 
 
-def test_the_controller_is_told_that_a_run_has_the_target(
+def test_the_controller_waits_while_a_run_has_the_target(
     client: Client, namespace: str, clock: Clock, leads: Leads
 ) -> None:
     """As long as it renews; it is taken over when it shows no sign of life, by the memory of the same object."""
     leader, other = leads("a"), run(client, namespace, clock)
-    target = TargetLease(client, shop(namespace), leader)
+    target = target_lease(client, namespace, leader)
     acquire(other, 0.0, clock.wait)
     for _ in range(10):
         with pytest.raises(Conflict, match="another run holds the target: process 42 on ci, since 20"):
@@ -109,7 +115,7 @@ def test_the_controller_is_told_that_a_run_has_the_target(
         assert leader.renew()
     assert clock.now - began == TERMS.duration + TERMS.request
     assert not other.renew()
-    with pytest.raises(Conflict, match=r"the controller holds the target.*writes nothing any more"):
+    with pytest.raises(Conflict, match="the controller holds the target"):
         other.check()
 
 
@@ -130,7 +136,7 @@ def test_a_run_that_ended_leaves_the_target_to_the_controller(
     acquire(other, 0.0, clock.wait)
     other.release()
     leader = leads("a")
-    TargetLease(client, shop(namespace), leader).acquire()
+    target_lease(client, namespace, leader).acquire()
     spec = client.get(LEASES, namespace, NAME)["spec"]
     assert (spec["holderIdentity"], spec["leaseTransitions"]) == (f"canary-a_1_a@{namespace}/canary", 1)
 
@@ -141,7 +147,7 @@ def test_it_is_written_at_the_start_and_the_end_only(
     """What is ours already costs a read, and releasing what isn't costs no write either."""
     leader = leads("a")
     client.calls.take()
-    target = TargetLease(client, shop(namespace), leader)
+    target = target_lease(client, namespace, leader)
     target.acquire()
     assert client.calls.take() == {"get Lease": 2, "create Lease": 1}
     target.acquire()
@@ -159,15 +165,15 @@ def test_it_is_written_at_the_start_and_the_end_only(
 
 def test_the_next_replica_keeps_the_target(client: Client, namespace: str, clock: Clock, leads: Leads) -> None:
     """It takes it anew, at once; so a run that believed the first one dead comes too late, and vice versa."""
-    TargetLease(client, shop(namespace), leads("a")).acquire()
+    target_lease(client, namespace, leads("a")).acquire()
     other = run(client, namespace, clock)
     stale = other.read()
-    target = TargetLease(client, shop(namespace), leads("b"))
+    target = target_lease(client, namespace, leads("b"))
     target.acquire()
     assert str(client.get(LEASES, namespace, NAME)["spec"]["holderIdentity"]).startswith("canary-b_1_b@")
     assert not other._take(stale)
     assert other._take(other.read())
-    with pytest.raises(Conflict, match="another run holds the target"):
+    with pytest.raises(Conflict, match="process 42 on ci"):
         target.acquire()
 
 
@@ -178,7 +184,7 @@ def test_who_may_not_lead_any_more_takes_nothing(client: Client, namespace: str,
     assert not leader.renew()
     client.calls.take()
     with pytest.raises(Conflict, match="another may lead"):
-        TargetLease(client, shop(namespace), leader).acquire()
+        target_lease(client, namespace, leader).acquire()
     assert client.calls.take() == {"get Lease": 2}
 
 
@@ -186,7 +192,7 @@ def test_a_leader_whose_lease_may_not_be_read(
     client: Client, connect: Connect, control_plane: ControlPlane, namespace: str, clock: Clock, leads: Leads
 ) -> None:
     """It counts as alive, and the sentence names the permission that is missing."""
-    TargetLease(client, shop(namespace), leads("a")).acquire()
+    target_lease(client, namespace, leads("a")).acquire()
     root = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     only = {"resources": ["leases"], "resourceNames": [NAME], "verbs": ["get", "patch"]}
     rules = [{"apiGroups": ["coordination.k8s.io"], **only}]
@@ -195,6 +201,6 @@ def test_a_leader_whose_lease_may_not_be_read(
     body = {"metadata": {"name": "lock"}, "subjects": [{"kind": "User", "name": "alice"}], "roleRef": ref}
     control_plane.kube.create(f"{root}/rolebindings", body)
     other = run(connect("alice"), namespace, clock)
-    with pytest.raises(Conflict, match=r"the controller holds .*can't be told: alice may not get leases.coord"):
+    with pytest.raises(Conflict, match=r"the controller .*isn't known .*: alice may not get leases.coord"):
         acquire(other, 60.0, clock.wait)
     assert "the controller holds the target" in str(holder(other, datetime.now(UTC)))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from canary.engine.observed import Kind, Missing, WorkloadSeen
-from canary.kube.errors import Absent
+from canary.engine.observed import Cause, Missing, WorkloadSeen
+from canary.kube.errors import NotFound
 from canary.kube.resources import PODS, REPLICA_SETS, Resource
 from canary.workloads.kubernetes import KubernetesWorkloads
 from canary.workloads.pods import REVISION_NUMBER
@@ -25,7 +25,7 @@ class Server:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Data:
         if (resource.kind, name) not in self.objects:
-            raise Absent(Kind.ABSENT, f"there is no {resource.kind} {name}")
+            raise NotFound(Cause.ABSENT, f"there is no {resource.kind} {name}")
         return self.objects[resource.kind, name]
 
     def find(self, resource: Resource, namespace: str, labels: Mapping[str, str] | None = None) -> list[Data]:
@@ -148,7 +148,7 @@ def test_a_workload_that_is_made_anew_is_found_anew(server: Server) -> None:
     assert found.read("v2") == WorkloadSeen("web", 2, 2, "h7")
 
 
-def test_a_second_workload_is_seen_once_it_is_told_of(server: Server) -> None:
+def test_a_second_workload_is_seen_once_it_is_known(server: Server) -> None:
     """Its pods aren't looked at while nothing changes, so whoever watches says that it is there."""
     found = workloads(server)
     found.read("v2")

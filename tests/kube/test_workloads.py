@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from canary.engine.observed import Kind, Missing, WorkloadSeen
+from canary.engine.observed import Cause, Missing, WorkloadSeen
 from canary.kube.client import Client
 from canary.workloads.kubernetes import KubernetesWorkloads
 from tests.kube.conftest import Connect
@@ -16,7 +16,7 @@ KINDS = pytest.mark.parametrize(("kind", "count"), [("Deployment", 2), ("Statefu
 
 
 def selector_of(version: str) -> Mapping[str, str] | Missing:
-    return LABELS if version == "v2" else Missing(Kind.ABSENT, f"there is no subset {version}")
+    return LABELS if version == "v2" else Missing(Cause.ABSENT, f"there is no subset {version}")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_two_revisions_at_once(shop: Shop, control_plane: ControlPlane) -> None:
     control_plane.controller_manager.pause()
     shop.push("Deployment", "shop:2")
     assert shop.workloads.revision("v2") == Missing(
-        Kind.NOT_YET, "Deployment shop-v2 was changed, and is not yet looked after"
+        Cause.NOT_YET, "Deployment shop-v2 was changed, and its controller hasn't seen the change yet"
     )
     seen = shop.seen()
     assert isinstance(seen, WorkloadSeen)
@@ -89,9 +89,9 @@ def test_minimum_ready_seconds_count(shop: Shop) -> None:
 def test_a_workload_of_nothing(shop: Shop, client: Client) -> None:
     """Scaled to zero it is there; not made yet it is absent; a version without a subset is what its resolver says."""
     assert shop.seen() == Missing(
-        Kind.ABSENT, f"no workload in namespace {shop.namespace} makes pods with app=shop, version=v2"
+        Cause.ABSENT, f"no workload in namespace {shop.namespace} makes pods with app=shop, version=v2"
     )
-    assert shop.workloads.read("v9") == Missing(Kind.ABSENT, "there is no subset v9")
+    assert shop.workloads.read("v9") == Missing(Cause.ABSENT, "there is no subset v9")
     client.calls.take()
     shop.create("Deployment", replicas=0)
     seen = until(lambda: _revised(shop), "a revision")
@@ -104,13 +104,13 @@ def test_two_workloads_behind_one_version(shop: Shop) -> None:
     shop.wait(available=2)
     shop.create("StatefulSet", name="shop-v2-too")
     several = until(lambda: _missing(shop), "an error")
-    assert several.kind is Kind.INVALID
+    assert several.cause is Cause.INVALID
     assert "behind v2 stand 2 workloads" in several.detail
     shop.scale(0)
     assert shop.wait(name="shop-v2-too", available=2, others=0)
 
 
-def test_a_pod_that_nobody_controls(shop: Shop) -> None:
+def test_a_pod_without_a_controller(shop: Shop) -> None:
     """It serves in the version without being of its revision."""
     shop.create("Deployment")
     shop.wait(available=2, others=0)
@@ -136,7 +136,7 @@ def test_no_permission(control_plane: ControlPlane, namespace: str, connect: Con
     """The permission that is missing is named."""
     workloads = KubernetesWorkloads(connect("alice"), namespace, selector_of)
     sentence = f"alice may not list pods in namespace {namespace}; a Role must allow it"
-    assert workloads.read("v2") == Missing(Kind.DENIED, sentence)
+    assert workloads.read("v2") == Missing(Cause.DENIED, sentence)
 
 
 def _other(seen: WorkloadSeen, than: WorkloadSeen) -> WorkloadSeen | None:

@@ -14,6 +14,7 @@ from canary.api.model import Model
 from canary.manifests import lint, read
 from canary.manifests.documents import documents
 from canary.manifests.fields import known
+from tests.examples import examples
 
 from .test_reading import CANARY
 
@@ -61,7 +62,7 @@ def lines(text: str, folder: Path) -> list[str]:
 def test_any_text(tmp_path: Path) -> None:
     """Of characters that mean something in YAML."""
 
-    @settings(max_examples=400)
+    @settings(max_examples=examples(400))
     @given(st.text(alphabet="ab:-,[]{}&*!|>'\"%@`#?<=\n\t \\0x1.~\x07\ud800", max_size=40))
     def check(text: str) -> None:
         for line in lines(text, tmp_path):
@@ -74,7 +75,7 @@ def test_any_text(tmp_path: Path) -> None:
 def test_any_change_of_a_good_manifest(tmp_path: Path) -> None:
     """A stretch of it replaced with something else."""
 
-    @settings(max_examples=300)
+    @settings(max_examples=examples(300))
     @given(st.integers(0, len(CANARY)), st.integers(0, 30), st.text(max_size=6))
     def check(start: int, length: int, text: str) -> None:
         for line in lines(CANARY[:start] + text + CANARY[start + length :], tmp_path):
@@ -90,7 +91,7 @@ def test_any_manifest(kind: str, odd: bool, tmp_path: Path) -> None:
     """Those of the right shape reach the checks behind it as well."""
     judged = 0
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(like(KINDS[kind], odd))
     def check(data: dict[str, Any]) -> None:
         nonlocal judged

@@ -86,18 +86,21 @@ def test_a_policy_is_found_by_kind_and_name(canary: str, weights: tuple[int, ...
         ),
         pytest.param(
             all_of(REF, POLICY),
-            ["11:15: error: spec.policyRef.name: there is no ClusterCanaryPolicy 'ours', but a CanaryPolicy; "
+            ["11:15: warning: spec.policyRef.name: these files have no ClusterCanaryPolicy 'ours', "
+             "so the cluster must have it, but a CanaryPolicy; "
              "write kind: CanaryPolicy in policyRef"],
             id="a policy of the other kind",
         ),
         pytest.param(
             all_of(REF.replace("name: ours", "name: uors"), CLUSTER),
-            ["11:15: error: spec.policyRef.name: there is no ClusterCanaryPolicy 'uors'; did you mean ours?"],
+            ["11:15: warning: spec.policyRef.name: these files have no ClusterCanaryPolicy 'uors', "
+             "so the cluster must have it; did you mean ours?"],
             id="a misspelt policy of the cluster",
         ),
         pytest.param(
             REF,
-            ["11:15: error: spec.policyRef.name: there is no ClusterCanaryPolicy 'ours'"],
+            ["11:15: warning: spec.policyRef.name: these files have no ClusterCanaryPolicy 'ours', so "
+             "the cluster must have it"],
             id="a policy where there are none of its kind",
         ),
         pytest.param(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from canary.api.reason import Reason
 from canary.engine import guards
 from canary.manifests import shipped
 
@@ -24,7 +25,7 @@ def holder(policy: str, **changes: Any) -> str | None:
     assert found is not None
     values = {**OPEN, **{name.replace("_", "."): value for name, value in changes.items()}}
     holding = [one.name for one in found.spec.guards if guards.held([one], values) is not None]
-    assert all(held.reason == guards.HOLDS for one in found.spec.guards if (held := guards.held([one], values)))
+    assert all(held.reason == Reason.GUARD_HOLDS for one in found.spec.guards if (held := guards.held([one], values)))
     return holding[0] if holding else None
 
 
@@ -57,6 +58,40 @@ def holder(policy: str, **changes: Any) -> str | None:
 )
 def test_the_change_freeze(now: str, by: str | None) -> None:
     assert holder("change-freeze", now=datetime.fromisoformat(now)) == by
+
+
+@pytest.mark.parametrize(
+    ("now", "annotations", "by"),
+    [
+        pytest.param("2026-06-01T08:59:59+02:00", {"time-zone": "Asia/Tokyo"}, None, id="a second to 16 in Tokyo"),
+        pytest.param("2026-06-01T09:00:00+02:00", {"time-zone": "Asia/Tokyo"}, "working-hours", id="16 in Tokyo"),
+        pytest.param("2026-06-01T10:00:00Z", {"time-zone": "UTC"}, None, id="in UTC"),
+        pytest.param("2026-12-21T10:00:00Z", {"freeze-from": "0801", "freeze-to": "0815"}, None, id="no year's end"),
+        pytest.param("2026-07-30T10:00:00Z", {"freeze-from": "0801", "freeze-to": "0815"}, None, id="the day before"),
+        pytest.param("2026-08-03T08:00:00Z", {"freeze-from": "0803", "freeze-to": "0814"}, "year-end", id="first"),
+        pytest.param("2026-08-14T08:00:00Z", {"freeze-from": "0803", "freeze-to": "0814"}, "year-end", id="last"),
+        pytest.param("2026-08-17T08:00:00Z", {"freeze-from": "0803", "freeze-to": "0814"}, None, id="after it"),
+        pytest.param("2026-12-17T10:00:00Z", {"freeze-from": "1201"}, "year-end", id="only a longer beginning"),
+    ],
+)
+def test_the_change_freeze_elsewhere(now: str, annotations: dict[str, str], by: str | None) -> None:
+    """A time zone and dates of one's own, without a copy of the policy."""
+    written = {f"canary-controller.dev/{name}": value for name, value in annotations.items()}
+    assert holder("change-freeze", now=datetime.fromisoformat(now), canary_annotations=written) == by
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("time-zone", "Europe/Atlantis"), ("freeze-from", "18 December"), ("freeze-to", "")]
+)
+def test_a_variable_of_the_change_freeze_that_is_wrong_holds(name: str, value: str) -> None:
+    """Nothing is raised by a misspelt freeze, and why is said."""
+    found = shipped("change-freeze")
+    assert found is not None
+    written = {f"canary-controller.dev/{name}": value}
+    monday = datetime.fromisoformat("2026-06-01T10:00:00+02:00")
+    held = guards.held(found.spec.guards, {**OPEN, "canary.annotations": written, "now": monday})
+    assert held is not None
+    assert held.reason == Reason.GUARD_ERROR
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.parts import serving
 
 from .snapshot import Data, Pod
 from .telemetry import Counters, Known, inbound, outbound
@@ -30,7 +31,7 @@ class Exporter:
         self._known = Known({}, {}, {}, {})
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Pages)
+        self._server = _Server(_Pages)
         self._server.exporter = self
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True),
@@ -99,27 +100,16 @@ class Exporter:
                     self.targets[target].add(outbound(line, self._known, reporter), line["ms"])
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(serving.Server):
     exporter: Exporter
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A Prometheus that is killed in the middle of a scrape is no news."""
 
-
-class _Pages(BaseHTTPRequestHandler):
+class _Pages(serving.Handler):
     protocol_version = "HTTP/1.1"
     server: _Server
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Scrapes are no news."""
 
     def do_GET(self) -> None:
         counters = self.server.exporter.targets.get(self.path.strip("/"))
         found = counters is not None and counters.healthy
         body = counters.page().encode() if counters is not None and found else b""
-        self.send_response(200 if found else 503)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200 if found else 503, body, serving.METRICS)

@@ -79,7 +79,7 @@ class Load:
     """Requests at a steady rate, until it is stopped."""
 
     def __init__(self, generator: "Generator", wanted: Wanted) -> None:
-        self.wanted = wanted
+        self.desired_version = wanted
         self._generator = generator
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -101,7 +101,7 @@ class Load:
         start, number, flying = loop.time(), 0, set[asyncio.Task[Answer]]()
         while not self._ended.is_set():
             await asyncio.sleep(max(0.0, start + number / rps - loop.time()))
-            task = asyncio.create_task(self._generator.one(self.wanted))
+            task = asyncio.create_task(self._generator.one(self.desired_version))
             flying.add(task)
             task.add_done_callback(flying.discard)
             number += 1

@@ -93,7 +93,11 @@ class Mesh:
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object, if it is there: `delete("VirtualService", "reviews")`."""
-        versions = {"VirtualService": bookinfo.ISTIO, "DestinationRule": bookinfo.ISTIO, "Deployment": "apps/v1"}
+        istio, apps = (
+            dict.fromkeys(("VirtualService", "DestinationRule"), bookinfo.ISTIO),
+            ("Deployment", "DaemonSet"),
+        )
+        versions = {**istio, **dict.fromkeys(apps, "apps/v1")}
         path = self.path(versions.get(kind, "v1"), kind, name)
         answer = self.kube.request("DELETE", path)
         assert answer.ok or answer.status_code == 404, answer.text

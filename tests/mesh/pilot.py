@@ -1,12 +1,15 @@
-"""Keeps Envoy and the metrics as the API server's objects say, several times a second: what istiod does."""
+"""Keeps Envoy and the metrics as the API server's objects say, up to ten times a second: what istiod does."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import requests
 
 from tests.parts.kube import Kube
+from tests.parts.patience import Patience
 from tests.parts.processes import free_port, wait_for
 
 from . import clusters, listeners, snapshot
@@ -19,6 +22,11 @@ from .snapshot import Pod, Port, Service, Snapshot
 from .telemetry import Known
 
 _EVERY = 0.1
+_UNASKED = 1.0
+"""Seconds between two rounds if no watch tells of a change: each round reads five lists."""
+_DRAINS = 5.0
+"""Seconds for which a pod that has ended answers what is under way to it, as a proxy that drains; on a busy machine
+requests are read after their pod's end."""
 Wanted = tuple[Snapshot, tuple[Source, ...]]
 
 
@@ -34,20 +42,29 @@ class Pilot:
         self._applications, self._exporter = parts
         self._ports: dict[tuple[str, ...], int] = {}
         self._pods: dict[str, Pod] = {}
+        self._draining: dict[str, Patience] = {}
         self._served: Wanted | None = None
         self._tried: Wanted | None = None
         self._read_at = 0.0
         self._refused: Exception | None = None
         self._changed = threading.Condition()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ended, self._woken = threading.Event(), threading.Event()
+        self._watches: dict[str, requests.Response] = {}
+        paths = [path for one in namespaces for path in snapshot.paths(one)]
+        self._threads = [threading.Thread(target=self._follow, args=(path,), daemon=True) for path in paths]
+        self._threads.append(threading.Thread(target=self._run, daemon=True))
 
     def start(self) -> None:
-        self._thread.start()
+        for one in self._threads:
+            one.start()
 
     def stop(self) -> None:
         self._ended.set()
-        self._thread.join()
+        self._woken.set()
+        while any(one.is_alive() for one in self._threads):
+            for watch in list(self._watches.values()):
+                _hang_up(watch)
+            self._threads[0].join(0.05)
         self._kube.close()
 
     def port(self, *of: str) -> int:
@@ -82,6 +99,7 @@ class Pilot:
     def wait(self, within: float = 30.0) -> None:
         """Return when Envoy serves what the API server has now. Raises what Istio's webhook would have said."""
         start = time.monotonic()
+        self._woken.set()
         with self._changed:
             if not self._changed.wait_for(lambda: self._read_at > start, within):
                 raise AssertionError(f"the mesh isn't up to date after {within:g} s: {self._refused!r}")
@@ -90,6 +108,8 @@ class Pilot:
 
     def _run(self) -> None:
         while not self._ended.wait(_EVERY):
+            self._woken.wait(_UNASKED if self._refused is None else _EVERY)
+            self._woken.clear()
             start, problem = time.monotonic(), None
             try:
                 self._round()
@@ -100,6 +120,16 @@ class Pilot:
                 if problem is None or isinstance(problem, Refused):
                     self._read_at = start
                 self._changed.notify_all()
+
+    def _follow(self, path: str) -> None:
+        """Asks for a round after each change of a list; a watch that breaks off is begun again."""
+        while not self._ended.is_set():
+            with suppress(OSError), self._kube.watch(path) as watch:
+                self._watches[path] = watch
+                for _ in watch.iter_content(None):
+                    self._woken.set()
+            self._woken.set()
+            self._ended.wait(_EVERY)
 
     def _round(self) -> None:
         sources = tuple(self.sources.values())
@@ -122,7 +152,7 @@ class Pilot:
         self._exporter.know(Known(dict(self.sources), dict(self._pods), ports, services), found.pods)
 
     def _config(self, found: Snapshot, sources: tuple[Source, ...]) -> Config:
-        members = clusters.members(found)
+        members, answering = clusters.members(found), self._answering(found)
         log = str(self._proxy.access_log)
         routes = {one.name: listeners.route_configuration(one, virtual_hosts(found, one)) for one in sources}
         out = [
@@ -132,7 +162,7 @@ class Pilot:
         certificate = self._proxy.certificate if _speaks_tls(found) else None
         inside = [
             listeners.inbound(one, self.port("pod", one.uid), _runs(one), log, certificate)
-            for one in found.pods.values()
+            for one in answering.values()
         ]
         tcp = [
             listeners.tls(" ".join(key), self.port(*key), tls_clusters(found, source, service, port))
@@ -144,16 +174,32 @@ class Pilot:
         discovered = {one: clusters.discovered(one, str(self._proxy.file("eds", one))) for one in members}
         return Config(
             {one["name"]: one for one in (*out, *inside, *tcp)},
-            {**discovered, **self._local(found.pods)},
+            {**discovered, **self._local(answering)},
             {name: tuple(sorted(self.port("pod", uid) for uid in uids)) for name, uids in members.items()},
             routes,
         )
+
+    def _answering(self, found: Snapshot) -> dict[str, Pod]:
+        """The pods that there are, and those that drain."""
+        for uid in self._pods.keys() - found.pods.keys() - self._draining.keys():
+            self._draining[uid] = Patience(_DRAINS)
+        draining = {uid: self._pods[uid] for uid, patience in self._draining.items() if not patience.over}
+        return {**draining, **found.pods}
 
     def _local(self, pods: Mapping[str, Pod]) -> dict[str, snapshot.Data]:
         return {
             _runs(one): clusters.local(_runs(one), self._applications.port(one.workload, one.image))
             for one in pods.values()
         }
+
+
+def _hang_up(watch: requests.Response) -> None:
+    """Ends it for the thread that reads from it."""
+    connection = watch.raw.connection
+    sock = None if connection is None else connection.sock  # once: the thread that reads may end it meanwhile
+    if sock is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _opaque(found: Snapshot, sources: tuple[Source, ...]) -> Iterator[tuple[Source, Service, Port]]:

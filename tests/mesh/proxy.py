@@ -46,6 +46,7 @@ class Proxy(Envoy):
         self._log_start = 0
         self._written: dict[Path, str] = {}
         self._config = Config()
+        self._under_way = self._unsure = False  # whether what stands in a file may not be served: a change broke off
         self._write("lds", "all", {})
         self._write("cds", "all", {})
         self._empty = self._written[self._path("cds", "all")]
@@ -69,24 +70,28 @@ class Proxy(Envoy):
         return self.files / f"{kind}-{hashlib.sha1(name.encode()).hexdigest()[:16]}.json"
 
     def put(self, new: Config) -> None:
-        """Return when Envoy serves `new`: first what is added, then the routes, then without what went."""
+        """Return when Envoy serves `new`: first what is added, then the routes, then without what went.
+
+        Endpoints that went stay until the routes are new: what a busy machine sees at once happened in this order.
+        """
         old, self._log_start = self._config, (self.folder / "log").stat().st_size
-        for name, routes in new.routes.items():
-            if name not in old.routes:
-                self._write("rds", name, {name: routes})
-        self._write("lds", "all", {**new.listeners, **old.listeners})
-        self._wait_for_listeners()
-        for name, ports in new.endpoints.items():
-            self._write("eds", name, {name: assignment(name, ports)})
-        self._write("cds", "all", {**old.clusters, **new.clusters})
-        self._wait_for_clusters(new)
-        for name, routes in new.routes.items():
-            self._write("rds", name, {name: routes})
-        self._wait_for_routes(new)
-        self._write("cds", "all", new.clusters)
-        self._write("lds", "all", new.listeners)
-        self._wait_for_listeners()
-        self._config = new
+        self._unsure, self._under_way = self._under_way, True
+        between = dict(new.endpoints)
+        if new.routes != old.routes:
+            between = {name: tuple(sorted({*ports, *old.endpoints.get(name, ())})) for name, ports in between.items()}
+        self._write_all("rds", {name: one for name, one in new.routes.items() if name not in old.routes})
+        self._serve_listeners({**new.listeners, **old.listeners})
+        self._write_all(
+            "eds", {name: assignment(name, between[name]) for name in between.keys() - old.endpoints.keys()}
+        )
+        self._serve_clusters({**old.clusters, **new.clusters})  # an endpoint's listener needs that of its application
+        self._serve_endpoints(between)
+        if self._write_all("rds", new.routes):
+            self._wait_for_routes(new)
+        self._serve_endpoints(new.endpoints)
+        self._serve_listeners(new.listeners)
+        self._serve_clusters(new.clusters)
+        self._config, self._under_way = new, False
 
     def counted(self) -> dict[str, int]:
         """Requests that came to an end, also without an answer, by `inbound` and `outbound`."""
@@ -97,18 +102,35 @@ class Proxy(Envoy):
             for one in ("inbound", "outbound")
         }
 
-    def _write(self, kind: str, name: str, resources: Mapping[str, Data]) -> None:
-        """Replace a file unless it says so already; the version is the content's own."""
+    def _serve_listeners(self, listeners: Mapping[str, Data]) -> None:
+        if self._write("lds", "all", listeners):
+            self._wait_for_listeners()
+
+    def _serve_clusters(self, clusters: Mapping[str, Data]) -> None:
+        if self._write("cds", "all", clusters):
+            self._wait_for_clusters({})
+
+    def _serve_endpoints(self, endpoints: Mapping[str, tuple[int, ...]]) -> None:
+        if self._write_all("eds", {name: assignment(name, ports) for name, ports in endpoints.items()}):
+            self._wait_for_clusters(endpoints)
+
+    def _write_all(self, kind: str, resources: Mapping[str, Data]) -> bool:
+        """Each in a file of its own; whether there is something to wait for."""
+        return any([self._write(kind, name, {name: one}) for name, one in resources.items()])
+
+    def _write(self, kind: str, name: str, resources: Mapping[str, Data]) -> bool:
+        """Replace a file unless it says so already, which is the answer; the version is the content's own."""
         path = self._path(kind, name)
         typed = [{"@type": _KINDS[kind], **one} for _, one in sorted(resources.items())]
         content = json.dumps({"resources": typed}, sort_keys=True)
         version = hashlib.sha1(content.encode()).hexdigest()
         if self._written.get(path) == version:
-            return
+            return self._unsure
         draft = path.with_suffix(".new")
         draft.write_text(json.dumps({"version_info": version, "resources": typed}))
         os.replace(draft, path)
         self._written[path] = version
+        return True
 
     def _path(self, kind: str, name: str) -> Path:
         return self.files / f"{kind}.json" if kind in ("lds", "cds") else self.file(kind, name)
@@ -131,13 +153,13 @@ class Proxy(Envoy):
 
         self._wait(there, "listeners")
 
-    def _wait_for_clusters(self, new: Config) -> None:
+    def _wait_for_clusters(self, endpoints: Mapping[str, tuple[int, ...]]) -> None:
         def there() -> bool:
             found = self._dump("ClustersConfigDump")
             if not self._loaded(found, "cds") or "dynamic_warming_clusters" in found:
                 return False
             served = self._endpoints()
-            return all(served.get(name) == set(ports) for name, ports in new.endpoints.items())
+            return all(served.get(name) == set(ports) for name, ports in endpoints.items())
 
         self._wait(there, "clusters and endpoints")
 
@@ -165,7 +187,7 @@ class Proxy(Envoy):
                 raise Refused(f"Envoy: {told}")
             return False
 
-        wait_for(loaded, f"Envoy to serve the {what}", child=self.child, within=20, every=0.005)
+        wait_for(loaded, f"Envoy to serve the {what}", child=self.child, within=20, every=0.02)
 
     def _endpoints(self) -> dict[str, set[int]]:
         found = json.loads(get(f"{self.admin}/clusters?format=json", timeout=5)[1])

@@ -70,18 +70,24 @@ def read(kube: Kube, namespaces: Iterable[str]) -> Snapshot:
     virtual: list[Data] = []
     rules: list[Data] = []
     for name in namespaces:
-        core = f"/api/v1/namespaces/{name}"
-        virtual += kube.read(f"{_ISTIO}/{name}/virtualservices")["items"]
-        rules += kube.read(f"{_ISTIO}/{name}/destinationrules")["items"]
-        slices = kube.read(f"/apis/discovery.k8s.io/v1/namespaces/{name}/endpointslices")["items"]
-        services += [service(one, slices) for one in kube.read(f"{core}/services")["items"]]
-        pods += [pod(one) for one in kube.read(f"{core}/pods")["items"]]
+        found = [kube.read(path)["items"] for path in paths(name)]
+        virtual += found[0]
+        rules += found[1]
+        services += [service(one, found[2]) for one in found[3]]
+        pods += [pod(one) for one in found[4]]
     return Snapshot(
         {one.fqdn: one for one in services},
         {one.uid: one for one in pods},
         tuple(map(_essence, sorted(virtual, key=_age))),
         tuple(map(_essence, sorted(rules, key=_age))),
     )
+
+
+def paths(namespace: str) -> list[str]:
+    """The lists that it is made of. Routes come first: the client that moves them lets pods end only after that."""
+    istio, core = f"{_ISTIO}/{namespace}", f"/api/v1/namespaces/{namespace}"
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    return [f"{istio}/virtualservices", f"{istio}/destinationrules", slices, f"{core}/services", f"{core}/pods"]
 
 
 def service(found: Data, slices: Iterable[Data]) -> Service:

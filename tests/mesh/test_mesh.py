@@ -297,7 +297,7 @@ def test_metrics_are_what_happened(book: Mesh) -> None:
     assert {key: row["metric"][key] for key in expected} == expected
 
 
-def test_a_subset_that_nobody_is_in(book: Mesh) -> None:
+def test_a_subset_that_no_pod_is_in(book: Mesh) -> None:
     """Without a ready pod, or without a rule: 503, which the source alone knows, with an unknown workload."""
     start = book.seen()
     for version, flags in (("v2", "UH"), ("v9", "NC")):

@@ -10,6 +10,7 @@ from canary.engine.observed import Counts, Query, Sample, Shape, Subject
 from canary.metrics.prometheus import Prometheus as Adapter
 from canary.metrics.promql import Dialect
 from tests.metrics.mesh import Mesh, mesh
+from tests.parts.certificates import authority
 from tests.parts.prometheus import Prometheus
 
 
@@ -19,7 +20,7 @@ class Watched:
     def __init__(self, pods: Mesh, prometheus: Prometheus, dialect: Dialect | None = None) -> None:
         self.pods = pods
         self.prometheus = prometheus
-        self.adapter = Adapter(prometheus.url, dialect=dialect)
+        self.adapter = Adapter(prometheus.url, dialect=dialect, timeout=60)  # a busy machine is no broken server
 
     def seen(self) -> datetime:
         """A moment after which Prometheus knows all that happened so far."""
@@ -52,7 +53,8 @@ def watched(prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -
         prometheus.start()
         here = Watched(pods, prometheus)
         try:
-            here.seen()
+            for _ in range(3):  # after which what is new counts from 0
+                here.seen()
             yield here
         finally:
             here.adapter.close()
@@ -79,3 +81,9 @@ def own(tmp_path: Path) -> Iterator[Mesh]:
     """A mesh of the test's own."""
     with mesh(tmp_path) as pods:
         yield pods
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate authority with certificates for a server and a client, made by openssl."""
+    return authority(tmp_path_factory.mktemp("keys"))

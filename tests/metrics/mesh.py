@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.parts import serving
 from tests.parts.processes import get, wait_for
 from tests.parts.prometheus import Prometheus
 
@@ -91,6 +91,8 @@ class Mesh:
         self.pods: dict[str, Pod] = {}
         self.port = port
         self._file = folder / "targets.json"
+        self.ended: set[str] = set()
+        """Places whose pod is gone: there scrapes fail. Where none ever was, a scrape finds nothing."""
         self._listed = [f"place-{number}" for number in range(places)]
         self._free = list(self._listed)
         self._tell()
@@ -112,6 +114,7 @@ class Mesh:
 
     def end(self, pod: Pod) -> None:
         """The pod is gone: scrapes of its place fail."""
+        self.ended.add(pod.place)
         del self.pods[pod.place]
 
     def back(self, pod: Pod) -> None:
@@ -140,9 +143,8 @@ class Mesh:
         return moment
 
     def _tell(self) -> None:
-        address = f"127.0.0.1:{self.port}"
         groups = [
-            {"targets": [address], "labels": {"instance": place, "__metrics_path__": f"/{place}"}}
+            {"targets": [f"127.0.0.1:{self.port}"], "labels": {"instance": place, "__metrics_path__": f"/{place}"}}
             for place in self._listed
         ]
         draft = self._file.with_suffix(".new")
@@ -165,30 +167,17 @@ def ask(prometheus: Prometheus, text: str) -> list[dict[str, Any]]:
 @contextmanager
 def mesh(folder: Path, places: int = 6) -> Iterator[Mesh]:
     """A mesh without pods."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
-    server.daemon_threads = True
-    made = Mesh(server.server_port, folder, places)
-    server.pods = made.pods  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+
+    class Pages(serving.Handler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            place = self.path.strip("/")
+            pod = made.pods.get(place)
+            healthy = pod.healthy if pod else place not in made.ended
+            body = pod.page().encode() if pod and healthy else b""
+            self.answer(200 if healthy else 503, body, serving.METRICS)
+
+    with serving.serving(Pages) as url:
+        made = Mesh(int(url.rpartition(":")[2]), folder, places)
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Pages(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        pods: dict[str, Pod] = self.server.pods  # type: ignore[attr-defined]
-        pod = pods.get(self.path.strip("/"))
-        body = pod.page().encode() if pod and pod.healthy else b""
-        self.send_response(200 if pod and pod.healthy else 503)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)

@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from tests.parts import serving
+
 Reply = tuple[int, str | bytes]
+DATED = 1700000000.0
+"""Stands for the time that a question is asked for."""
 
 
 def vector(*rows: tuple[Mapping[str, str], str], **more: Any) -> str:
-    """A complete answer with these rows, and more beside it, such as warnings."""
-    found = [{"metric": dict(labels), "value": [1700000000.0, value]} for labels, value in rows]
+    """A complete answer with these rows, and more beside it, such as warnings; sent with the question's time."""
+    found = [{"metric": dict(labels), "value": [DATED, value]} for labels, value in rows]
     return json.dumps({"status": "success", "data": {"resultType": "vector", "result": found}, **more})
 
 
@@ -45,41 +48,22 @@ def serve(reply: Callable[[str], Reply] | Reply, tls: ssl.SSLContext | None = No
     """The server, until the end of the block."""
     state = Server(reply if callable(reply) else lambda _: reply)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(serving.Handler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None:
-            pass
-
         def do_POST(self) -> None:
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            form = parse_qs(self.sent().decode())
             asked = Asked(self.path, dict(self.headers), {name: values[0] for name, values in form.items()})
             state.asked.append(asked)
             status, text = state.reply(asked.form["query"])
-            body = text.encode() if isinstance(text, str) else text
-            self.send_response(status)
-            for name, value in state.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(10**6 if state.drip else len(body)))
-            self.end_headers()
-            while state.drip is not None and not state.drip.wait(0.02):
+            dated = text.replace(str(DATED), asked.form["time"]) if isinstance(text, str) else text
+            body = dated.encode() if isinstance(dated, str) else dated
+            if state.drip is None:
+                return self.answer(status, body, state.headers)
+            self.answer(status, b"", state.headers, length=10**6)
+            while not state.drip.wait(0.02):
                 self.wfile.write(b" ")
             self.wfile.write(body)
 
-    server = _Quiet(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    state.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving.serving(Handler, tls) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that leave, or aren't let in, are what these tests are about."""

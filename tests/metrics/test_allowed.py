@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from canary.bootstrap.settings import Area
+from canary.controller.settings import Area
 from canary.engine.errors import Invalid
-from canary.engine.observed import Kind, Missing, Query, Sample, Subject, Value
-from canary.metrics.allowed import Allowed, Confined
+from canary.engine.observed import Cause, Missing, Query, Sample, Subject, Value
+from canary.metrics.sources import Allowed, Confined
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 OURS = "http://prometheus.monitoring:9090"
@@ -44,25 +44,36 @@ def test_a_prefix_is_a_server_and_a_path(url: str, may: bool) -> None:
     """Not a beginning of text: a longer name is another server."""
     allowed = Allowed((OURS, SHARED))
     assert (allowed.refusal(url) == "") is may
-    assert Allowed().refusal(url) == ""
+    assert Allowed(everything=True).refusal(url) == ""
+    assert Allowed((OURS, SHARED), everything=True).refusal(url) == ""
 
 
 def test_a_refusal_names_the_setting_and_no_secret() -> None:
     """One sentence."""
     found = Allowed((OURS,)).refusal("http://ada:secret@evil.example/x")
-    setting = "--allowed-metrics-servers"
-    assert found == f"http://evil.example/x may not be asked; the controller's {setting} says which addresses may"
+    assert found == (
+        "http://evil.example/x may not be queried; to allow it, add it to the controller's "
+        "--allowed-metrics-servers (Helm value allowedMetricsServers)"
+    )
 
 
 def test_the_controllers_own_server_is_always_allowed() -> None:
-    """Without prefixes all are, and it adds none."""
+    """Beside those that are named."""
     area = Area(metrics_server="http://own:9090", allowed_metrics_servers=f"{OURS}, {SHARED}")
     assert area.allowed.refusal("http://own:9090") == ""
     assert [bool(area.allowed.refusal(one)) for one in (OURS, SHARED, "http://other")] == [False, False, True]
-    assert Area(metrics_server="http://own:9090").allowed.refusal("http://other") == ""
 
 
-def test_a_prefix_that_is_no_address_is_told() -> None:
+def test_a_controller_asks_its_own_server_only_unless_others_are_named() -> None:
+    """Otherwise a user who may create a Canary could have it query anything in its network. Only `*` opens it."""
+    own = Area(metrics_server="http://own:9090/prom")
+    asked = ("http://own:9090/prom", "http://own:9090", "http://other")
+    assert [bool(own.allowed.refusal(one)) for one in asked] == [False, True, True]
+    assert Area(metrics_server="http://own:9090", allowed_metrics_servers="*").allowed.refusal("http://other") == ""
+    assert [bool(Area().allowed.refusal(one)) for one in asked] == [True, True, True]
+
+
+def test_a_prefix_that_is_no_address_is_named() -> None:
     """A controller that lets nothing be asked would start otherwise."""
     told = r"^--allowed-metrics-servers: 'prometheus:9090' can't be asked: .*; did you mean http://prometheus:9090\?$"
     with pytest.raises(Invalid, match=told):
@@ -91,6 +102,6 @@ def test_what_may_not_be_asked_is_denied_and_never_sent() -> None:
     found = Confined(source, "http://evil.example", Allowed((OURS,))).measure((home, ours, other), NOW)
     assert source.queries == [ours]
     assert found[ours] == Value(1.0)
-    kinds = [one.kind for one in (found[home], found[other]) if isinstance(one, Missing)]
-    assert kinds == [Kind.DENIED, Kind.DENIED]
+    kinds = [one.cause for one in (found[home], found[other]) if isinstance(one, Missing)]
+    assert kinds == [Cause.DENIED, Cause.DENIED]
     assert Confined(source, OURS, Allowed((OURS,))).measure((home,), NOW)[home] == Value(1.0)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from canary.api.analysis import Reporter
-from canary.engine.observed import Counts, Kind, Missing, Query, Shape, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Shape, Subject, Value
 from canary.metrics.promql import Dialect
 from tests.metrics.conftest import Watched
 from tests.metrics.mesh import Mesh, ask, now
@@ -53,7 +53,8 @@ def test_what_counts_as_failed(watched: Watched) -> None:
 
 
 def test_a_new_pods_first_requests_count(watched: Watched) -> None:
-    """A pod that comes, fails everything and dies between two looks is counted in full, `rate()` sees nothing."""
+    """A pod that comes, fails everything and dies between two evaluations is counted in full, `rate()` sees
+    nothing."""
     start = watched.seen()
     pod = watched.pods.start("short-lived")
     pod.serve(40, "503")
@@ -111,7 +112,7 @@ def test_buckets_are_reset_together(watched: Watched) -> None:
     pod.serve(10, ms=10)
     pod.serve(2, ms=700)
     end = watched.seen()
-    assert watched.counts("joint", start, end, 500) == Counts(12, 0, ((500, 2),))
+    assert watched.counts("joint", start, end, 500) == Counts(12, 0, ((500, 2),), timed=12)
 
 
 def test_failed_scrapes_at_the_edge(watched: Watched) -> None:
@@ -166,9 +167,9 @@ def test_slower_than_an_edge(watched: Watched) -> None:
     for count, ms in ((100, 50), (20, 200), (3, 400), (1, 5000)):
         pod.serve(count, ms=ms)
     end = watched.seen()
-    assert watched.counts("slower", start, end, 250) == Counts(124, 0, ((250, 4),))
-    assert watched.counts("slower", start, end, 300) == Counts(124, 0, ((250, 4), (500, 1)))
-    assert watched.counts("slower", start, end, 50, 9000) == Counts(124, 0, ((100, 24), (1000, 1)))
+    assert watched.counts("slower", start, end, 250) == Counts(124, 0, ((250, 4),), timed=124)
+    assert watched.counts("slower", start, end, 300) == Counts(124, 0, ((250, 4), (500, 1)), timed=124)
+    assert watched.counts("slower", start, end, 50, 9000) == Counts(124, 0, ((100, 24), (1000, 1)), timed=124)
 
 
 def test_the_99th_percentile(watched: Watched) -> None:
@@ -184,16 +185,16 @@ def test_the_99th_percentile(watched: Watched) -> None:
     assert watched.value("request-duration", "p99", middle, end) == Value(1e9)
 
 
-def test_no_series_and_no_request_are_told_apart(watched: Watched) -> None:
+def test_no_series_and_no_request_are_distinguished(watched: Watched) -> None:
     """Both are no data, and a person is told which."""
     watched.pods.start("quiet").serve(5)
     start = watched.seen()
     end = watched.seen()
-    none = Missing(Kind.EMPTY, "no request to shop/quiet in the window")
+    none = Missing(Cause.EMPTY, "no request to shop/quiet in the window")
     assert watched.value("request-success-rate", "quiet", start, end) == none
     assert watched.value("request-duration", "quiet", start, end) == none
     assert watched.value("request-success-rate", "nobody", start, end) == Missing(
-        Kind.EMPTY, "no series istio_requests_total of shop/nobody in the window"
+        Cause.EMPTY, "no series istio_requests_total of shop/nobody in the window"
     )
 
 
@@ -252,12 +253,13 @@ def test_envoy_scraped_directly(watched: Watched) -> None:
     rate = Query("request-success-rate", end - start, v2)
     p99 = Query("request-duration", end - start, v2)
     answers = reader.adapter.measure([counts, rate, p99], end)
-    assert answers == {counts: Counts(100, 10, ((250, 10),)), rate: Value(90), p99: Value(475)}
+    assert answers == {counts: Counts(100, 10, ((250, 10),), timed=100), rate: Value(90), p99: Value(475)}
     reader.adapter.close()
 
 
 def test_a_prometheus_that_has_just_begun(own: Mesh, watch: Callable[..., Watched]) -> None:
-    """Counters that are high at the first scrape are a past life, not a look; what is new since then counts."""
+    """Counters that are high at the first scrape are a past life, not an evaluation; what is new since then
+    counts."""
     pod = own.start("old")
     pod.serve(1_000_000, "503")
     here = watch(own)
@@ -275,7 +277,7 @@ def test_prometheus_restarts(own: Mesh, watch: Callable[..., Watched]) -> None:
     pod = own.start("survivor")
     pod.serve(1_000_000)
     here = watch(own)
-    start = here.seen()
+    start = [here.seen() for _ in range(3)][-1]  # after three scrapes what is new counts from 0
     here.prometheus.kill()
     pod.serve(60)
     own.start("born-meanwhile").serve(5, "503")
@@ -290,7 +292,9 @@ def test_prometheus_restarts(own: Mesh, watch: Callable[..., Watched]) -> None:
     [
         pytest.param("[{source_labels: [__name__], regex: up, action: keep}]", None, id="no series at all"),
         pytest.param("[{target_label: job, replacement: other}]", 30, id="a job that has no up"),
-        pytest.param("[{regex: job|instance, action: labeldrop}]", 30, id="neither job nor instance"),
+        pytest.param(
+            "[{regex: job|instance, action: labeldrop}]", 30, id="neither job nor instance", marks=pytest.mark.long
+        ),
     ],
 )
 def test_without_up(own: Mesh, watch: Callable[..., Watched], relabel: str, counted: int | None) -> None:
@@ -317,7 +321,7 @@ def test_a_target_that_was_down_for_longer_than_the_look_back(own: Mesh, watch: 
     old.healthy = False
     old.serve(1_000_000)
     here.seen()
-    # `up offset` looks back 5 minutes, so the target counts as listed for longer than the look-back at once.
+    # `up offset` looks back 5 minutes, so the target counts as listed for longer than the evaluation-back at once.
     wait_for(lambda: ask(here.prometheus, "min_over_time(up[2s:1s] offset 2s) == 0"), "2 s of failures")
     start = here.seen()
     old.healthy = True
@@ -331,7 +335,7 @@ def test_a_target_that_is_new_and_forgotten(own: Mesh, watch: Callable[..., Watc
     """A pod that discovery brings and takes away again is counted from its first request to its last scrape."""
     own.start("old").serve(10)
     here = watch(own)
-    start = here.seen()
+    start = [here.seen() for _ in range(3)][-1]  # after three scrapes what is new counts from 0
     pod = own.start("discovered", listed=False)
     pod.serve(40, "503")
     here.seen()

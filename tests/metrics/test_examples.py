@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from canary.engine.desired import desired
-from canary.engine.observed import Kind, Missing, Query, Sample, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
+from canary.engine.resolved import resolve_spec
 from canary.manifests import lint, load, read
 from canary.metrics.prometheus import Prometheus as Adapter
 from tests.metrics.mesh import Pod, mesh
@@ -67,8 +69,11 @@ GROWN: Mapping[str, Mapping[str, int]] = {
         requests("batch", "0", "none"): 1,
         requests("idle", "500"): 0,
         requests("other", "500", destination_workload_namespace="elsewhere"): 1000,
+        'orders_total{result="shipped"}': 20,
+        'orders_total{result="failed"}': 3,
     },
     "place-2": {
+        'orders_total{result="failed"}': 1000,
         requests("productpage", "500", "unknown", reporter="source"): 1000,
         waiting("overflow"): 30,
         waiting("overflow", subset="v1"): 1000,
@@ -89,11 +94,12 @@ def ask(prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     with mesh(folder, places=len(PODS)) as places:
         proxies = {place: Proxy() for place in GROWN}
         places.pods.update(proxies)
+        places.ended.add("place-1")
         for place, grown in GROWN.items():
             proxies[place].series.update(dict.fromkeys(grown, BEGIN))
         prometheus = Prometheus(prometheus_binary, folder / "own", _scraped(places.port), scrape_interval="200ms")
         prometheus.start()
-        adapter = Adapter(prometheus.url)
+        adapter = Adapter(prometheus.url, timeout=60)
         try:
             start, *_ = [places.seen(prometheus) for _ in range(5)]
             for place, grown in GROWN.items():
@@ -102,8 +108,8 @@ def ask(prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
             def asked(file: str, name: str, workload: str = "reviews-v2", **variables: str) -> Sample:
                 names = tuple((f"variables.{key}", value) for key, value in variables.items())
-                text = _query(folder, file, name, variables)
-                query = Query(name, end - start, Subject(workload, "shop"), text=text, names=names)
+                query = Query(name, end - start, Subject(workload, "shop"), names=names)
+                query = replace(query, **_asked(folder, file, name, variables))
                 return adapter.measure([query], end)[query]
 
             yield asked
@@ -123,14 +129,14 @@ def _scraped(port: int) -> str:
     return f"- {json.dumps({'job_name': 'mesh', 'static_configs': targets})}"
 
 
-def _query(folder: Path, file: str, name: str, variables: Mapping[str, str]) -> str | None:
-    """The query that a Canary's metric gets, which refers to the template in the file."""
+def _asked(folder: Path, file: str, name: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """What a Canary's metric asks that refers to the template in the file."""
     metric = {"name": name, "templateRef": {"name": name}, "templateVariables": variables}
     spec = {
         "targetRef": {"kind": "VirtualService", "name": "reviews"},
         "version": "v2",
         "metricsServer": "http://prometheus:9090",
-        "analysis": {"stepWeight": 10, "metrics": [{**metric, "thresholdRange": {"max": 1}}]},
+        "analysis": {"stepWeight": 10, "metrics": [{**metric, "thresholdRange": {"min": 50}}]},
     }
     manifest = folder / "canary.yaml"
     about = {"apiVersion": "canary-controller.dev/v1beta1", "kind": "Canary", "metadata": {"name": "reviews"}}
@@ -138,7 +144,10 @@ def _query(folder: Path, file: str, name: str, variables: Mapping[str, str]) -> 
     paths = [str(manifest), str(FILES[0].with_name(file))]
     assert lint(read(paths)) == ()
     given = load(paths)
-    return desired(given.canary, given.policy, given.templates).policy.metrics[0].query
+    pinned = resolve_spec(given.canary, given.policy, given.templates).policy.metrics[0]
+    if pinned.counts is None:
+        return {"text": pinned.query}
+    return {"shape": Shape.COUNTS, "text": pinned.counts.total, "bad": pinned.counts.bad}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -159,6 +168,11 @@ def test_a_share_is_exact(ask: Ask, file: str, name: str, variables: dict[str, s
     answer = ask(file, name, **variables)
     assert isinstance(answer, Value), answer
     assert answer.value == pytest.approx(number)
+
+
+def test_counts_are_exact(ask: Ask) -> None:
+    """Of the canary's pods only."""
+    assert ask("failed-orders.yaml", "failed-orders") == Counts(23, 3)
 
 
 def test_pods_that_can_not_be_scraped_are_counted(ask: Ask) -> None:
@@ -185,15 +199,16 @@ def test_refused_requests_are_of_one_version(ask: Ask) -> None:
     ("file", "name"),
     [
         ("mtls.yaml", "mtls"),
+        ("failed-orders.yaml", "failed-orders"),
         ("mesh-health.yaml", "mesh-health"),
         ("error-rate-by-source.yaml", "error-rate-by-source"),
     ],
 )
-def test_a_workload_that_nobody_knows_has_no_number(ask: Ask, file: str, name: str) -> None:
+def test_an_unknown_workload_has_no_number(ask: Ask, file: str, name: str) -> None:
     """No data neither passes nor fails."""
     answer = ask(file, name, workload="reviews-v9")
     assert isinstance(answer, Missing)
-    assert answer.kind is Kind.EMPTY
+    assert answer.cause is Cause.EMPTY
 
 
 @pytest.mark.parametrize("name", ["circuit-breaker-pending", "circuit-breaker-overflow"])
@@ -201,4 +216,4 @@ def test_counters_that_proxies_do_not_show_have_no_number(ask: Ask, name: str) -
     """Istio hides them unless it is told otherwise: that is no zero."""
     answer = ask("circuit-breaker.yaml", name, host="reviews", subset="v9")
     assert isinstance(answer, Missing)
-    assert answer.kind is Kind.EMPTY
+    assert answer.cause is Cause.EMPTY

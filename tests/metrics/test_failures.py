@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -10,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 from canary.metrics.credentials import Credentials, Secret
+from canary.metrics.limits import RefusedAnswer
 from canary.metrics.prometheus import Prometheus as Adapter
 from canary.metrics.promql import Dialect
 from tests.metrics.server import Reply, serve, vector
+from tests.parts.patience import Stopwatch
 from tests.parts.processes import free_port, get, wait_for
 from tests.parts.prometheus import Prometheus
 
@@ -32,6 +33,7 @@ OK = {**ROW, "response_code": "200"}
 def adapter(url: str | None, timeout: float = 5.0) -> Iterator[Adapter]:
     """An adapter that is closed at the end."""
     made = Adapter(url, timeout=timeout)
+    made.quoted = lambda _: True
     try:
         yield made
     finally:
@@ -53,44 +55,53 @@ def error(kind: str, words: str, more: str = "") -> str:
 HTML = "<html><body>Sign in</body></html>"
 TIMEOUT = error("timeout", "query timed out in expression evaluation")
 TOO_MUCH = error("execution", "too many samples")
-REPLIES: list[tuple[str, Reply, Kind, str]] = [
-    ("a login page", (200, HTML), Kind.RUBBISH, "Sign in"),
-    ("nothing", (200, ""), Kind.RUBBISH, "an empty body"),
-    ("a list", (200, "[]"), Kind.RUBBISH, "[]"),
-    ("bytes", (200, b"\xff\xfe\x00"), Kind.RUBBISH, "HTTP 200"),
-    ("endless nesting", (200, "[" * 100_000), Kind.RUBBISH, "[[["),
-    ("success without data", (200, '{"status":"success"}'), Kind.RUBBISH, "success"),
-    ("an error as a success", (200, error("internal", "boom", ',"data":{"result":[]}')), Kind.RUBBISH, "boom"),
-    ("rows that aren't rows", (200, vector().replace("[]", "[1]")), Kind.RUBBISH, "rows"),
-    ("half a request", (200, vector((OK, "0.5"))), Kind.RUBBISH, "0.5"),
-    ("a negative count", (200, vector((OK, "-3"))), Kind.RUBBISH, "-3"),
-    ("not a number", (200, vector((OK, "NaN"))), Kind.NAN, "nan"),
-    ("no rows", (200, vector()), Kind.EMPTY, "no series istio_requests_total of shop/web"),
-    ("rows of others", (200, vector(({**OK, "destination_workload": "cart"}, "5"))), Kind.EMPTY, "shop/web"),
-    ("a store that was down", (200, vector((OK, "5"), warnings=["store a: down"])), Kind.PARTIAL, "store a: down"),
-    ("half of a cluster", (200, vector((OK, "5"), isPartial=True)), Kind.PARTIAL, "parts are missing"),
-    ("a redirect", (302, ""), Kind.RUBBISH, "redirect"),
-    ("no such path", (404, "404 page not found"), Kind.RUBBISH, "404"),
-    ("no credentials", (401, "Unauthorized"), Kind.DENIED, "401"),
-    ("forbidden", (403, "RBAC: access denied"), Kind.DENIED, "RBAC: access denied"),
-    ("too many", (429, "slow down"), Kind.UNAVAILABLE, "slow down"),
-    ("internal", (500, "oops"), Kind.UNAVAILABLE, "oops"),
-    ("starting", (503, "Service Unavailable"), Kind.UNAVAILABLE, "Service Unavailable"),
-    ("its own time-out", (503, TIMEOUT), Kind.TIMED_OUT, "query timed out"),
-    ("a gateway's time-out", (504, ""), Kind.TIMED_OUT, "504"),
-    ("a bad query", (400, error("bad_data", "1:7: parse error")), Kind.INVALID, "1:7"),
-    ("too much", (422, TOO_MUCH), Kind.INVALID, "too many"),
+REPLIES: list[tuple[str, Reply, Cause, str]] = [
+    ("a login page", (200, HTML), Cause.RUBBISH, "Sign in"),
+    ("nothing", (200, ""), Cause.RUBBISH, "an empty body"),
+    ("a list", (200, "[]"), Cause.RUBBISH, "[]"),
+    ("bytes", (200, b"\xff\xfe\x00"), Cause.RUBBISH, "HTTP 200"),
+    ("endless nesting", (200, "[" * 100_000), Cause.INVALID, "rows"),
+    ("success without data", (200, '{"status":"success"}'), Cause.RUBBISH, "success"),
+    ("an error as a success", (200, error("internal", "boom", ',"data":{"result":[]}')), Cause.RUBBISH, "boom"),
+    ("rows that aren't rows", (200, vector().replace("[]", "[1]")), Cause.RUBBISH, "rows"),
+    ("half a request", (200, vector((OK, "0.5"))), Cause.RUBBISH, "0.5"),
+    ("a negative count", (200, vector((OK, "-3"))), Cause.RUBBISH, "-3"),
+    ("not a number", (200, vector((OK, "NaN"))), Cause.NAN, "nan"),
+    ("no rows", (200, vector()), Cause.EMPTY, "no series istio_requests_total of shop/web"),
+    ("rows of others", (200, vector(({**OK, "destination_workload": "cart"}, "5"))), Cause.EMPTY, "shop/web"),
+    ("a store that was down", (200, vector((OK, "5"), warnings=["store a: down"])), Cause.PARTIAL, "store a: down"),
+    ("half of a cluster", (200, vector((OK, "5"), isPartial=True)), Cause.PARTIAL, "parts are missing"),
+    ("a redirect", (302, ""), Cause.RUBBISH, "redirect"),
+    ("no such path", (404, "404 page not found"), Cause.RUBBISH, "404"),
+    ("no credentials", (401, "Unauthorized"), Cause.DENIED, "401"),
+    ("forbidden", (403, "RBAC: access denied"), Cause.DENIED, "RBAC: access denied"),
+    ("too many", (429, "slow down"), Cause.UNAVAILABLE, "slow down"),
+    ("internal", (500, "oops"), Cause.UNAVAILABLE, "oops"),
+    ("starting", (503, "Service Unavailable"), Cause.UNAVAILABLE, "Service Unavailable"),
+    ("its own time-out", (503, TIMEOUT), Cause.TIMED_OUT, "query timed out"),
+    ("a gateway's time-out", (504, ""), Cause.TIMED_OUT, "504"),
+    ("a bad query", (400, error("bad_data", "1:7: parse error")), Cause.INVALID, "1:7"),
+    ("too much", (422, TOO_MUCH), Cause.INVALID, "too many"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reply", "kind", "words"), [pytest.param(*row, id=sentence) for sentence, *row in REPLIES])
-def test_answers_that_are_none(reply: Reply, kind: Kind, words: str) -> None:
+def test_answers_that_are_none(reply: Reply, kind: Cause, words: str) -> None:
     """Each is told apart, with the server's own words."""
     with serve(reply) as server:
         [answer] = ask(server.url, COUNTS)
     assert isinstance(answer, Missing)
-    assert answer.kind is kind
+    assert answer.cause is kind
     assert words in answer.detail
+
+
+def test_two_lengths_of_one_answer() -> None:
+    """Headers that contradict each other are the server's fault, and not said to be that of our credentials."""
+    with serve((200, vector((OK, "5")))) as server:
+        server.headers = {"Content-Length": "5"}
+        [answer] = ask(server.url, COUNTS)
+    assert isinstance(answer, Missing)
+    assert (answer.cause, "contradict each other" in answer.detail) == (Cause.RUBBISH, True)
 
 
 def test_a_name_that_envoy_cuts() -> None:
@@ -99,7 +110,7 @@ def test_a_name_that_envoy_cuts() -> None:
     with serve((200, vector())) as server, closing(Adapter(server.url, dialect=Dialect("envoy"))) as source:
         answer = source.measure([query], AT)[query]
     series = "no series envoy_cluster_upstream_rq_xx of v2.blue in the window"
-    assert answer == Missing(Kind.EMPTY, f"{series}; names are cut at '.' in these metrics")
+    assert answer == Missing(Cause.EMPTY, f"{series}; names are cut at '.' in these metrics")
 
 
 def test_hints_are_no_loss() -> None:
@@ -112,32 +123,29 @@ def test_a_body_that_drips() -> None:
     """Each packet comes in time and the whole never does."""
     with serve((200, vector())) as server:
         server.drip = threading.Event()
-        begin = time.monotonic()
+        begin = Stopwatch()
         answers = ask(server.url, COUNTS, CUSTOM, timeout=0.5)
-        taken = time.monotonic() - begin
+        taken = begin.seconds
         server.drip.set()
-    assert [answer.kind for answer in answers if isinstance(answer, Missing)] == [Kind.TIMED_OUT] * 2
+    assert [answer.cause for answer in answers if isinstance(answer, Missing)] == [Cause.TIMED_OUT] * 2
     assert taken < 2
 
 
 def test_headers_that_never_come() -> None:
     """Even where the client library can't be stopped, `measure` returns."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        begin = time.monotonic()
+        begin = Stopwatch()
         [answer] = ask(f"http://127.0.0.1:{silent.getsockname()[1]}", COUNTS, timeout=0.3)
-        assert time.monotonic() - begin < 2
-    assert answer == Missing(Kind.TIMED_OUT, answer.detail if isinstance(answer, Missing) else "")
+        assert begin.seconds < 2
+    assert answer == Missing(Cause.TIMED_OUT, answer.detail if isinstance(answer, Missing) else "")
 
 
-def test_a_huge_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is larger than any honest answer isn't read to its end."""
-    from canary.metrics import session
-
-    monkeypatch.setattr(session, "LARGEST", 2**20)
+def test_a_huge_answer() -> None:
+    """What is larger than any honest answer isn't read to its end; to one number it is less than to builtins."""
     with serve((200, b" " * 2**22)) as server:
-        [answer] = ask(server.url, COUNTS)
-    assert isinstance(answer, Missing)
-    assert (answer.kind, "larger than 1 MiB" in answer.detail) == (Kind.INVALID, True)
+        answers = ask(server.url, COUNTS, CUSTOM)
+    said = [answer.detail.partition(";")[0] for answer in answers if isinstance(answer, Missing)]
+    assert said == ["the answer is larger than 1.06 MiB", "the answer is larger than 1 MiB"]
 
 
 def test_an_answer_that_breaks_off() -> None:
@@ -147,24 +155,24 @@ def test_an_answer_that_breaks_off() -> None:
         server.drip.set()
         [answer] = ask(server.url, COUNTS, timeout=0.5)
     assert isinstance(answer, Missing)
-    assert answer.kind in (Kind.RUBBISH, Kind.TIMED_OUT)
+    assert answer.cause in (Cause.RUBBISH, Cause.TIMED_OUT)
 
 
-def test_nobody_there() -> None:
+def test_no_listener() -> None:
     """Refused, unknown host, an address that is none, no address."""
     kinds = {
-        f"http://127.0.0.1:{free_port()}": Kind.REFUSED,
-        "http://prometheus.invalid:9090": Kind.REFUSED,
+        f"http://127.0.0.1:{free_port()}": Cause.REFUSED,
+        "http://prometheus.invalid:9090": Cause.REFUSED,
     }
     for url, kind in kinds.items():
         [answer] = ask(url, COUNTS)
         assert isinstance(answer, Missing)
-        assert (answer.kind, url in answer.detail) == (kind, True)
+        assert (answer.cause, url in answer.detail) == (kind, True)
     elsewhere = Query("mine", MINUTE, WEB, text="up", server="prometheus:9090")
     nowhere, odd = ask(None, COUNTS, elsewhere)
-    assert nowhere == Missing(Kind.INVALID, "there is no Prometheus to ask; metricsServer names one")
+    assert nowhere == Missing(Cause.INVALID, "there is no Prometheus to ask; metricsServer names one")
     assert isinstance(odd, Missing)
-    assert odd.kind is Kind.INVALID
+    assert odd.cause is Cause.INVALID
 
 
 def test_questions_that_cannot_be_asked() -> None:
@@ -177,10 +185,13 @@ def test_questions_that_cannot_be_asked() -> None:
         *refused, fine = ask(server.url, unknown, word, counts, empty, COUNTS)
         assert len(server.asked) == 1
     assert fine == Counts(5, 0)
-    said = [answer.detail for answer in refused if isinstance(answer, Missing) and answer.kind is Kind.INVALID]
+    said = [answer.detail for answer in refused if isinstance(answer, Missing) and answer.cause is Cause.INVALID]
     assert said[0] == "'request-sucess-rate' is no builtin and has no query; did you mean request-success-rate?"
     assert "name" in said[1]
-    assert said[2:] == ["a query gives one number; only builtins give counts", "the window is empty"]
+    assert said[2:] == [
+        "a query gives one number; counts take counters of all events and of the bad ones",
+        "the window is empty",
+    ]
 
 
 def test_a_poisoned_workload_spoils_its_own_answer_only() -> None:
@@ -199,7 +210,7 @@ def test_a_poisoned_workload_spoils_its_own_answer_only() -> None:
         assert len(server.asked) == 9  # 16, 8, 4, 2, 1 with it, and four halves without it
     assert fine == [Counts(1, 0)] * 15
     assert isinstance(heavy, Missing)
-    assert (heavy.kind, "too many samples" in heavy.detail) == (Kind.INVALID, True)
+    assert (heavy.cause, "too many samples" in heavy.detail) == (Cause.INVALID, True)
 
 
 def test_a_server_that_refuses_everything_is_not_stormed() -> None:
@@ -209,7 +220,7 @@ def test_a_server_that_refuses_everything_is_not_stormed() -> None:
     with serve((422, TOO_MUCH)) as server:
         answers = ask(server.url, *queries)
         assert len(server.asked) <= 65
-    assert {answer.kind for answer in answers if isinstance(answer, Missing)} == {Kind.INVALID}
+    assert {answer.cause for answer in answers if isinstance(answer, Missing)} == {Cause.INVALID}
 
 
 def test_slow_histograms_do_not_take_the_codes_along() -> None:
@@ -222,7 +233,7 @@ def test_slow_histograms_do_not_take_the_codes_along() -> None:
         rate, duration = ask(server.url, RATE, Query("request-duration", MINUTE, WEB))
     assert rate == Value(100)
     assert isinstance(duration, Missing)
-    assert duration.kind is Kind.TIMED_OUT
+    assert duration.cause is Cause.TIMED_OUT
 
 
 def silent(prometheus: Prometheus) -> bool:
@@ -252,8 +263,8 @@ def test_a_prometheus_that_hangs_dies_and_returns(start_prometheus: Callable[...
         dead = measure(source)
         prometheus.start()
         assert measure(source) == Value(1)
-    assert hung == Missing(Kind.TIMED_OUT, f"no complete answer within 1s; {prometheus.url}")
-    assert dead == Missing(Kind.REFUSED, prometheus.url)
+    assert hung == Missing(Cause.TIMED_OUT, f"no complete answer within 1s; {prometheus.url}")
+    assert dead == Missing(Cause.REFUSED, prometheus.url)
 
 
 def test_a_prometheus_refuses_with_its_own_words(start_prometheus: Callable[..., Prometheus]) -> None:
@@ -269,14 +280,15 @@ def test_a_prometheus_refuses_with_its_own_words(start_prometheus: Callable[...,
     with adapter(prometheus.url) as source:
         answers = source.measure([broken, several, nan, scalar, words, empty, infinite], datetime.now(UTC))
     assert answers[broken] == Missing(
-        Kind.INVALID, f'invalid parameter "query": 1:7: parse error: unclosed left parenthesis; {prometheus.url}'
+        Cause.INVALID, f'invalid parameter "query": 1:7: parse error: unclosed left parenthesis; {prometheus.url}'
     )
-    assert answers[several] == Missing(Kind.INVALID, '2 series where one number was due: {a="x"}, {}')
-    assert answers[nan] == Missing(Kind.NAN, "0/0, as a ratio is where there was no traffic")
+    assert answers[several] == Missing(Cause.INVALID, '2 series where one number was due: {a="x"}, {}')
+    assert answers[nan] == Missing(Cause.NAN, "0/0, as a ratio is where there was no traffic")
     assert answers[scalar] == Value(3)
-    assert answers[words] == Missing(Kind.INVALID, "something else where one number was due")
-    assert answers[empty] == Missing(Kind.EMPTY, "the query has no result")
-    assert answers[infinite] == Missing(Kind.NAN, "+inf")
+    assert isinstance(answers[words], RefusedAnswer)
+    assert str(answers[words]).startswith("refused the question (string where vector or scalar was due")
+    assert answers[empty] == Missing(Cause.EMPTY, "the query has no result")
+    assert answers[infinite] == Missing(Cause.NAN, "+inf")
 
 
 def test_credentials_that_no_header_can_hold() -> None:
@@ -286,7 +298,7 @@ def test_credentials_that_no_header_can_hold() -> None:
         answer = source.measure([COUNTS], AT)[COUNTS]
         source.close()
     assert isinstance(answer, Missing)
-    assert answer.kind is Kind.DENIED
+    assert answer.cause is Cause.DENIED
     assert "s3cret" not in str(answer)
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 from canary.metrics.prometheus import Prometheus as Adapter
 from canary.metrics.sources import Sources
+from tests.examples import examples
 from tests.metrics.conftest import Watched
 from tests.metrics.server import Reply, serve, vector
 
@@ -31,7 +32,7 @@ def all_of(subject: Subject, window: timedelta = MINUTE) -> list[Query]:
 def requests_for(queries: Sequence[Query]) -> int:
     """How many HTTP requests they take."""
     with serve((200, vector())) as server:
-        source = Adapter(server.url)
+        source = Adapter(server.url, timeout=60)
         source.measure(queries, AT)
         source.close()
         return len(server.asked)
@@ -109,11 +110,11 @@ def test_windows_together_answer_as_each_alone(watched: Watched, storied: tuple[
     alone = {query: watched.one(query, end) for query in queries}
     assert len({repr(answer) for answer in alone.values()}) > len(queries) / 2
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(st.sets(st.sampled_from(range(len(queries))), min_size=2))
     def same(some: set[int]) -> None:
         told: list[object] = []
-        source = Adapter(watched.prometheus.url, told=told.append)
+        source = Adapter(watched.prometheus.url, timeout=60, on_request=told.append)
         asked = [queries[number] for number in some]
         assert source.measure(asked, end) == {query: alone[query] for query in asked}
         source.close()
@@ -130,10 +131,10 @@ def counted(workload: str, value: str) -> tuple[dict[str, str], str]:
 
 @pytest.mark.parametrize(
     ("again", "expected"),
-    [((200, vector(counted("new", "3"))), Counts(3, 0)), ((401, "{}"), Kind.DENIED)],
+    [((200, vector(counted("new", "3"))), Counts(3, 0)), ((401, "{}"), Cause.DENIED)],
     ids=["answered", "refused"],
 )
-def test_only_what_has_new_series_is_asked_again(again: Reply, expected: Counts | Kind) -> None:
+def test_only_what_has_new_series_is_asked_again(again: Reply, expected: Counts | Cause) -> None:
     """With `up`, which takes an hour of all targets; the others keep their answers, whatever comes of it."""
 
     def reply(text: str) -> Reply:
@@ -141,13 +142,13 @@ def test_only_what_has_new_series_is_asked_again(again: Reply, expected: Counts 
 
     old, new = (Query("requests", MINUTE, Subject(name, "shop"), Shape.COUNTS) for name in ("old", "new"))
     with serve(reply) as server:
-        source = Adapter(server.url)
+        source = Adapter(server.url, timeout=60)
         answers = source.measure([old, new], AT)
         source.close()
         assert ['"old"' in one.form["query"] for one in server.asked[1:]] == [False]
     assert answers[old] == Counts(5, 0)
     answer = answers[new]
-    assert (answer.kind if isinstance(answer, Missing) else answer) == expected
+    assert (answer.cause if isinstance(answer, Missing) else answer) == expected
 
 
 def test_what_was_there_before_is_asked_once(watched: Watched) -> None:
@@ -163,7 +164,7 @@ def test_what_was_there_before_is_asked_once(watched: Watched) -> None:
     watched.pods.start("steady").serve(7)
     last = watched.seen()
     told: list[object] = []
-    source = Adapter(watched.prometheus.url, told=told.append)
+    source = Adapter(watched.prometheus.url, timeout=60, on_request=told.append)
     requests = []
     for began, ended in ((start, middle), (start, end), (middle, end), (end, last)):
         query = Query("requests", ended - began, Subject("steady", "shop"), Shape.COUNTS)
@@ -182,12 +183,12 @@ def test_windows_are_divided_first() -> None:
     web = Subject("web", "shop")
     queries = [Query("requests", number * MINUTE, web, Shape.COUNTS) for number in (1, 2, 3, 4)]
     with serve(reply) as server:
-        source = Adapter(server.url)
+        source = Adapter(server.url, timeout=60)
         answers = source.measure(queries, AT)
         source.close()
         assert len(server.asked) == 5  # 4; 2 and 2; 1 and 1
-    kinds = [answer.kind for answer in answers.values() if isinstance(answer, Missing)]
-    assert kinds == [Kind.EMPTY, Kind.EMPTY, Kind.EMPTY, Kind.INVALID]
+    kinds = [answer.cause for answer in answers.values() if isinstance(answer, Missing)]
+    assert kinds == [Cause.EMPTY, Cause.EMPTY, Cause.EMPTY, Cause.INVALID]
 
 
 def test_template_words_are_filled_in(watched: Watched) -> None:

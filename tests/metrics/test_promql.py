@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from canary.api.analysis import Reporter
 from canary.engine.errors import Invalid
 from canary.engine.observed import Query, Shape, Subject
-from canary.metrics.growth import builtin
-from canary.metrics.promql import PROVIDERS, Dialect, Part, any_of, custom, duration, parts
+from canary.metrics.promql import PROVIDERS, Dialect, Part, any_of, builtin, custom, duration, parts
 
 MINUTE = timedelta(minutes=1)
 
@@ -116,7 +115,7 @@ def test_the_docs_show_what_is_asked() -> None:
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     [shown] = re.findall(r"```promql\n(.*?)```", page, re.DOTALL)
     words = dict(re.findall(r"^\| `([A-Z]+)` \| `(.*?)` \|", page.replace(r"\|", "\0"), re.MULTILINE))
-    for word in ("KEPT", "BEFORE", "BEGAN", "LATER", "ALONE", "X"):
+    for word in ("KEPT", "BEFORE", "BEGAN", "WATCHED", "LATER", "ALONE", "X"):
         shown = re.sub(rf"\b{word}\b", words[word].replace("\0", "|"), shown)
     sent = builtin(Dialect(), [Part.CODES], [Subject("web", "shop")], MINUTE)
     assert re.sub(r"\s", "", shown) == re.sub(r"\s", "", sent)

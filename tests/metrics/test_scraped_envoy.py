@@ -56,13 +56,15 @@ def test_a_real_envoy(
     prometheus = start_prometheus(
         f"- job_name: envoy\n  metrics_path: /stats/prometheus\n  static_configs: [{{targets: ['{target}']}}]"
     )
-    wait_for(lambda: ask(prometheus, 'up{job="envoy"} == 1'), "a scrape of Envoy", child=prometheus.child)
+    scraped = 'count_over_time(up{job="envoy"}[1m]) >= 3'  # from then on what is new counts from 0
+    wait_for(lambda: ask(prometheus, scraped), "three scrapes of Envoy", child=prometheus.child)
     start = now()
     pod = own.start("answers")
     for _ in range(7):
         assert get(f"http://127.0.0.1:{port}/{pod.place}")[0] == 200
+    own.end(pod)
     for _ in range(3):
-        assert get(f"http://127.0.0.1:{port}/nobody")[0] == 503
+        assert get(f"http://127.0.0.1:{port}/{pod.place}")[0] == 503
     counted = 'sum(envoy_cluster_upstream_rq_time_bucket{le="+Inf"}) == 10'
     wait_for(lambda: ask(prometheus, counted), "Envoy's histogram", child=prometheus.child)
     end = now()
@@ -71,7 +73,7 @@ def test_a_real_envoy(
     duration = Query("request-duration", end - start, V2)
     with closing(Adapter(prometheus.url, dialect=Dialect("envoy"))) as source:
         answers = source.measure([counts, rate, duration], end)
-    assert answers[counts] == Counts(10, 3, ((3_600_000, 0),))
+    assert answers[counts] == Counts(10, 3, ((3_600_000, 0),), timed=10)
     assert answers[rate] == Value(70)
     p99 = answers[duration]
     assert isinstance(p99, Value)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from canary.api.analysis import Reporter
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 from canary.metrics.prometheus import Prometheus as Adapter
 from canary.metrics.promql import Dialect
 from tests.metrics.conftest import Watched
@@ -61,7 +61,7 @@ def test_a_request_that_was_answered_or_turned_away_is_none(watched: Watched, cl
     assert asked(watched, Subject(name, "shop", host(name), alone=True), start, end) == (Counts(30, 0), Value(100))
 
 
-def test_with_subsets_nobody_knows_whose_it_is(watched: Watched, client: Pod) -> None:
+def test_with_subsets_the_owner_is_unknown(watched: Watched, client: Pod) -> None:
     """Counted against neither and told of both; unless one is known to be alone without a pod."""
     v1, v2 = (watched.pods.start(f"shared-{one}") for one in ("v1", "v2"))
     start = watched.seen()
@@ -128,12 +128,12 @@ def test_a_version_that_nothing_reaches(watched: Watched, client: Pod) -> None:
     sentence = (
         f"no series istio_requests_total of shop/lost-v2 in the window; 20 requests to {host('lost')} reached no pod"
     )
-    nothing = Missing(Kind.EMPTY, sentence)
+    nothing = Missing(Cause.EMPTY, sentence)
     assert asked(watched, replace(subject, alone=False), start, end) == (nothing, nothing)
 
 
 def test_all_is_one_request() -> None:
-    """Whatever hosts, reporters and builtins a look asks about."""
+    """Whatever hosts, reporters and builtins an evaluation asks about."""
     minute, at = timedelta(minutes=1), datetime.fromisoformat("2026-01-01T00:00:00Z")
     subjects = [
         Subject(f"web-{number}", "shop", host(f"web-{number % 3}"), alone=number % 2 == 0, reporter=side)

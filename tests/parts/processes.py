@@ -10,16 +10,23 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from tests.parts.patience import Patience
 
 T = TypeVar("T")
 
 # Linux' PR_SET_PDEATHSIG, set by a small program that then becomes the child: subprocess' preexec_fn warns
-# in a process with threads, which a pytest-xdist worker is. The parent may have died before: hence the check.
+# in a process with threads, which a pytest-xdist worker is. A test run in the background, or under nohup, ignores
+# signals, and its children would as well: a shell can't trap what it was started to ignore. The parent may
+# have died before: hence the check.
 _DIES_WITH_PARENT = """\
 import ctypes, os, signal, sys
 ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
 if os.getppid() != int(sys.argv[1]):
     sys.exit("the test run is over")
 os.execvp(sys.argv[2], sys.argv[2:])
@@ -65,6 +72,16 @@ def bound(argv: Sequence[str | Path]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
 
 
+def exit_code(process: subprocess.Popen[Any], within: float = 90.0) -> int:
+    """The exit code of a process that ends by itself; it is killed, and TimeoutError raised, if it doesn't."""
+    patience = Patience(within)
+    while not patience.over:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(0.5)
+    process.kill()
+    raise TimeoutError(f"it didn't end within {within:g} s")
+
+
 class Command:
     """A `canary` command as a process, which dies with the test run; what it prints is added to `log`."""
 
@@ -82,10 +99,9 @@ class Command:
     def ends(self, within: float = 90.0) -> int:
         """Its exit code."""
         try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"it didn't end within {within:g} s:\n{self.text}") from None
+            return exit_code(self.process, within)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}:\n{self.text}") from None
 
 
 class Child:
@@ -132,6 +148,8 @@ class Child:
     def pause(self) -> None:
         """Freeze it (SIGSTOP): its sockets stay open, and nothing answers."""
         self._process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{self.pid}/stat")
+        wait_for(lambda: stat.read_text().rpartition(") ")[2][0] in "TZX", f"{self.name} to stop")
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
@@ -141,22 +159,46 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+class Program:
+    """A real program that is started by its class, once or again after its end."""
+
+    child: Child | None = None
+
+    def stop(self) -> None:
+        if self.child is not None:
+            self.child.stop()
+
+    def kill(self) -> None:
+        if self.child is not None:
+            self.child.kill()
+
+    def pause(self) -> None:
+        """Freeze it: connections are taken by the kernel, and nothing is answered."""
+        if self.child is not None:
+            self.child.pause()
+
+    def resume(self) -> None:
+        if self.child is not None:
+            self.child.resume()
+
+
 def wait_for(
     check: Callable[[], T],
     what: str,
     *,
     child: Child | None = None,
-    within: float = 15.0,
-    every: float = 0.02,
+    within: float = 30.0,
+    every: float = 0.05,
 ) -> T:
-    """Call `check` until it returns something true, and return that; times are in seconds.
+    """Call `check` until it returns something true, and return that; times are in seconds of a quiet machine.
 
+    It is called often at first, and then every so many seconds: a check may cost a program some milliseconds.
     An OSError of the check (connection refused, say) means not yet. When the time is over, or when the child
     has ended, the failure says what was waited for, what the check last gave, and how the child's log ends.
     """
-    deadline = time.monotonic() + within
+    patience, pause = Patience(within), 0.005
     last: object = None
-    while time.monotonic() < deadline:
+    while not patience.over:
         try:
             if result := check():
                 return result
@@ -165,6 +207,7 @@ def wait_for(
             last = error
         if child is not None and not child.alive:
             raise AssertionError(f"{child.name} ended before {what}:\n{child.tail()}")
-        time.sleep(every)
+        time.sleep(min(pause, every))
+        pause *= 1.5
     log = f"\n{child.name} printed:\n{child.tail()}" if child is not None else ""
     raise AssertionError(f"waited {within:g} s for {what}; last: {last!r}{log}")

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.parts.processes import Child, free_port, get, wait_for
+from tests.parts.processes import Child, Program, free_port, get, wait_for
 
 PROVIDES = "tests/parts/get-prometheus"
 
@@ -30,7 +30,7 @@ def find(program: str = "prometheus") -> Path | None:
     return next((Path(place) for place in places if place and os.access(place, os.X_OK)), None)
 
 
-class Prometheus:
+class Prometheus(Program):
     """A Prometheus that keeps its port and its data in `folder` while it is stopped, and can start again.
 
     `scrape_configs` is the YAML list that Prometheus' configuration has under that name, from column 0.
@@ -41,7 +41,6 @@ class Prometheus:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.child: Child | None = None
         folder.mkdir(parents=True, exist_ok=True)
         config = _CONFIG.format(interval=scrape_interval, scrape_configs=scrape_configs)
         (folder / "prometheus.yml").write_text(config)
@@ -58,23 +57,6 @@ class Prometheus:
             self.folder / "log",
         )
         wait_for(self._ready, "Prometheus to be ready", child=self.child)
-
-    def stop(self) -> None:
-        if self.child is not None:
-            self.child.stop()
-
-    def kill(self) -> None:
-        if self.child is not None:
-            self.child.kill()
-
-    def pause(self) -> None:
-        """Freeze it: connections are taken by the kernel, and no query is answered."""
-        if self.child is not None:
-            self.child.pause()
-
-    def resume(self) -> None:
-        if self.child is not None:
-            self.child.resume()
 
     def _ready(self) -> bool:
         return get(f"{self.url}/-/ready")[0] == 200

@@ -13,6 +13,7 @@ from prometheus_api_client import PrometheusConnect
 
 from tests.parts import missing
 from tests.parts.envoy import Envoy
+from tests.parts.patience import Patience
 from tests.parts.processes import Child, free_port, get, wait_for
 from tests.parts.prometheus import Prometheus
 
@@ -121,9 +122,26 @@ def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 
 def test_waiting_too_long_says_what_for(tmp_path: Path) -> None:
-    """The failure names what was waited for and what the last look gave."""
+    """The failure names what was waited for and what the last evaluation gave."""
     with pytest.raises(AssertionError, match=r"waited 0\.05 s for the moon; last: 0"):
         wait_for(lambda: 0, "the moon", within=0.05)
+
+
+@pytest.mark.parametrize(
+    ("waited", "ends"),
+    [
+        pytest.param(0.0, 2.0, id="quiet: a second counts in full"),
+        pytest.param(0.5, 4.0, id="half busy: a second counts half"),
+        pytest.param(1.0, 10.0, id="busy: a second counts a fifth"),
+    ],
+)
+def test_patience_lasts_longer_while_processes_wait_for_a_cpu(waited: float, ends: float) -> None:
+    """Two seconds of a quiet machine are more of a busy one, and always come to an end."""
+    seconds = 0.0
+    left = Patience(2, lambda: seconds, lambda: seconds * waited)
+    while not left.over:
+        seconds += 0.5
+    assert seconds == ends
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from canary.engine.observed import Kind, Missing, Query, Sample, Value
-from canary.rollout.ending import Exit
+from canary.api.exit_codes import Exit
+from canary.engine.observed import Cause, Missing, Query, Sample, Value
 from tests.rollout.wired import Driven, driven
 
-MISSING = [*(Missing(kind) for kind in Kind), Value(float("nan"))]
+MISSING = [*(Missing(kind) for kind in Cause), Value(float("nan"))]
 
 
 def answering(run: Driven, sample: Sample) -> Driven:
@@ -26,21 +26,29 @@ def answering(run: Driven, sample: Sample) -> Driven:
 
 @pytest.mark.parametrize("sample", MISSING, ids=str)
 def test_neither_a_failed_check_nor_a_pass(sample: Sample) -> None:
-    """Held at the first step until the rollout's own deadline, without a failed check."""
+    """Held until the rollout's own deadline, without a failed check: at 0% while metrics can't be read, else at the
+    first step."""
     run = answering(driven("good", deadline="3m"), sample)
     assert run.run().code is Exit.ROLLED_BACK
     assert run.turns[-1].decision.status.history[0].reason == "DeadlinePassed"
-    assert {turn.decision.status.canary_weight for turn in run.turns} == {0, 20}
+    unread = isinstance(sample, Missing) and sample.cause.unreachable
+    assert {turn.decision.status.canary_weight for turn in run.turns} == ({0} if unread else {0, 20})
     assert all(turn.decision.status.failed_checks == 0 for turn in run.turns)
 
 
 @pytest.mark.parametrize("field", ["onNoData", "onUnreachable"])
 def test_a_pass_on_the_manifests_word(field: str) -> None:
-    """Asked for in words, and history says so by the message of its last look."""
-    sample = Missing(Kind.EMPTY if field == "onNoData" else Kind.REFUSED)
+    """Asked for in words, and history says so by the message of its last evaluation."""
+    sample = Missing(Cause.EMPTY if field == "onNoData" else Cause.REFUSED)
     patience: dict[str, Any] = {field: {"after": "20s", "then": "promote"}}
-    run = answering(driven("good", **patience), sample)
+    run = driven("good", **patience)
+
+    def begun() -> None:
+        """After the start, where metrics must be readable."""
+        answering(run, sample)
+
+    run.at(3, begun)
     assert run.run().code is Exit.PROMOTED
-    looks = {turn.decision.status.rollout.look.message for turn in run.turns if turn.decision.looked
-             and turn.decision.status.rollout and turn.decision.status.rollout.look}  # fmt: skip
+    looks = {turn.decision.status.rollout.evaluation.message for turn in run.turns if turn.decision.evaluated
+             and turn.decision.status.rollout and turn.decision.status.rollout.evaluation}  # fmt: skip
     assert "passed without data, as the manifest asks" in looks

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from canary.api.action import Verb
-from canary.api.guard import Guard
+from canary.api.canary import Guard
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.rollout.ending import Exit
 from tests.rollout.test_drive import spec_says
 from tests.rollout.wired import GATED, Driven, ask, driven
 
@@ -63,7 +63,7 @@ def test_a_rollback_happens_all_the_same(scenario: str, waits: Callable[[Driven]
     [
         pytest.param({"steps": GATED}, "waits for an approval, until 12:", id="a gate with a time-out"),
         pytest.param({"steps": [{"weight": 20, "gates": [{"approval": {}, "onTimeout": "hold"}]}]},
-                     "waits for an approval, without end", id="a gate without"),
+                     "without a time limit", id="a gate without"),
     ],
 )  # fmt: skip
 def test_a_wait_says_until_when(analysis: dict[str, Any], sentence: str) -> None:
@@ -76,13 +76,13 @@ def test_a_wait_says_until_when(analysis: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize("asked", [Verb.ROLLBACK, Verb.REJECT])
 @pytest.mark.parametrize("waits", [guarded, broken])
 def test_a_guard_never_holds_a_rollback(asked: Verb, waits: Callable[[Driven], None]) -> None:
-    """It stood at 20% for hours, because of the guard; whoever asks then gets it back at once."""
+    """It stood at 20% for half an hour, because of the guard; whoever asks then gets it back at once."""
     run = driven("good")
-    run.at(3, lambda: waits(run)).at(7200, lambda: ask(run.box, asked))
+    run.at(3, lambda: waits(run)).at(1800, lambda: ask(run.box, asked))
     assert run.run().code is Exit.REJECTED
     assert run.box.world.traffic == Traffic()
     held = [turn for turn in run.turns if turn.decision.reason in ("GuardHolds", "GuardError")]
     assert {turn.decision.status.canary_weight for turn in held} == {20}
-    assert all("without end" in turn.decision.sentence for turn in held)
+    assert all("without a time limit" in turn.decision.sentence for turn in held)
     lowered = next(turn for turn in run.turns if turn.decision.reason == "RejectedByPerson")
     assert (lowered.at - held[-1].at).total_seconds() <= 5

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary.api.action import Verb
-from canary.rollout.ending import Exit
+from canary.api.exit_codes import Exit
 from tests.rollout.wired import GATED, Driven, ask, driven
 
 GATE = {"approval": {"count": 1}, "timeout": "5m"}
@@ -35,11 +35,11 @@ def test_a_retry_retries_once() -> None:
 @pytest.mark.parametrize(
     "stale", [{"rollout": 9}, {"version": "v1"}, {"revision": "z"}, {"step": 9}], ids=lambda one: next(iter(one))
 )
-def test_what_was_made_for_something_else_is_refused_and_told(stale: dict[str, Any]) -> None:
+def test_what_was_made_for_something_else_is_refused_and_reported(stale: dict[str, Any]) -> None:
     run = driven("good", steps=GATED)
     run.at(20, lambda: ask(run.box, Verb.APPROVE, **stale))
     assert run.run().code is Exit.ROLLED_BACK
-    told = [message.message for message in run.box.notifier.told if message.reason == "ActionRefused"]
+    told = [message.message for message in run.box.notifier.delivered if message.reason == "ActionRefused"]
     assert len(told) == 1
     assert told[0].startswith("ada asked to approve: refused, that was for ")
 

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.rollout.drive import Options
-from canary.rollout.ending import Exit
+from tests.moves import moves
 from tests.rollout.wired import Driven, Killed, Watched, driven, sandbox
 
 LATE = Options(timeout=timedelta(seconds=60))
@@ -20,7 +21,7 @@ def test_a_foreign_edit_is_reported_and_left_alone(weight: int, seconds: int) ->
     run.at(seconds, lambda: run.box.router.set(Traffic(weight=weight)))
     assert run.run().code is Exit.TIMED_OUT
     assert run.box.world.traffic == Traffic(weight=weight)
-    assert "TrafficDrift" in [message.reason for message in run.box.notifier.told]
+    assert "TrafficDrift" in [message.reason for message in run.box.notifier.delivered]
     assert "TrafficDrift" in [one.type for one in run.turns[-1].decision.status.conditions]
 
 
@@ -60,7 +61,7 @@ def test_every_write_carries_what_was_read() -> None:
     run = driven("good")
     run.run()
     for turn in run.turns:
-        for action in turn.decision.actions:
+        for action in moves(turn.decision):
             assert action.token is not None
             assert turn.decision.status.rollout is not None
-            assert action.traffic == turn.decision.status.rollout.meant
+            assert action.traffic == turn.decision.status.rollout.desired

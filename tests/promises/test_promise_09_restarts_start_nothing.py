@@ -2,10 +2,10 @@
 
 import pytest
 
+from canary.api.exit_codes import Exit
 from canary.api.status import Status
 from canary.engine.observed import Stored
 from canary.rollout.drive import Options, Then
-from canary.rollout.ending import Exit
 from tests.rollout.wired import Driven, driven
 
 

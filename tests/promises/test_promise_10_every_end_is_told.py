@@ -15,25 +15,25 @@ from tests.rollout.wired import Driven, Killed, Watched, ask, driven, sandbox
         pytest.param("dead", "RolledBack", "CanaryUnavailable", id="lost"),
     ],
 )
-def test_an_end_is_told_with_its_reason(scenario: str, end: str, reason: str) -> None:
+def test_an_end_is_reported_with_its_reason(scenario: str, end: str, reason: str) -> None:
     """In the last message, in history, and in the run's last line."""
     run = driven(scenario)
     ending = run.run()
     status = run.turns[-1].decision.status
-    assert run.box.notifier.told[-1].reason == end
+    assert run.box.notifier.delivered[-1].reason == end
     assert (status.history[0].outcome, status.history[0].reason) == (end, reason)
     assert status.history[0].message in ending.sentence
-    assert run.box.notifier.told[-1].message == ending.sentence
+    assert run.box.notifier.delivered[-1].message == ending.sentence
 
 
-def test_a_persons_end_is_told_with_a_name() -> None:
+def test_a_persons_end_is_reported_with_a_name() -> None:
     run = driven("good")
     run.at(5, lambda: ask(run.box, Verb.REJECT, comment="not today"))
     run.run()
-    assert run.box.notifier.told[-1].message == "rejected: ada asked to reject: not today"
+    assert run.box.notifier.delivered[-1].message == "rejected: ada asked to reject: not today"
 
 
-def test_killed_at_any_call_it_is_told_by_the_next_process() -> None:
+def test_killed_at_any_call_the_next_process_reports_it() -> None:
     """At least once; perhaps twice, under the same id."""
     whole = Watched(sandbox("bad"))
     Driven(whole.box, parts=whole.parts).run()
@@ -42,5 +42,5 @@ def test_killed_at_any_call_it_is_told_by_the_next_process() -> None:
         with pytest.raises(Killed):
             Driven(box, parts=Watched(box, die_at=index).parts).run()
         Driven(box).run()
-        ends = {message.id for message in box.notifier.told if message.reason == "RolledBack"}
+        ends = {message.id for message in box.notifier.delivered if message.reason == "RolledBack"}
         assert len(ends) == 1, whole.calls[index]

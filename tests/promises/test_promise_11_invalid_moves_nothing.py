@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.rollout.ending import Exit
 from tests.rollout.wired import driven
 
 WRONG = ("spec.analysis.steps[0].weight: 500 is more than 100",)

@@ -1,4 +1,4 @@
-"""One run, from the first tick to an exit code: every code, and what is left behind."""
+"""One run, from the first reconcile to an exit code: every code, and what is left behind."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 
 from canary.api.action import Verb
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.api.status import Outcome, Version
+from canary.api.reason import Reason
+from canary.api.status import Outcome, Phase, Version
 from canary.engine.errors import Conflict, Unreachable
-from canary.rollout.awaited import Aim, Sight, answer
 from canary.rollout.drive import Options, Then
-from canary.rollout.ending import AT_REST, BY_OUTCOME, Exit, failed_with
+from canary.rollout.end import BY_OUTCOME, failed_with
+from canary.rollout.reconcile import Turn
 from canary.sandbox.parts import SandboxTarget
+from canary.waiting.answers import Awaited, Sight, answer
 from tests.rollout.wired import GATED, Driven, ask, driven, sandbox
 
 MINUTE = timedelta(minutes=1)
@@ -26,8 +29,8 @@ def again(version: str = "v2", revision: str = "c", **fields: Any) -> Callable[[
     def prepare(run: Driven) -> Callable[[], None]:
         def change() -> None:
             value = run.box.target.value
-            spec = value.canary.spec.but(version=version, revision=revision, **fields)
-            run.box.target.value = replace(value, canary=value.canary.but(spec=spec))
+            spec = value.manifest.spec.but(version=version, revision=revision, **fields)
+            run.box.target.value = replace(value, manifest=value.manifest.but(spec=spec))
 
         return change
 
@@ -44,8 +47,8 @@ def deleting(run: Driven) -> Callable[[], None]:
 
     def change() -> None:
         value = run.box.target.value
-        metadata = value.canary.metadata.but(deletion_timestamp=run.box.world.now)
-        run.box.target.value = replace(value, canary=value.canary.but(metadata=metadata))
+        metadata = value.manifest.metadata.but(deletion_timestamp=run.box.world.now)
+        run.box.target.value = replace(value, manifest=value.manifest.but(metadata=metadata))
 
     return change
 
@@ -63,6 +66,19 @@ def interrupting_twice(run: Driven) -> Callable[[], None]:
         run.drive.interrupts()
 
     return happens
+
+
+def stable_dying(run: Driven) -> Callable[[], None]:
+    """The last replica of stable stops."""
+
+    def happens() -> None:
+        world = run.box.world
+        world.behaviours = {**world.behaviours, "v1": replace(world.behaviours["v1"], dies_after=0.0)}
+
+    return happens
+
+
+HELD = [{"weight": 50}, {"weight": 100, "hold": "60s"}]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +104,14 @@ def interrupting_twice(run: Driven) -> Callable[[], None]:
         pytest.param(driven("good"), [(12, again())], Exit.SUPERSEDED, 0, id="another build is wanted"),
         pytest.param(driven("good"), [(12, again("v1", ""))], Exit.SUPERSEDED, 0, id="version set back"),
         pytest.param(driven("good"), [(12, deleting)], Exit.GONE, 0, id="deleted"),
+        pytest.param(driven("good", steps=HELD), [(25, stable_dying)], Exit.PROMOTED, 100,
+                     id="stable dies at 100%: promoted"),
+        pytest.param(driven("good"), [(11, stable_dying), (12, interrupting)], Exit.INTERRUPTED, 20,
+                     id="interrupted without a way back: traffic stays"),
+        pytest.param(driven("good"), [(11, stable_dying), (12, deleting)], Exit.GONE, 20,
+                     id="deleted without a way back: traffic stays"),
+        pytest.param(driven("good", Options(timeout=MINUTE, on_timeout=Then.ROLLBACK), steps=HELD),
+                     [(11, stable_dying)], Exit.TIMED_OUT, 50, id="timed out without a way back: traffic stays"),
     ],
 )  # fmt: skip
 def test_how_a_run_ends(
@@ -101,10 +125,20 @@ def test_how_a_run_ends(
     assert run.box.store.stored.status.outbox == ()
 
 
+def test_a_run_in_a_hurry_leaves_out_the_steps() -> None:
+    """As soon as the rollout has begun it asks to promote, once, as a person would."""
+    run = driven("good", Options(hurry=True))
+    ending = run.run()
+    assert (ending.code, run.box.world.traffic) == (Exit.PROMOTED, Traffic(weight=100))
+    weights = [turn.decision.status.canary_weight for turn in run.turns]
+    assert set(weights) == {0, 100}
+    assert [one.verb for one in run.drive.actions.own] == [Verb.PROMOTE]
+
+
 def spec_says(box: Any, **fields: Any) -> None:
     """The manifest has these fields."""
     value = box.target.value
-    box.target = SandboxTarget(replace(value, canary=value.canary.but(spec=value.canary.spec.but(**fields))))
+    box.target = SandboxTarget(replace(value, manifest=value.manifest.but(spec=value.manifest.spec.but(**fields))))
 
 
 def problems(box: Any) -> None:
@@ -156,6 +190,24 @@ def test_the_second_run_of_what_was_promoted() -> None:
     assert box.router.writes == [Traffic(weight=weight) for weight in (20, 50, 100)]
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        pytest.param(Options(), Exit.UNANALYSED, id="has a code of its own"),
+        pytest.param(Options(allow_unanalysed=True), Exit.PROMOTED, id="is a success where that is allowed"),
+    ],
+)
+def test_another_build_of_what_was_promoted(options: Options, code: Exit) -> None:
+    """It serves everything already, and no rollout has judged it: nothing moves."""
+    box = sandbox()
+    assert Driven(box).run().code is Exit.PROMOTED
+    writes, unjudged = len(box.router.writes), Driven(box, options)
+    again()(unjudged)()
+    over = unjudged.run()
+    assert (over.code, over.reason, len(box.router.writes)) == (code, "UnanalysedRevision", writes)
+    assert over.sentence == "v2 (c) serves everything without having been judged; v2 (b) was"
+
+
 def test_a_run_goes_on_where_an_interrupted_one_held() -> None:
     """130 leaves traffic; the next run finishes it."""
     first = driven("good", Options(on_interrupt=Then.HOLD))
@@ -164,6 +216,45 @@ def test_a_run_goes_on_where_an_interrupted_one_held() -> None:
     second = Driven(first.box)
     assert second.run().code is Exit.PROMOTED
     assert [turn.decision.status.rollouts for turn in second.turns][-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "happens"),
+    [
+        pytest.param(Options(), interrupting, id="interrupted"),
+        pytest.param(
+            Options(timeout=timedelta(seconds=22), on_timeout=Then.ROLLBACK), lambda run: lambda: None, id="timed out"
+        ),
+    ],
+)
+def test_a_run_that_ends_itself_lowers_at_once(
+    options: Options, happens: Callable[[Driven], Callable[[], None]]
+) -> None:
+    """Nothing is due at that moment, and whoever sent the signal kills the process some seconds later."""
+    run = driven("good", options, interval="1m")
+    began = run.box.clock.now()
+    run.at(22, happens(run))
+    run.run()
+    lowered = next(turn.at for turn in run.turns if turn.decision.status.phase is Phase.FINALISING)
+    assert (lowered - began, run.box.router.writes) == (timedelta(seconds=22), [Traffic(weight=20), Traffic()])
+
+
+def test_what_is_asked_during_a_reconcile_is_heard_right_after_it() -> None:
+    """Servers may take seconds to answer: an action that arrives meanwhile waits for no interval."""
+    run = driven("good", interval="1m")
+    rested = run.box.clock.now() + timedelta(seconds=20)
+
+    def slow(turn: Turn) -> None:
+        """Somebody asks for a rollback after the inbox was read."""
+        run.turns.append(turn)
+        if turn.at > rested and not run.box.inbox.actions:
+            ask(run.box, Verb.ROLLBACK)
+
+    run.drive.report = slow
+    run.run()
+    asked = next(one.at for one in run.box.inbox.actions)
+    lowered = next(turn.at for turn in run.turns if turn.decision.status.phase is Phase.FINALISING)
+    assert lowered - asked < timedelta(seconds=1)
 
 
 def test_the_outcome_is_unknown_when_a_rollback_is_not_accepted_in_time() -> None:
@@ -183,6 +274,34 @@ def test_another_run_took_the_state_over() -> None:
     assert run.box.router.writes == [Traffic(weight=20), Traffic(weight=50)]
 
 
+def overwritten(store: Any) -> None:
+    """Another client saved a state without the lock."""
+    store.stored = replace(store.stored, version="99")
+
+
+def test_a_state_that_others_overwrote_while_the_lock_is_ours() -> None:
+    """Nothing rises any more, what lowers is done, and the run ends with its outcome and why it isn't saved."""
+    run = driven("good")
+    run.drive.check = lambda: None
+    run.at(12, lambda: overwritten(run.box.store))
+    run.at(60, run.drive.interrupts)
+    ending = run.run()
+    assert (ending.code, run.box.world.traffic) == (Exit.REJECTED, Traffic())
+    assert "another run" in ending.sentence
+    assert run.box.router.writes == [Traffic(weight=20), Traffic(weight=50), Traffic()]
+
+
+def test_a_state_that_is_no_state_any_more() -> None:
+    """The same for a save that is refused for good: the run doesn't wait two minutes for it to change."""
+    run = driven("good")
+    run.at(12, lambda: setattr(run.box.store, "refuses", "gar[bage"))
+    run.at(60, run.drive.interrupts)
+    ending = run.run()
+    assert (ending.code, run.box.world.traffic) == (Exit.REJECTED, Traffic())
+    assert ending.sentence.endswith("; but status can't be saved: gar[bage")
+    assert run.box.world.now - run.turns[-1].at < timedelta(seconds=5)
+
+
 def test_the_state_cannot_be_read_at_the_start() -> None:
     box = sandbox()
     box.store.down = True
@@ -191,9 +310,9 @@ def test_the_state_cannot_be_read_at_the_start() -> None:
 
 
 def test_every_exit_is_reached_by_a_table_or_by_the_command() -> None:
-    """Codes that no table leads to are the command's own: the lock."""
+    """Each code is the outcome's, the reason's at rest, or the run's own."""
     here = {Exit.ERROR, Exit.TIMED_OUT, Exit.NEEDS_APPROVAL, Exit.UNKNOWN, Exit.INTERRUPTED}
-    assert set(Exit) - here - set(BY_OUTCOME.values()) - set(AT_REST.values()) == {Exit.LOCKED}
+    assert set(Exit) - here - set(BY_OUTCOME.values()) - {reason.exit_code for reason in Reason} == set()
 
 
 def test_the_end_waits_for_the_drain() -> None:
@@ -242,13 +361,12 @@ def test_a_run_that_finds_what_failed_ends_as_the_one_before(run: Driven, verbs:
     assert run.run().code is code
     again = Driven(run.box).run()
     assert (again.code, again.reason) == (code, "Rejected" if verbs else "RolledBack")
-    assert again.sentence.endswith("; retry, or bring another revision")
     stored = run.box.store.load()
     assert stored is not None
-    canary = run.box.target.desired().canary.but(status=stored.status)
-    wanted = run.box.target.wanted()
+    canary = run.box.target.resolved().manifest.but(status=stored.status)
+    wanted = run.box.target.desired_version()
     assert isinstance(wanted, Version)
-    waited = answer(Aim(wanted), Sight(run.box.clock.now(), canary, wanted))
+    waited = answer(Awaited(wanted), Sight(run.box.clock.now(), canary, wanted))
     assert waited is not None
     assert waited.code is code
     assert failed_with(stored.status.but(history=())) is Exit.ROLLED_BACK

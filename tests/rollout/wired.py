@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from canary.api.action import CanaryAction, Verb
-from canary.engine.desired import desired
+from canary.engine.resolved import resolve_spec
+from canary.ports import Parts
 from canary.rollout.drive import Drive, Options
-from canary.rollout.ending import Ending
-from canary.rollout.ports import Parts
-from canary.rollout.tick import Turn
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 from canary.sandbox.parts import Sandbox, SandboxTarget
 from canary.sandbox.scenarios import SCENARIOS
 from canary.sandbox.world import world_of
@@ -33,7 +33,7 @@ class Killed(BaseException):
 def sandbox(scenario: str = "good", spec: dict[str, Any] | None = None, seed: int = 1, **analysis: Any) -> Sandbox:
     """A world in which v2 behaves so, and a quick rollout to it."""
     world = world_of(SCENARIOS[scenario], "v1", "v2", rps=50.0, seed=seed)
-    return Sandbox(world, SandboxTarget(desired(manifest(spec, **{**QUICK, **analysis}))))
+    return Sandbox(world, SandboxTarget(resolve_spec(manifest(spec, **{**QUICK, **analysis}))))
 
 
 @dataclass
@@ -47,9 +47,10 @@ class Watched:
 
     @property
     def parts(self) -> Parts:
-        """Parts to tick with."""
-        names = ("target", "router", "workloads", "metrics", "store", "inbox", "notifier")
-        ports: dict[str, Any] = {name: _Port(name, getattr(self.box, name), self) for name in names}
+        """Parts to reconcile with."""
+        names = ("target", "router", "workloads", "metrics", "store", "inbox", "notifier", "primary")
+        parts = ((name, getattr(self.box, name)) for name in names)
+        ports: dict[str, Any] = {name: _Port(name, part, self) for name, part in parts if part is not None}
         return replace(self.box.parts, **ports)
 
     def call(self, name: str, method: Callable[..., Any], *arguments: Any) -> Any:

@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 from http.client import HTTPConnection, HTTPException
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
 from canary.api.plan import Traffic
 from canary.api.status import Status
+from canary.cli.app import run
 from canary.stores.file import FileStore
 from tests.envoy.world import NAME, World
-from tests.parts.processes import bound, wait_for
+from tests.parts.processes import bound, exit_code, wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 QUICK: dict[str, Any] = {"interval": "1s", "threshold": 2, "settle": "0s", "drain": "0s", "scrapeInterval": "1s"}
@@ -36,7 +39,7 @@ class Run:
 
     def ends(self, within: float = 40.0) -> int:
         """Its exit code."""
-        return self.process.wait(within)
+        return exit_code(self.process, within)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -48,7 +51,7 @@ class Site:
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.folder = world, folder
         self.manifest = folder / "shop.yaml"
-        self.state = folder / "shop.state.json"
+        self.state = world.file.parent / ".canary" / f"{world.file.name}.shop.state.json"
         self._stop = threading.Event()
         self._load = threading.Thread(target=self._send, daemon=True)
 
@@ -79,10 +82,11 @@ class Site:
         return Run((*CANARY, "run", "-f", str(self.manifest), *options), self.folder / "run.log")
 
     def ask(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Another command of canary's about this manifest."""
-        return subprocess.run(
-            (*CANARY, *argv, "-f", str(self.manifest)), capture_output=True, text=True, timeout=30, check=False
-        )
+        """Another command of canary's about this manifest; in this process, which has imported canary already."""
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run((*argv, "-f", str(self.manifest)))
+        return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
     @property
     def status(self) -> Status:
@@ -108,7 +112,7 @@ class Site:
         while not self._stop.is_set():
             connection = HTTPConnection("127.0.0.1", self.world.port, timeout=5)
             try:
-                while not self._stop.wait(0.003):
+                while not self._stop.wait(0.02):
                     connection.request("GET", "/")
                     connection.getresponse().read()
             except (OSError, HTTPException):

@@ -7,33 +7,55 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
-from tests.parts.processes import bound, wait_for
-from tests.run.site import CANARY, GATED, Site
+from tests.examples import one_now
+from tests.parts.processes import bound, exit_code, wait_for
+from tests.run.site import CANARY, GATED, Run, Site
 
 STEPS = [{"weight": 20}, {"weight": 60}]
 
 
 def test_a_healthy_canary_is_promoted_and_the_route_has_its_old_shape(site: Site) -> None:
-    """Code 0; the route names the new cluster, and nothing of ours is left in it."""
+    """Code 0; the route names the new cluster, and nothing of ours is left in it.
+
+    As JSON there is one object a decision, and a last one with the code.
+    """
     before = json.loads(site.world.file.read_text())
     site.write(steps=STEPS)
-    assert site.run().ends() == 0
+    run = site.run("-o", "json")
+    assert run.ends() == 0
+    lines = [json.loads(line) for line in run.text.splitlines()]
+    assert (lines[-1]["code"], lines[-1]["outcome"]) == (0, "Promoted")
+    assert {line["phase"] for line in lines[:-1]} >= {"Waiting", "Progressing", "Finalising", "Succeeded"}
     after = json.loads(site.world.file.read_text())
     before["resources"][0]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = "v2"
     assert after == before
     assert (site.status.phase, site.status.stable and site.status.stable.name) == (Phase.SUCCEEDED, "v2")
 
 
-def test_what_serves_already_is_no_rollout(site: Site) -> None:
-    """Code 0 at once, and no write."""
-    site.write(version="v1", steps=STEPS)
-    before = site.world.file.stat().st_mtime_ns
+@pytest.mark.long
+def test_a_route_that_stays_on_stable_is_named_from_the_start_to_the_last_sentence(site: Site) -> None:
+    """Who stops v1 after exit 0 would break the testers: a warning says so before the first step, and each output."""
+    config = json.loads(site.world.file.read_text())
+    routes = config["resources"][0]["virtual_hosts"][0]["routes"]
+    match = {"prefix": "/", "headers": [{"name": "x-tester", "present_match": True}]}
+    routes.insert(0, {"name": "testers", "match": match, "route": {"cluster": "v1"}})
+    site.world.put(json.dumps(config))
+    site.write(steps=STEPS)
     run = site.run()
+    site.until_weight(20)
+    assert re.search(r"^not moved +testers \(sends requests to v1\)$", site.ask("status").stdout, re.MULTILINE)
     assert run.ends() == 0
-    assert "serves everything" in run.text
-    assert site.world.file.stat().st_mtime_ns == before
+    lines = run.text.splitlines()
+    warned = next(number for number, line in enumerate(lines) if "if v1 is stopped after the rollout" in line)
+    assert warned < next(number for number, line in enumerate(lines) if " 20% " in line)
+    assert lines[-1].endswith("v2 (1) serves everything but testers (sends requests to v1)")
+    assert site.world.share("v1", 20, x_tester="1") == 1
+    assert site.run().ends() == 0
+    assert run.text.splitlines()[-1].endswith("v2 (1) serves everything but testers (sends requests to v1)")
 
 
 def test_a_failing_canary_is_rolled_back_and_not_tried_again_by_itself(site: Site) -> None:
@@ -52,7 +74,7 @@ def test_a_failing_canary_is_rolled_back_and_not_tried_again_by_itself(site: Sit
 
 
 def test_a_canary_that_dies_loses_its_traffic_at_once(site: Site) -> None:
-    """Code 3 without waiting for a look: its health check says so."""
+    """Code 3 without waiting for an evaluation: its health check says so."""
     site.write(steps=[{"weight": 50, "hold": "1h"}])
     run = site.run()
     site.until_weight(50)
@@ -62,18 +84,44 @@ def test_a_canary_that_dies_loses_its_traffic_at_once(site: Site) -> None:
     assert site.traffic == Traffic()
 
 
-def test_a_gate_is_approved_from_another_terminal(site: Site) -> None:
-    """The run waits, `status` says for what, `approve` lets it go on: code 0."""
+@pytest.mark.long
+def test_a_run_is_watched_from_another_terminal(site: Site) -> None:
+    """It ends with the run's code and last sentence; who stops watching leaves the run alone."""
     site.write(steps=GATED)
     run = site.run()
     site.until("WaitingForApproval")
-    status = site.ask("status")
-    assert (status.returncode, "approve" in status.stdout) == (0, True)
-    approved = site.ask("approve", "-m", "fine")
-    assert (approved.returncode, approved.stdout.rstrip().endswith("taken")) == (0, True)
-    assert run.ends() == 0
+    argv = (*CANARY, "watch", "-f", str(site.manifest))
+    stopped, whole = (Run(argv, site.folder / f"{name}.log") for name in ("stopped", "whole"))
+    for one in (stopped, whole):
+        wait_for(lambda one=one: "WaitingFor" in one.text or "waits for" in one.text, "the first line")  # type: ignore[misc]
+    stopped.send(signal.SIGINT)
+    assert (stopped.ends(), "stopped watching; the rollout is at 50%" in stopped.text) == (130, True)
+    assert site.ask("approve").returncode == 0
+    assert (run.ends(), whole.ends()) == (0, 0)
+    assert "v2 (1) serves everything" in whole.text.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "now", one_now([pytest.param(("--now",), id="at once"), pytest.param((), id="as a rollout")])
+)
+def test_an_undo_goes_back_to_the_version_before(site: Site, now: tuple[str, ...]) -> None:
+    """The manifest needs no edit; undone again it is as before. Without --now the steps are taken."""
+    site.write(steps=STEPS)
+    nothing = site.ask("undo")
+    assert (nothing.returncode, site.traffic) == (1, Traffic())
+    assert site.run().ends() == 0
+    back = site.ask("undo", *now)
+    assert (back.returncode, site.world.seen("v2", "v1").traffic) == (0, Traffic(weight=100)), (
+        back.stdout + back.stderr
+    )
+    assert (" 20% " in back.stdout, "v1 serves everything" in back.stdout) == (not now, True)
+    assert "goes back from v2 (1) to v1" in back.stderr
+    assert "the next canary run goes on from v1 to what its manifest says" in back.stderr
+    again = site.ask("undo", *now)
+    assert (again.returncode, site.traffic) == (0, Traffic(weight=100)), again.stdout + again.stderr
+
+
+@pytest.mark.long
 def test_a_gate_is_rejected_from_another_terminal(site: Site) -> None:
     """Code 6, and the history says who and why."""
     site.write(steps=GATED)
@@ -92,6 +140,7 @@ def test_a_gate_that_times_out_rolls_back(site: Site) -> None:
     assert site.status.history[0].reason == "GateTimedOut"
 
 
+@pytest.mark.long
 def test_a_pipeline_that_cannot_wait_leaves_at_the_gate_and_comes_back(site: Site) -> None:
     """Code 5 with traffic in place; approved meanwhile, the next run ends with 0."""
     site.write(steps=GATED)
@@ -102,14 +151,19 @@ def test_a_pipeline_that_cannot_wait_leaves_at_the_gate_and_comes_back(site: Sit
 
 
 def test_nothing_can_be_approved_where_nothing_waits(site: Site) -> None:
-    """Code 1 and a sentence; nothing is written."""
+    """What serves already is no rollout: code 0 at once, and no write. To approve is code 1 and a sentence then."""
     site.write(version="v1", steps=STEPS)
-    site.run().ends()
+    before = site.world.file.stat().st_mtime_ns
+    run = site.run()
+    assert run.ends() == 0
+    assert "serves everything" in run.text
+    assert site.world.file.stat().st_mtime_ns == before
     refused = site.ask("approve")
     assert (refused.returncode, refused.stderr.startswith("canary: nothing to approve")) == (1, True)
-    assert not site.state.with_name("shop.state.json.actions").exists()
+    assert not site.state.with_name(f"{site.state.name}.actions").exists()
 
 
+@pytest.mark.long
 def test_a_run_that_takes_too_long_leaves_traffic_as_it_is(site: Site) -> None:
     """Code 4; the next run goes on from there."""
     site.write(steps=GATED)
@@ -134,6 +188,7 @@ def test_ctrl_c_rolls_back_before_the_run_exits(site: Site) -> None:
     assert (site.traffic, site.status.history[0].outcome) == (Traffic(), Outcome.REJECTED)
 
 
+@pytest.mark.long
 def test_one_signal_that_arrives_twice_still_rolls_back(site: Site) -> None:
     """Code 6, not 130: `timeout` and some CI systems send one and the same signal to the process and to its group."""
     site.write(steps=GATED)
@@ -146,6 +201,7 @@ def test_one_signal_that_arrives_twice_still_rolls_back(site: Site) -> None:
     assert (site.traffic, site.status.history[0].outcome) == (Traffic(), Outcome.REJECTED)
 
 
+@pytest.mark.long
 def test_sigterm_may_leave_traffic_where_it_is(site: Site) -> None:
     """Code 130 with `--on-interrupt hold`."""
     site.write(steps=GATED)
@@ -156,7 +212,8 @@ def test_sigterm_may_leave_traffic_where_it_is(site: Site) -> None:
     assert site.traffic == Traffic(weight=50)
 
 
-def test_a_second_run_is_told_who_holds_the_target(site: Site) -> None:
+@pytest.mark.long
+def test_a_second_run_is_refused_with_the_holder_of_the_target(site: Site) -> None:
     """Code 10 with process and time; the first one is not disturbed."""
     site.write(steps=GATED)
     first = site.run()
@@ -168,8 +225,9 @@ def test_a_second_run_is_told_who_holds_the_target(site: Site) -> None:
     assert first.ends() == 0
 
 
+@pytest.mark.long
 def test_a_new_revision_in_mid_rollout_takes_traffic_to_zero(site: Site) -> None:
-    """Code 7: what was analysed is no longer what is wanted. The next run begins anew with the new one."""
+    """Code 7: what was analysed is no longer the desired version. The next run begins anew with the new one."""
     site.write(steps=GATED, revision="1")
     run = site.run()
     site.until("WaitingForApproval")
@@ -181,6 +239,7 @@ def test_a_new_revision_in_mid_rollout_takes_traffic_to_zero(site: Site) -> None
     assert site.status.stable.revision == "2"
 
 
+@pytest.mark.long
 def test_a_manifest_that_breaks_in_mid_rollout_raises_nothing(site: Site) -> None:
     """The revision can't be read: hold, and go on once it can."""
     site.write(steps=GATED)
@@ -196,7 +255,10 @@ def test_a_manifest_that_breaks_in_mid_rollout_raises_nothing(site: Site) -> Non
 
 
 def test_a_foreign_edit_is_seen_and_held(site: Site) -> None:
-    """Nobody's weights are overwritten blindly; put back, the run goes on."""
+    """Nobody's weights are overwritten blindly; put back, the run goes on.
+
+    `status` says what the run waits for, and `approve` lets it go on.
+    """
     site.write(steps=GATED)
     run = site.run()
     site.until("WaitingForApproval")
@@ -209,13 +271,16 @@ def test_a_foreign_edit_is_seen_and_held(site: Site) -> None:
     assert json.loads(site.world.file.read_text()) == theirs
     site.world.put(ours)
     site.until("WaitingForApproval")
-    site.ask("approve")
+    status, approved = site.ask("status"), site.ask("approve", "-m", "fine")
+    assert (status.returncode, "approve" in status.stdout) == (0, True)
+    assert (approved.returncode, approved.stdout.rstrip().endswith("taken")) == (0, True)
     assert run.ends() == 0
 
 
+@pytest.mark.long
 def test_an_envoy_that_is_killed_and_started_again_in_mid_rollout(site: Site) -> None:
     """The run waits for it, counts on from zero, and promotes."""
-    site.write(steps=[{"weight": 30}, {"weight": 60, "looks": 2}])
+    site.write(steps=[{"weight": 30}, {"weight": 60, "iterations": 2}])
     run = site.run()
     site.until_weight(30)
     site.world.envoy.kill()
@@ -233,6 +298,7 @@ def test_without_an_envoy_nothing_begins(site: Site) -> None:
     assert "route can't be read" in run.text
 
 
+@pytest.mark.long
 def test_a_run_whose_terminal_is_closed_rolls_back_first(site: Site) -> None:
     """Code 6: a live view that nobody sees any more doesn't leave traffic half way."""
     site.write(steps=GATED)
@@ -248,31 +314,22 @@ def test_a_run_whose_terminal_is_closed_rolls_back_first(site: Site) -> None:
     site.until_weight(50)
     os.close(mine)
     run.send_signal(signal.SIGHUP)
-    assert run.wait(40) == 6
+    assert exit_code(run) == 6
     assert site.traffic == Traffic()
 
 
-def test_a_run_whose_output_nobody_reads_goes_on(site: Site) -> None:
+@pytest.mark.long
+def test_a_run_whose_output_is_not_read_goes_on(site: Site) -> None:
     """Code 0: `canary run | head -1` is no reason to stop in the middle."""
     site.write(steps=STEPS)
     run = subprocess.Popen(bound([*CANARY, "run", "-f", str(site.manifest)]), stdout=subprocess.PIPE)
     assert run.stdout is not None
     run.stdout.readline()
     run.stdout.close()
-    assert run.wait(40) == 0
+    assert exit_code(run) == 0
 
 
-def test_json_has_one_object_a_decision_and_one_for_the_end(site: Site) -> None:
-    """All lines parse; the last one has the code."""
-    site.write(steps=STEPS)
-    run = site.run("-o", "json")
-    assert run.ends() == 0
-    lines = [json.loads(line) for line in run.text.splitlines()]
-    assert (lines[-1]["code"], lines[-1]["outcome"]) == (0, "Promoted")
-    assert {line["phase"] for line in lines[:-1]} >= {"Waiting", "Progressing", "Finalising", "Succeeded"}
-
-
-def test_an_invalid_manifest_is_told_and_moves_nothing(site: Site) -> None:
+def test_an_invalid_manifest_is_reported_and_moves_nothing(site: Site) -> None:
     """Promise 11: code 2, the field, what is wrong, what was probably meant."""
     site.write(stepWeigth=10)
     run = site.run()

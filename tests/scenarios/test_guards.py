@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from canary.api.action import Verb
-from canary.api.canary import Canary
-from canary.api.guard import Guard
-from canary.engine.desired import desired
+from canary.api.canary import Canary, Guard
+from canary.api.exit_codes import Exit
+from canary.engine.resolved import resolve_spec
 from canary.manifests import shipped
-from canary.rollout.ending import Ending, Exit
-from canary.rollout.tick import Turn
+from canary.rollout.end import Ending
+from canary.rollout.reconcile import Turn
 from canary.sandbox.scenarios import SCENARIOS
 from canary.sandbox.simulate import sandbox_of, simulate
 from tests.rollout.wired import Driven, ask, driven
@@ -22,12 +24,12 @@ FRIDAY = datetime(2026, 3, 27, 10, 58, tzinfo=UTC)
 def simulated(
     scenario: str = "good", policy: str | None = None, guards: Any = (), **analysis: Any
 ) -> tuple[Ending, list[Turn]]:
-    """A rollout that starts then: 10% for two looks, 50%, all."""
+    """A rollout that starts then: 10% for two evaluations, 50%, all."""
     metrics = [{"name": "request-success-rate", "thresholdRange": {"min": 99}}]
     plan = {"interval": "30s", "steps": [{"weight": 10, "hold": "1m"}, {"weight": 50, "hold": "1m"}]}
     spec = {"targetRef": {"kind": "EnvoyRoute", "name": "shop"}, "version": "v2", "guards": guards}
     whole = {"metadata": {"name": "shop"}, "spec": {**spec, "analysis": {**plan, "metrics": metrics, **analysis}}}
-    want = desired(Canary.model_validate(whole), shipped(policy) if policy else None)
+    want = resolve_spec(Canary.model_validate(whole), shipped(policy) if policy else None)
     turns: list[Turn] = []
     return simulate(sandbox_of(want, SCENARIOS[scenario], start=FRIDAY), turns.append), turns
 
@@ -45,18 +47,21 @@ def test_a_weekend_in_the_middle() -> None:
 
 
 def test_a_canary_that_turns_bad_in_a_freeze_is_rolled_back_in_it() -> None:
-    """At its first failed looks, on Friday."""
+    """At its first failed evaluations, on Friday."""
     never = [{"name": "never", "expression": "step.to <= 10"}]
     ending, turns = simulated("flaky", guards=never, threshold=2)
     assert ending.code is Exit.ROLLED_BACK
     assert turns[-1].at - FRIDAY < timedelta(hours=1)
 
 
+@pytest.mark.long
 def test_a_guard_that_never_opens_ends_a_simulation() -> None:
     """A week after the deadline it says what it waited for."""
     ending, turns = simulated(guards=[{"name": "never", "expression": "step.to <= 10"}], deadline="1h")
     assert (ending.code, ending.reason) == (Exit.TIMED_OUT, "TimedOut")
-    assert ending.sentence.endswith("at 10%, the guard never holds without end, until its expression is true")
+    assert ending.sentence.endswith(
+        "at 10%, the guard never blocks the next step, without a time limit, until its expression is true"
+    )
     assert len(turns) < 4000
 
 
@@ -76,5 +81,5 @@ def test_a_promotion_by_a_person_within_the_largest_step() -> None:
 
 def weights(run: Driven) -> list[int]:
     """In their order, each once, to the last that was meant."""
-    meant = [turn.decision.status.rollout.meant.weight for turn in run.turns if turn.decision.status.rollout]
+    meant = [turn.decision.status.rollout.desired.weight for turn in run.turns if turn.decision.status.rollout]
     return list(dict.fromkeys(meant))

@@ -1,4 +1,5 @@
-"""Each scenario of the sandbox with each strategy, from the first tick to the exit; some of them line by line."""
+"""Each scenario of the sandbox with each strategy, from the first reconcile to the exit; some of them line by
+line."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,8 +7,8 @@ from typing import Any
 import pytest
 
 from canary.api.action import Verb
+from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.rollout.ending import Exit
 from canary.sandbox.scenarios import SCENARIOS
 from tests.rollout.wired import GATED, Driven, ask, driven
 
@@ -27,6 +28,12 @@ ROLLED_BACK = {
     "quiet": "DeadlinePassed",
     "blind": "DeadlinePassed",
 }
+
+
+def blind_from(second: float, **analysis: Any) -> Driven:
+    """Healthy; but metrics are out of reach from then on."""
+    run = driven("good", **analysis)
+    return run.at(second, lambda: setattr(run.box.world, "blind", True))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -55,7 +62,7 @@ def test_every_scenario_with_every_strategy(scenario: str, strategy: str) -> Non
             Promoting  100 Promoting
             Finalising 100 Promoted
             Finalising 100 Draining
-            Succeeded    0 Promoted
+            Succeeded  100 Promoted
             """, id="good"),
         pytest.param(driven("bad"), """
             Waiting      0 Started
@@ -73,7 +80,7 @@ def test_every_scenario_with_every_strategy(scenario: str, strategy: str) -> Non
             Finalising   0 CanaryUnavailable
             Finalising   0 Draining
             Failed       0 RolledBack
-            """, id="dead: before its first look"),
+            """, id="dead: before its first evaluation"),
         pytest.param(driven("quiet"), """
             Waiting      0 Started
             Progressing 20 CanaryReady
@@ -85,13 +92,19 @@ def test_every_scenario_with_every_strategy(scenario: str, strategy: str) -> Non
             """, id="quiet: held until the deadline"),
         pytest.param(driven("blind", onUnreachable={"after": "30s", "then": "rollback"}), """
             Waiting      0 Started
+            Waiting      0 MetricsUnreachable
+            Finalising   0 DeadlinePassed
+            Failed       0 RolledBack
+            """, id="blind: no traffic moves, until the deadline"),
+        pytest.param(blind_from(3, onUnreachable={"after": "30s", "then": "rollback"}), """
+            Waiting      0 Started
             Progressing 20 CanaryReady
             Progressing 20 Analysing
             Progressing 20 MetricsUnreachable
             Finalising   0 MetricsUnreachable
             Finalising   0 Draining
             Failed       0 RolledBack
-            """, id="blind, and the manifest doesn't bear it"),
+            """, id="blind after the start, and the manifest doesn't bear it"),
         pytest.param(driven("good", steps=None, iterations=2, match=MATCH), """
             Waiting      0 Started
             Progressing  0 CanaryReady
@@ -99,7 +112,7 @@ def test_every_scenario_with_every_strategy(scenario: str, strategy: str) -> Non
             Promoting  100 Promoting
             Finalising 100 Promoted
             Finalising 100 Draining
-            Succeeded    0 Promoted
+            Succeeded  100 Promoted
             """, id="A/B"),
         pytest.param(driven("good", steps=None, stepWeights=[50], stepWeightPromotion=25), """
             Waiting      0 Started
@@ -110,14 +123,14 @@ def test_every_scenario_with_every_strategy(scenario: str, strategy: str) -> Non
             Promoting  100 Promoting
             Finalising 100 Promoted
             Finalising 100 Draining
-            Succeeded    0 Promoted
+            Succeeded  100 Promoted
             """, id="promoted in steps"),
         pytest.param(driven("good", spec={"skipAnalysis": True}), """
             Waiting      0 Started
             Promoting  100 CanaryReady
             Finalising 100 Promoted
             Finalising 100 Draining
-            Succeeded    0 Promoted
+            Succeeded  100 Promoted
             """, id="skipAnalysis"),
     ],
 )  # fmt: skip
@@ -153,7 +166,7 @@ def test_a_morning_with_people() -> None:
         "Promoting 100 PromotionAsked",
         "Finalising 100 Promoted",
         "Finalising 100 Draining",
-        "Succeeded 0 Promoted",
+        "Succeeded 100 Promoted",
     ]
 
 
@@ -173,7 +186,7 @@ def test_an_outage_of_everything_in_the_middle() -> None:
 
 
 def seconds(run: Driven, at: Any) -> float:
-    """Since the first tick."""
+    """Since the first reconcile."""
     return float((at - run.turns[0].at).total_seconds())
 
 
@@ -197,7 +210,7 @@ def test_a_week_of_rollouts() -> None:
     assert Driven(run.box).run().code is Exit.ROLLED_BACK
     run.box.world.behaviours = {"v1": run.box.world.behaviours["v1"], "v2": SCENARIOS["good"].canary}
     value = run.box.target.value
-    run.box.target.value = replace(value, canary=value.canary.but(spec=value.canary.spec.but(revision="c")))
+    run.box.target.value = replace(value, manifest=value.manifest.but(spec=value.manifest.spec.but(revision="c")))
     last = Driven(run.box)
     assert last.run().code is Exit.PROMOTED
     history = last.turns[-1].decision.status.history

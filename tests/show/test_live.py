@@ -1,6 +1,7 @@
 """The live view: its rows, what is drawn at 80 and at 60 columns, and that the terminal is left as it was."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -10,15 +11,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from canary.api.action import Verb
-from canary.engine.observed import Kind, Missing
-from canary.rollout.ending import Ending, ending
-from canary.rollout.tick import Turn
-from canary.show.live import Live
-from canary.show.panel import ROWS, rows
-from canary.show.scene import Scene
-from canary.show.screen import Screen, length
-from canary.show.svg import picture
+from canary.api.plan import Traffic
+from canary.api.reason import Reason
+from canary.engine.observed import Cause, Missing, RouteSeen
+from canary.rollout.end import Ending, ending
+from canary.rollout.reconcile import Turn
+from canary.show.live_rows import ROWS, Scene, rows
+from canary.show.live_view import Live
+from canary.show.terminal import Screen, length
 from tests.show.turns import BAD, METRICS, Play, wanted
+from tests.svg import picture
 
 HOWTO = "canary approve -f web.yaml"
 
@@ -45,7 +47,7 @@ def drawn(turns: list[Turn], width: int, later: float = 1.2, over: Ending | None
 
 
 def looking() -> list[Turn]:
-    return Play(desired=wanted(minRequests=10)).turns(0, 5, 5, 5)
+    return Play(resolved=wanted(minRequests=10)).turns(0, 5, 5, 5)
 
 
 def failing() -> list[Turn]:
@@ -57,7 +59,7 @@ def gated() -> list[Turn]:
     play = Play(wanted(steps=[{"weight": 50, "gates": gates}]))
     turns = play.turns(0, 5, 5, 5)
     play.ask(Verb.APPROVE, "bob")
-    return [*turns, play.turn(1, ["not told yet: connection refused"])]
+    return [*turns, play.turn(1, ["notification failed, retrying: connection refused"])]
 
 
 @pytest.mark.parametrize(
@@ -67,18 +69,18 @@ def gated() -> list[Turn]:
             looking, 80,
             ["web  v1 → v2  #1                                                Progressing  16s",
              "━━━━━━────────────────────────┼─────────────────────────────   10%   step 1 of 3",
-             "holding at 10%: 1 look to go",
+             "holding at 10%: 1 evaluation to go",
              "",
              "                    canary    stable     allowed",
              "success rate         99.8%      100%       ≥ 99%  ✔",
              "p99 latency           41ms      40ms     ≤ 500ms  ✔",
              "requests               412",
              "",
-             "failed checks   ○○○ 0 of 3                                       next look in 9s",
+             "failed checks   ○○○ 0 of 3                                 next evaluation in 9s",
              "",
-             "12:00:00   0%  v2 shall take over from v1",
+             "12:00:00   0%  rolling out v2, replacing v1",
              "12:00:05  10%  v2 is available; on to 10%"],
-            id="after a look: where it stands, what was seen, what comes next, how it came here",
+            id="after an evaluation: where it stands, what was seen, what comes next, how it came here",
         ),
         pytest.param(
             failing, 60,
@@ -91,9 +93,9 @@ def gated() -> list[Turn]:
              "success rate           88%      100%       ≥ 99%  ✘",
              "p99 latency          450ms      40ms     ≤ 500ms  ✔",
              "",
-             "failed checks   ●●○ 2 of 3                   next look in 9s",
+             "failed checks   ●●○ 2 of 3             next evaluation in 9s",
              "",
-             "12:00:00   0%  v2 shall take over from v1",
+             "12:00:00   0%  rolling out v2, replacing v1",
              "12:00:05  10%  v2 is available; on to 10%"],
             id="a failing canary in a narrow terminal",
         ),
@@ -108,10 +110,10 @@ def gated() -> list[Turn]:
              "success rate         99.8%      100%       ≥ 99%  ✔",
              "p99 latency           41ms      40ms     ≤ 500ms  ✔",
              "",
-             "failed checks   ○○○ 0 of 3                   next look in 8s",
+             "failed checks   ○○○ 0 of 3             next evaluation in 8s",
              "release         1 of 2 approvals, 3h59m left",
              "                canary approve -f web.yaml",
-             "warning: not told yet: connection refused",
+             "warning: notification failed, retrying: connection refused",
              "",
              "12:00:15  50%  at 50%, release waits for 0 of 2 approvals, …",
              "12:00:16  50%  bob asked to approve"],
@@ -139,9 +141,9 @@ def test_the_last_picture_stays_and_says_how_it_ended() -> None:
         "",
         "failed checks   ○○○ 0 of 3",
         "",
-        "12:00:00   0%  v2 shall take over from v1",
+        "12:00:00   0%  rolling out v2, replacing v1",
         "12:00:05  10%  v2 is available; on to 10%",
-        "12:00:25  50%  10% passed 2 looks; on to 50%",
+        "12:00:25  50%  10% passed 2 evaluations; on to 50%",
         "12:00:35 100%  all steps passed; on to 100%",
     ]
 
@@ -196,7 +198,7 @@ def test_no_row_is_wider_and_no_picture_higher_than_the_screen(
     plays: dict[str, Callable[[], Play]] = {
         "good": Play,
         "bad": lambda: Play(canary=dict(BAD)),
-        "none": lambda: Play(canary=Missing(Kind.REFUSED, "http://prometheus.example.com:9090 " * 3)),
+        "none": lambda: Play(canary=Missing(Cause.REFUSED, "http://prometheus.example.com:9090 " * 3)),
         "many": lambda: Play(wanted(metrics=[*METRICS, *MANY], threshold=100)),
         "gate": lambda: Play(wanted(steps=[{"weight": 5, "gates": [{"approval": {}}]}])),
         "mirror": lambda: Play(wanted(steps=None, iterations=5, mirror=True)),
@@ -214,3 +216,13 @@ def test_the_svg_is_the_same_each_time() -> None:
     """A picture for documents changes only where the view does."""
     assert picture(looking()) == picture(looking())
     assert "holding" in picture(looking())
+
+
+def test_the_bar_shows_where_the_route_stands_while_it_is_drifted() -> None:
+    """Not what was decided: users meet what the route says."""
+    turn = looking()[-1]
+    drift = replace(turn.decision, reason=Reason.TRAFFIC_DRIFT, sentence="the route was changed: at 50%, not 20%")
+    seen = RouteSeen("1", {"v1": 50.0, "v2": 50.0}, Traffic(weight=50))
+    drifted = replace(turn, decision=drift, observed=replace(turn.observed, route=seen))
+    assert turn.decision.status.canary_weight != 50
+    assert " 50%   step" in drawn([drifted], 80)[1]

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from canary.api.exit_codes import Exit
+from canary.api.reason import Reason
 from canary.api.status import Status
-from canary.rollout.ending import Ending, Exit, ending
+from canary.rollout.end import Ending, ending
 from canary.show.records import Records, document, ended, record
 from tests.show.test_lines import SCREEN, shown
 from tests.show.turns import Play
@@ -30,7 +32,7 @@ def printed(*, whole: bool) -> list[dict[str, Any]]:
     turns = play.whole() if whole else play.turns(0, 5)
     for turn in turns:
         records(turn)
-    records.close(ending(turns[-1].decision) or Ending(Exit.INTERRUPTED, "Interrupted", "interrupted"))
+    records.close(ending(turns[-1].decision) or Ending(Exit.INTERRUPTED, Reason.INTERRUPTED, "interrupted"))
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
@@ -56,7 +58,7 @@ def test_the_documented_text_is_what_the_code_prints() -> None:
 def test_every_field_is_documented() -> None:
     """Each has a row in a table."""
     rows = "\n".join(line.split("|")[1] for line in DOC.read_text().splitlines() if line.startswith("| `"))
-    fields = {*record(Play().turn()), *ended(Ending(Exit.ERROR, "", ""), None)}
+    fields = {*record(Play().turn()), *ended(Ending(Exit.ERROR, Reason.UNDECIDED, ""), None)}
     assert set(re.findall(r"`(\w+)`", rows)) == fields
 
 

@@ -5,8 +5,8 @@ from io import StringIO
 
 import pytest
 
-from canary.show.checks import value
-from canary.show.screen import PLAIN, Screen, Signs, Span, screen_of
+from canary.show.metric_checks import value
+from canary.show.terminal import PLAIN, Screen, Signs, Span, screen_of
 from canary.show.times import lasting
 
 

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.api.action import Verb
-from canary.api.status import Status
-from canary.show.screen import PLAIN, Screen
+from canary.api.reason import Reason
+from canary.api.status import Condition, Phase, Status
+from canary.engine.observed import HookAnswer
 from canary.show.summary import status_lines
+from canary.show.terminal import PLAIN, Screen
+from tests.rollout.wired import ask, driven
 from tests.show.turns import BAD, NOON, Play, wanted
 
 SCREEN = Screen(width=80, zone=UTC)
@@ -63,7 +66,7 @@ def later() -> Play:
              "rollout #1       v1 → v2, started 12:00:00 (17s ago)",
              "traffic          ━━━━━━━━━━━━━━━───────────────  50%  step 1 of 2",
              "failed checks    ○○○ 0 of 3",
-             "last look        12:00:15  all checks passed",
+             "last evaluation  12:00:15  all checks passed",
              "                      canary    stable     allowed",
              "  success rate         99.8%      100%       ≥ 99%  ✔",
              "  p99 latency           41ms      40ms     ≤ 500ms  ✔",
@@ -115,12 +118,12 @@ def test_a_status(play: Callable[[], Play], lines: list[str]) -> None:
 
 
 def test_wide_explains_more() -> None:
-    """The route, the looks, the deadline and the conditions."""
+    """The route, the evaluations, the deadline and the conditions."""
     play = waiting()
     more = status_lines(play.status, "web", play.now, SCREEN, wide=True)
     assert [line for line in more if line not in status_lines(play.status, "web", play.now, SCREEN)] == [
         "route            in place since 12:00:10",
-        "looks            every 10s by threshold, next in 9s",
+        "evaluations      every 10s by threshold, next in 9s",
         "deadline         2025-06-03 12:00 (23h59m left)",
         "Ready            False   since 12:00:00  WaitingForApproval",
         "Reconciling      True    since 12:00:00  WaitingForApproval",
@@ -148,6 +151,46 @@ def test_no_line_is_wider_than_the_screen(width: int, ticks: int, unicode: bool,
     assert all(len(line) <= width for line in lines)
 
 
-def test_nothing_is_told_of_a_status_that_has_nothing() -> None:
+def test_nothing_is_shown_of_a_status_that_has_nothing() -> None:
     """An empty status has a phase, and no more."""
     assert status_lines(Status(), "a-rather-long-name", NOON, SCREEN) == ["a-rather-long-name Initializing"]
+
+
+def test_an_earlier_success_is_not_shown_beside_an_error() -> None:
+    """What is asked for now can't be had; a failure stays a failure."""
+    stalled = Condition(type="Stalled", status="True", reason=Reason.INVALID_SPEC, last_transition_time=NOON)
+    for phase, word in ((Phase.SUCCEEDED, "Stalled"), (Phase.INITIALIZED, "Stalled"), (Phase.FAILED, "Failed")):
+        status = Status(phase=phase, message="spec.version: v22 is no version", conditions=(stalled,))
+        assert status_lines(status, "web", NOON, SCREEN)[0].split()[1] == word
+    calm = Status(phase=Phase.SUCCEEDED, conditions=(stalled.but(status="False"),))
+    assert status_lines(calm, "web", NOON, SCREEN)[0].split()[1] == "Succeeded"
+
+
+def test_a_bar_of_a_route_that_was_changed_says_what_it_shows() -> None:
+    """The status knows what is desired; where the route stands instead is in its sentence."""
+    play = early()
+    drifted = play.status.but(reason=Reason.TRAFFIC_DRIFT, message="the route was changed: at 50%, not 20%")
+    lines = status_lines(drifted, "web", NOON, SCREEN)
+    assert [line.split()[0] for line in lines if " of " in line and "%" in line] == ["desired"]
+    assert any("the route was changed and is not there" in line for line in lines)
+    assert not any(line.startswith("desired") for line in status_lines(play.status, "web", NOON, SCREEN))
+
+
+def test_hooks() -> None:
+    """The last answer of each, and what a gate of a hook waits for; nobody can approve it."""
+    hooks = [{"name": "qa", "type": one, "url": "http://x/"} for one in ("rollout", "confirm-promotion")]
+    run = driven(webhooks=hooks)
+    run.box.hooks.answers["confirm-promotion"] = HookAnswer(passed=False, detail="HTTP 403")
+    run.at(120, lambda: run.box.hooks.answers.update({"confirm-promotion": None}))
+    run.at(200, lambda: ask(run.box, Verb.ROLLBACK))
+    run.run()
+    shown = [
+        status_lines(one.decision.status, "web", one.at, SCREEN, howto="canary approve web") for one in run.turns
+    ]
+    closed = next(lines for turn, lines in zip(run.turns, shown, strict=True) if turn.decision.reason == "GateClosed")
+    rows = [line for line in closed if "qa" in line and line[0] != " "]
+    assert rows[0].startswith("hooks            rollout qa passed at 12:0")
+    assert rows[-1] == "gate             confirm-promotion qa: HTTP 403, without a time limit"
+    assert any("confirm-promotion qa failed at 12:" in line and line.endswith(": HTTP 403") for line in closed)
+    assert not any("approve" in line for line in closed)
+    assert any("called at 12:03" in line for line in shown[-10])

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from canary.api.canary import Canary
+from canary.api.reason import Reason
 from canary.api.status import Message, Status
-from canary.show.description import event_lines, wish_lines
-from canary.show.history import lines
-from canary.show.listing import Row, table
-from canary.show.screen import Screen
+from canary.show.summary import event_lines, wish_lines
+from canary.show.tables import ListRow, history_lines, list_table
+from canary.show.terminal import Screen
 
 from .turns import NOON, Play
 
@@ -22,15 +22,19 @@ def test_the_list_tells_who_moves_what() -> None:
     play = Play()
     play.turns(0, 5)
     rows = [
-        Row("shop", "web", "controller", play.status),
-        Row("pay", "till", "run", Status(message="serves everything")),
+        ListRow("shop", "web", "controller", play.status),
+        ListRow("pay", "till", "run", Status(message="serves everything")),
     ]
-    assert table(rows, NOON, SCREEN) == [
+    assert list_table(rows, NOON, SCREEN) == [
         "name  by          phase         weight  canary  since  message",
         "web   controller  Progressing   10%     v2      0s     v2 is available;…",
         "till  run         Initializing  –       –       –      serves everything",
     ]
-    assert [line.split()[0] for line in table(rows, NOON, SCREEN, everywhere=True)] == ["namespace", "shop", "pay"]
+    assert [line.split()[0] for line in list_table(rows, NOON, SCREEN, everywhere=True)] == [
+        "namespace",
+        "shop",
+        "pay",
+    ]
 
 
 def test_the_history_tells_from_where_to_where() -> None:
@@ -38,14 +42,14 @@ def test_the_history_tells_from_where_to_where() -> None:
     play = Play()
     play.whole()
     short, wide = (
-        lines(play.status.history, NOON, Screen(zone=NOON.tzinfo)),
-        lines(play.status.history, NOON, Screen(zone=NOON.tzinfo), wide=True),
+        history_lines(play.status.history, NOON, Screen(zone=NOON.tzinfo)),
+        history_lines(play.status.history, NOON, Screen(zone=NOON.tzinfo), wide=True),
     )
     assert short[0].split() == ["#", "versions", "started", "took", "outcome", "reached", "reason"]
     assert short[1].split()[:5] == ["1", "v1", "→", "v2", "12:00:00"]
     assert short[1].split()[-3:] == ["Promoted", "100%", "Promoted"]
     assert wide[1].endswith("v2 serves everything")
-    assert lines((), NOON) == []
+    assert history_lines((), NOON) == []
 
 
 ANALYSES: dict[str, tuple[dict[str, Any], str]] = {
@@ -73,7 +77,7 @@ def test_where_the_analysis_comes_from(spec: dict[str, Any], told: str) -> None:
     assert f"analysis         {told}" in wish_lines(canary(**spec), Status())
 
 
-def test_what_is_wanted_is_told_in_short() -> None:
+def test_what_is_wanted_is_shown_in_short() -> None:
     """Only what is written; a spec that the controller hasn't seen yet is said to be that."""
     found = wish_lines(
         canary(stable="v1", host="web", routes=["default"], suspend=True, virtualServices=["edge.gate"]), Status()
@@ -92,10 +96,11 @@ def test_what_is_wanted_is_told_in_short() -> None:
     assert "the controller" not in "".join(wish_lines(canary(), Status(observed_generation=1)))
 
 
-def test_the_latest_events_are_told() -> None:
+def test_the_latest_events_are_shown() -> None:
     """Ten of them, oldest first."""
     events = [
-        Message(id=str(at), reason=f"Reason{at}", message="told", at=NOON + timedelta(seconds=at)) for at in range(12)
+        Message(id=str(at), reason=Reason(f"Reason{at}"), message="told", at=NOON + timedelta(seconds=at))
+        for at in range(12)
     ]
     found = event_lines(events, NOON, Screen(zone=NOON.tzinfo))
     assert found[:3] == ["", "events", "12:00:02  Reason2  told"]

@@ -10,10 +10,9 @@ from canary.api.canary import Canary
 from canary.api.plan import Traffic
 from canary.api.status import Status, Version
 from canary.engine.decide import decide, needs
-from canary.engine.desired import Desired, desired
 from canary.engine.observed import (
+    Cause,
     Counts,
-    Kind,
     Missing,
     Observed,
     Query,
@@ -23,36 +22,38 @@ from canary.engine.observed import (
     Value,
     WorkloadSeen,
 )
+from canary.engine.resolved import ResolvedSpec, resolve_spec
+from canary.rollout.reconcile import Turn
 from canary.rollout.record import Record
-from canary.rollout.tick import Turn
+from tests.moves import moves
 
 NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
 METRICS = [
     {"name": "request-success-rate", "interval": "30s", "thresholdRange": {"min": 99}},
     {"name": "request-duration", "interval": "30s", "thresholdRange": {"max": 500}},
 ]
-STEPS: list[dict[str, Any]] = [{"weight": 10, "looks": 2}, {"weight": 50}]
+STEPS: list[dict[str, Any]] = [{"weight": 10, "iterations": 2}, {"weight": 50}]
 GOOD = {"request-success-rate": 99.8, "request-duration": 41.2}
 BAD = {"request-success-rate": 88.0, "request-duration": 450.0}
 STABLE = {"request-success-rate": 100.0, "request-duration": 40.0}
 
 
-def wanted(**analysis: Any) -> Desired:
-    """A Canary called web that goes from v1 to v2 in two steps, with a look every ten seconds."""
+def wanted(**analysis: Any) -> ResolvedSpec:
+    """A Canary called web that goes from v1 to v2 in two steps, with an evaluation every ten seconds."""
     whole = {"interval": "10s", "threshold": 3, "settle": "2s", "scrapeInterval": "1s", "drain": "5s"}
     spec = {
         "targetRef": {"kind": "EnvoyRoute", "name": "web"},
         "version": "v2",
         "analysis": {**whole, "steps": STEPS, "metrics": METRICS, **analysis},
     }
-    return desired(Canary.model_validate({"metadata": {"name": "web"}, "spec": spec}))
+    return resolve_spec(Canary.model_validate({"metadata": {"name": "web"}, "spec": spec}))
 
 
 @dataclass
 class Play:
     """A small world; `turn` lets time pass and decides. Routes obey at once."""
 
-    desired: Desired = field(default_factory=wanted)
+    resolved: ResolvedSpec = field(default_factory=wanted)
     status: Status = field(default_factory=Status)
     now: datetime = NOON
     traffic: Traffic = field(default_factory=Traffic)
@@ -67,11 +68,11 @@ class Play:
         """One decision, `after` seconds later."""
         self.now += timedelta(seconds=after)
         observed = self._observed()
-        decision = decide(self.desired, self.status, observed, self.now)
+        decision = decide(self.resolved, self.status, observed, self.now)
         self.status = decision.status.but(outbox=())
-        for action in decision.actions if self.obeys else ():
+        for action in moves(decision) if self.obeys else ():
             self.traffic = action.traffic
-        return Turn(self.now, self.desired, observed, decision, Record(self.status), trouble=tuple(trouble))
+        return Turn(self.now, self.resolved, observed, decision, Record(self.status), trouble=tuple(trouble))
 
     def turns(self, *after: float) -> list[Turn]:
         """One decision after each of these pauses."""
@@ -94,13 +95,13 @@ class Play:
         self.asked = (*self.asked, action)
 
     def _observed(self) -> Observed:
-        asked = needs(self.desired, self.status, self.now)
+        asked = needs(self.resolved, self.status, self.now)
         weight = self.traffic.weight
         return Observed(
-            wanted=Version(name="v2"),
+            desired_version=Version(name="v2"),
             route=RouteSeen("1", {"v1": 100 - weight, "v2": weight}, self.traffic),
-            stable=WorkloadSeen("v1", 3, 3),
-            canary=WorkloadSeen("v2", 3, self.available),
+            stable_workload=WorkloadSeen("v1", 3, 3),
+            canary_workload=WorkloadSeen("v2", 3, self.available),
             samples={query: self._sample(query) for query in asked.queries},
             actions=self.asked,
         )
@@ -111,4 +112,4 @@ class Play:
         values = STABLE if query.subject.workload == "v1" else self.canary
         if isinstance(values, Missing):
             return values
-        return Value(values[query.metric]) if query.metric in values else Missing(Kind.EMPTY)
+        return Value(values[query.metric]) if query.metric in values else Missing(Cause.EMPTY)

@@ -28,7 +28,7 @@ def state(**changes: Any) -> str:
         pytest.param("", "Expecting value", id="an empty file"),
         pytest.param("gar[bage", "Expecting value", id="no JSON"),
         pytest.param("[]", "it isn't canary's", id="JSON of somebody else"),
-        pytest.param(state(format=99), "written by a newer canary", id="from a newer canary"),
+        pytest.param(state(format=99), "newer canary", id="from a newer canary"),
         pytest.param(state(name="other"), "is the state of other, not of shop", id="of another Canary"),
         pytest.param(state(version="x"), "its version is no number", id="a version that isn't one"),
         pytest.param(state(version=None), "its version is no number", id="no version"),
@@ -52,9 +52,19 @@ def test_saves_are_guarded_by_the_version_that_was_read(tmp_path: Path) -> None:
     assert store.load() is None
     version = store.save(Status(), None)
     store.save(Status(), version)
-    with pytest.raises(Conflict, match="saved by another run"):
+    with pytest.raises(Conflict, match="another run"):
         store.save(Status(), version)
     assert [one.name for one in store.path.parent.iterdir()] == ["shop.state.json"]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """It doesn't heal by itself, so a run that ends doesn't try again and again."""
+    (tmp_path / "states").write_text("")
+    store = FileStore(tmp_path / "states" / "shop.state.json", "shop")
+    with pytest.raises(Rejected, match="can't be read: a file stands in place of a folder"):
+        store.load()
+    with pytest.raises(Rejected, match="can't be written: a file stands in place of a folder"):
+        store.save(Status(), "1")
 
 
 def test_the_store_of_whichever_canary_a_file_speaks_of(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_asking_for_the_holder_keeps_no_run_from_starting(tmp_path: Path) -> Non
         curious.join()
 
 
-def test_a_run_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+def test_a_run_waits_as_long_as_its_option_says(tmp_path: Path) -> None:
     """With patience, the lock is taken as soon as the other run has ended."""
     state = tmp_path / "shop.state.json"
     first = held(state)

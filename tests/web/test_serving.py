@@ -3,7 +3,6 @@
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from canary.engine.errors import Invalid
-from canary.web.serving import DEFAULT, LONGEST, MOST, Serving, parsed
+from canary.web import DEFAULT, LONGEST, MOST, Serving, parsed
+from tests.parts.patience import Stopwatch
 from tests.parts.processes import wait_for
 
 Start = Callable[..., Serving]
@@ -139,7 +139,7 @@ def test_a_client_that_goes_away_is_no_news(start: Start, caplog: pytest.LogCapt
     assert caplog.text == ""
 
 
-def test_slow_clients_keep_nobody_from_an_answer(start: Start) -> None:
+def test_slow_clients_delay_no_other_client(start: Start) -> None:
     """As many as ever may be connected; the oldest of them give way."""
     serving = start(longest=3600.0)
     crowd = [slow(serving) for _ in range(2 * MOST)]
@@ -174,9 +174,9 @@ def test_stopping_ends_open_connections_and_leaves_no_thread(start: Start) -> No
     serving = start()
     crowd = [slow(serving) for _ in range(5)]
     wait_for(lambda: len(threads()) >= len(before) + 6, "the threads of five clients", within=30)
-    began = time.monotonic()
+    began = Stopwatch()
     serving.stop()
-    assert time.monotonic() - began < LONGEST / 2
+    assert began.seconds < LONGEST / 2
     assert threads() == before
     assert [one.recv(1) for one in crowd] == [b""] * 5
     for one in crowd:
@@ -196,7 +196,7 @@ def test_the_port_is_free_again_after_a_stop(start: Start) -> None:
     second.stop()
 
 
-def test_a_taken_port_is_told_in_a_sentence(start: Start) -> None:
+def test_a_taken_port_is_reported_in_a_sentence(start: Start) -> None:
     """With where it is."""
     port = start().port
     with pytest.raises(Invalid, match=f"can't listen on 127.0.0.1 port {port}: address already in use"):
@@ -219,7 +219,7 @@ def test_an_address_is_a_host_and_a_port(address: str, where: tuple[str, int]) -
 
 
 @pytest.mark.parametrize("address", ["8080", "localhost", "localhost:http", "::1", "127.0.0.1:70000", "", "a:²"])
-def test_what_is_no_address_is_told_in_a_sentence(address: str) -> None:
+def test_what_is_no_address_is_reported_in_a_sentence(address: str) -> None:
     """With an example of one."""
     with pytest.raises(Invalid, match=r"is not an address to listen on; write HOST:PORT, such as 127\.0\.0\.1:8080"):
         parsed(address)

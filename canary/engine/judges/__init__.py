@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from . import threshold
+from . import sequential, threshold
 from .judge import Judge
 
-JUDGES: Mapping[str, Judge] = {threshold.NAME: threshold.Threshold()}
+JUDGES: Mapping[str, Judge] = {
+    threshold.NAME: threshold.Threshold(),
+    sequential.NAME: sequential.Sequential(),
+}
+USUAL = threshold.NAME
+"""Where the manifest names none."""

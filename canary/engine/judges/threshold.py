@@ -1,47 +1,46 @@
 """The judge `threshold`: Flagger's rule with its defects mended.
 
-A look fails when any metric is outside of its range. Failed looks are counted over the whole rollout, and the
-look that reaches the threshold rolls back. What is missing neither passes nor fails: it holds, and when it lasts
-longer than the policy bears, the policy says what follows.
+An evaluation fails when any metric is outside of its range. Failed evaluations are counted over the whole rollout,
+and the evaluation that reaches the threshold rolls back. What is missing neither passes nor fails: it holds, and when
+it lasts longer than the policy bears, the policy says what follows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import isnan
 
-from canary.api.duration import brief
 from canary.api.evidence import CheckResult, Evidence
-from canary.api.pinned import Limit, MetricPolicy, Policy
-from canary.api.plan import Answer
-from canary.engine.observed import Counts, Kind, Missing, Query, Sample, Shape, Subject, Value
+from canary.api.pinned import MetricPolicy, PinnedProvider, Policy
+from canary.api.reason import Reason
+from canary.engine.formats import LARGEST, shown
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 
-from .judge import Ruling, Standing, Verdict
+from . import metric_limits
+from .judge import REQUESTS, Ruling, Standing, Verdict
+from .waits import Clocks, Lack, bear, wait
 
 NAME = "threshold"
-FORMAT = 1
-UNITS = {"request-success-rate": "%", "request-duration": "ms"}
+FORMAT, WITH_LIMITS = 1, 2
+"""Of evidence; the second has counts of single metrics."""
 REASONS = {
-    ("request-success-rate", "min"): "SuccessRateBelowMinimum",
-    ("request-duration", "max"): "DurationAboveMaximum",
+    ("request-success-rate", "min"): Reason.SUCCESS_RATE_BELOW_MINIMUM,
+    ("request-duration", "max"): Reason.DURATION_ABOVE_MAXIMUM,
 }
-BUILTINS = ("request-success-rate", "request-duration")
-LARGEST = 1e15
-"""Stands for what is infinite, such as errors divided by no requests: JSON has no word for that."""
 SECOND = timedelta(seconds=1)
-REQUESTS = "requests"
-"""The builtin that counts a subject's requests."""
-Lack = tuple[str, Missing]
-"""The name of a metric, and why it has no value."""
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What is kept between looks."""
+class ThresholdEvidence:
+    """What is kept between evaluations."""
 
     failed_checks: int = 0
     no_data_since: str | None = None
     unreachable_since: str | None = None
+    failures: dict[str, int] | None = None
+    """Of metrics with a failureLimit, by name."""
+    errors: dict[str, int] | None = None
+    """In a row, of metrics with a consecutiveErrorLimit."""
 
 
 class Threshold:
@@ -55,17 +54,19 @@ class Threshold:
         return tuple(dict.fromkeys(asked))
 
     def fold(
-        self, policy: Policy, evidence: Evidence | None, look: Mapping[Query, Sample], standing: Standing
+        self, policy: Policy, evidence: Evidence | None, evaluation: Mapping[Query, Sample], standing: Standing
     ) -> Ruling:
-        """One more look."""
-        checks, missing = _check_all(policy, look, standing)
-        failed = [check for check in checks if check.result == "failed"]
-        memory = _wait(_remembered(evidence), missing, standing)
-        memory = replace(memory, failed_checks=memory.failed_checks + bool(failed))
+        """One more evaluation."""
+        checks, missing = _check_all(policy, evaluation, standing)
+        failed = [check for check in checks if check.result == "failed" and not check.dry_run]
+        memory = _remembered(evidence)
+        clocks = wait(Clocks(memory.no_data_since, memory.unreachable_since), missing, standing)
+        memory = _count(policy, replace(memory, **asdict(clocks)), failed, missing, standing)
         verdict, reason, sentence = _rule(policy, memory, failed, missing, standing)
         data = {name: value for name, value in asdict(memory).items() if value is not None}  # as every store has it
-        kept = Evidence(judge=NAME, version=FORMAT, data=data, up_to=standing.at)
-        return Ruling(verdict, kept, reason, sentence, checks, memory.failed_checks)
+        version = FORMAT if memory.failures is None and memory.errors is None else WITH_LIMITS
+        kept = Evidence(judge=NAME, version=version, data=data, up_to=standing.at)
+        return Ruling(verdict, kept, reason, sentence, checks, memory.failed_checks + standing.failed_before)
 
 
 def settled(policy: Policy, standing: Standing) -> bool:
@@ -94,105 +95,110 @@ def _within(age: timedelta, window: timedelta, policy: Policy) -> timedelta:
     return whole if whole >= policy.scrape_interval else age
 
 
-def _rule(
+def _count(
     policy: Policy,
-    memory: Memory,
+    memory: ThresholdEvidence,
     failed: Sequence[CheckResult],
     missing: Sequence[Lack],
     standing: Standing,
-) -> tuple[Verdict, str, str]:
+) -> ThresholdEvidence:
+    """What this evaluation adds to the counts."""
+    common = bool(_refused(standing)) or any(one.metric not in metric_limits.limited(policy) for one in failed)
+    return replace(
+        memory,
+        failed_checks=memory.failed_checks + common,
+        failures=metric_limits.failures(policy, memory.failures, failed),
+        errors=metric_limits.errors(policy, memory.errors, missing, standing),
+    )
+
+
+def _refused(standing: Standing) -> list[CheckResult]:
+    """Hooks that said no."""
+    return [one for one in standing.hooks if one.result == "failed"]
+
+
+def _rule(
+    policy: Policy,
+    memory: ThresholdEvidence,
+    failed: Sequence[CheckResult],
+    missing: Sequence[Lack],
+    standing: Standing,
+) -> tuple[Verdict, Reason, str]:
     """The order is the argument: what is known to be bad, what is not known, what is known to be good."""
-    worse = memory.failed_checks >= policy.threshold
-    if failed:
-        reason, sentence = _blame(failed)
-        counted = f"{memory.failed_checks} of {policy.threshold} failed checks"
+    often, count = (
+        metric_limits.failed_too_often(policy, memory.failures),
+        memory.failed_checks + standing.failed_before,
+    )
+    worse, refused = count >= policy.threshold or bool(often), _refused(standing)
+    if failed or refused:
+        reason, sentence = _blame(failed, refused)
+        counted = metric_limits.counted(policy, count, memory.failures, (*failed, *refused))
         return (Verdict.ROLL_BACK if worse else Verdict.HOLD), reason, f"{sentence} ({counted})"
     if worse:
-        return Verdict.ROLL_BACK, "TooManyFailedChecks", f"{memory.failed_checks} failed checks"
+        said = f"{often[0]} failed more often than its failureLimit" if often else f"{count} failed checks"
+        return Verdict.ROLL_BACK, Reason.TOO_MANY_FAILED_CHECKS, said
+    unread = metric_limits.unread_too_often(policy, memory.errors)
+    if unread:
+        why = next((why for name, why in missing if name == unread[0]), "")
+        times = f"{(memory.errors or {})[unread[0]]} times in a row"
+        return Verdict.ROLL_BACK, Reason.METRICS_UNREACHABLE, f"{unread[0]} can't be read: {why}, {times}"
     if not settled(policy, standing):
-        return Verdict.HOLD, "Settling", "the new traffic settles before it is judged"
+        return Verdict.HOLD, Reason.SETTLING, "the new traffic settles before it is judged"
     if missing:
-        ruling = _bear(policy, memory, missing, standing)
+        ruling = bear(policy, Clocks(memory.no_data_since, memory.unreachable_since), missing, standing)
         if ruling is not None:
             return ruling
+    awaited = next((one.metric for one in standing.hooks if one.result == "missing"), None)
+    if awaited is not None:
+        return Verdict.HOLD, Reason.HOOK_PENDING, f"waiting for the answer of the hook {awaited}"
     return (
         Verdict.PASS,
-        "ChecksPassed",
+        Reason.CHECKS_PASSED,
         "all checks passed" if not missing else "passed without data, as the manifest asks",
     )
 
 
-def _bear(
-    policy: Policy, memory: Memory, missing: Sequence[Lack], standing: Standing
-) -> tuple[Verdict, str, str] | None:
-    """What missing metrics amount to; None where the manifest wants them to pass."""
-    unreachable = [(name, one) for name, one in missing if one.kind.unreachable]
-    name, why = (unreachable or missing)[0]
-    limit = policy.on_unreachable if unreachable else policy.on_no_data
-    since = memory.unreachable_since if unreachable else memory.no_data_since
-    reason = "MetricsUnreachable" if unreachable else "NoData"
-    what = f"{name} can't be read: {why}" if unreachable else f"no evidence of {name}: {why}"
-    if since is None or not _over(since, limit, standing.at):
-        return Verdict.HOLD, reason, what
-    lasted = f"{what}, for {brief(standing.at - datetime.fromisoformat(since))}"
-    match limit.then:
-        case Answer.ROLLBACK:
-            return Verdict.ROLL_BACK, reason, lasted
-        case Answer.PROMOTE:
-            return None
-        case Answer.HOLD:
-            return Verdict.HOLD, reason, lasted
-
-
-def _wait(memory: Memory, missing: Sequence[Lack], standing: Standing) -> Memory:
-    """Starts, keeps or stops the two clocks; they run only while somebody may meet the canary, unpaused."""
-    runs = standing.exposed and not standing.paused
-    unreachable = runs and any(one.kind.unreachable for _, one in missing)
-    no_data = runs and any(not one.kind.unreachable for _, one in missing)
-    now = standing.at.isoformat()
-    return replace(
-        memory,
-        unreachable_since=(memory.unreachable_since or now) if unreachable else None,
-        no_data_since=(memory.no_data_since or now) if no_data else None,
-    )
-
-
-def _over(since: str, limit: Limit, now: datetime) -> bool:
-    return now - datetime.fromisoformat(since) >= limit.after
-
-
 def _check_all(
-    policy: Policy, look: Mapping[Query, Sample], standing: Standing
+    policy: Policy, evaluation: Mapping[Query, Sample], standing: Standing
 ) -> tuple[tuple[CheckResult, ...], list[Lack]]:
     checks: list[CheckResult] = []
     missing: list[Lack] = []
     for metric in policy.metrics:
-        few = _too_few(metric, policy, look, standing)
-        answer = few or _value(look.get(_query(metric, policy, standing, standing.canary)))
-        stable = _value(look.get(_query(metric, policy, standing, standing.stable)))
+        few = _too_few(metric, policy, evaluation, standing)
+        answer = few or _value(metric, evaluation.get(query_of(metric, policy, standing, standing.canary)))
+        stable = _value(metric, evaluation.get(query_of(metric, policy, standing, standing.stable)))
         checks.append(_check(metric, answer, stable))
-        if isinstance(answer, Missing):
+        if isinstance(answer, Missing) and not metric.dry_run:
             missing.append((metric.name, answer))
     return tuple(checks), missing
 
 
-def _value(answer: Sample | None) -> Value | Missing:
-    """A number that can be compared, or why there is none."""
+def _value(metric: MetricPolicy, answer: Sample | None) -> Value | Missing:
+    """A number that can be compared, or why there is none; of counts, the share of good events in per cent."""
     match answer:
+        case Counts() | Value() if isinstance(answer, Counts) != bool(metric.counts):
+            return Missing(Cause.RUBBISH, "counts where a value was due, or a value where counts were")
         case None:
-            return Missing(Kind.NOT_YET, "not asked")
-        case Counts():
-            return Missing(Kind.RUBBISH, "counts where a value was due")
+            return Missing(Cause.NOT_YET, "not asked")
+        case Counts(total=0):
+            return Missing(Cause.EMPTY, "no event in the window")
+        case Counts(total, bad):
+            return Value(100 * (total - bad) / total, answer.unattributed)
         case Value(value) if isnan(value):
-            return Missing(Kind.NAN)
+            return Missing(Cause.NAN)
         case Value(value):
             return replace(answer, value=min(max(value, -LARGEST), LARGEST))
     return answer
 
 
+def check_of(metric: MetricPolicy, answer: Sample) -> CheckResult:
+    """The check that an answer about the canary is."""
+    return _check(metric, _value(metric, answer), Missing(Cause.NOT_YET))
+
+
 def _check(metric: MetricPolicy, answer: Value | Missing, stable: Value | Missing) -> CheckResult:
     low, high = metric.range.min, metric.range.max
-    result = CheckResult(metric=metric.name, result="missing", range=metric.range)
+    result = CheckResult(metric=metric.name, result="missing", range=metric.range, dry_run=metric.dry_run)
     result = result.but(stable=stable.value) if isinstance(stable, Value) else result
     if isinstance(answer, Missing):
         return result.but(detail=str(answer))
@@ -209,57 +215,63 @@ def _left_out(answer: Value) -> str:
 
 
 def _too_few(
-    metric: MetricPolicy, policy: Policy, look: Mapping[Query, Sample], standing: Standing
+    metric: MetricPolicy, policy: Policy, evaluation: Mapping[Query, Sample], standing: Standing
 ) -> Missing | None:
     if not policy.min_requests:
         return None
-    answer = look.get(_requests(metric, policy, standing), Missing(Kind.NOT_YET, "not asked"))
+    answer = evaluation.get(_requests(metric, policy, standing), Missing(Cause.NOT_YET, "not asked"))
     if isinstance(answer, Missing):
         return answer
     if not isinstance(answer, Counts):
-        return Missing(Kind.RUBBISH, "a value where counts were due")
+        return Missing(Cause.RUBBISH, "a value where counts were due")
     if answer.total < policy.min_requests:
-        return Missing(Kind.EMPTY, f"{answer.total} of the {policy.min_requests} requests that minRequests asks for")
+        return Missing(Cause.EMPTY, f"{answer.total} of the {policy.min_requests} requests that minRequests asks for")
     return None
 
 
-def _blame(failed: Sequence[CheckResult]) -> tuple[str, str]:
-    """Code of the first failed check, and a sentence that names all."""
+def _blame(failed: Sequence[CheckResult], refused: Sequence[CheckResult]) -> tuple[Reason, str]:
+    """Code of the first failed check, and a sentence that names all; those of hooks come last."""
     said = [_say(check) for check in failed]
+    said += [(Reason.HOOK_FAILED, f"the hook {one.metric} failed: {one.detail}") for one in refused]
     return said[0][0], ", ".join(sentence for _, sentence in said)
 
 
-def _say(check: CheckResult) -> tuple[str, str]:
-    unit, value = UNITS.get(check.metric, ""), check.canary or 0.0
+def _say(check: CheckResult) -> tuple[Reason, str]:
+    value = check.canary or 0.0
     low = check.range.min is not None and value < check.range.min
     bound, side, word = (check.range.min, "min", "below") if low else (check.range.max, "max", "above")
-    reason = REASONS.get((check.metric, side), "MetricBelowMinimum" if low else "MetricAboveMaximum")
-    beside = "" if check.stable is None else f", stable {_number(check.stable)}{unit}"
-    return reason, f"{check.metric} {_number(value)}{unit} is {word} {_number(bound or 0.0)}{unit}{beside}"
-
-
-def _number(value: float) -> str:
-    if abs(value) >= LARGEST:
-        return "infinite"
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
+    reason = REASONS.get((check.metric, side), Reason.METRIC_BELOW_MINIMUM if low else Reason.METRIC_ABOVE_MAXIMUM)
+    beside = "" if check.stable is None else f", stable {shown(check.metric, check.stable)}"
+    measured = shown(check.metric, value, (check.range.min, check.range.max))
+    return reason, f"{check.metric} {measured} is {word} {shown(check.metric, bound or 0.0)}{beside}"
 
 
 def _queries(metric: MetricPolicy, policy: Policy, standing: Standing) -> Iterable[Query]:
-    yield _query(metric, policy, standing, standing.canary)
+    yield query_of(metric, policy, standing, standing.canary)
     if metric.query is None:
-        yield _query(metric, policy, standing, standing.stable)
+        yield query_of(metric, policy, standing, standing.stable)
 
 
-def _query(metric: MetricPolicy, policy: Policy, standing: Standing, subject: Subject) -> Query:
+def query_of(metric: MetricPolicy, policy: Policy, standing: Standing, subject: Subject) -> Query:
+    """What a metric asks about one of the pair."""
     variables = tuple((f"variables.{name}", value) for name, value in sorted(metric.variables.items()))
+    counts = metric.counts
     return Query(
         metric=metric.name,
         window=cut(metric.window, policy, standing),
         subject=subject,
-        text=metric.query,
+        shape=Shape.COUNTS if counts else Shape.VALUE,
+        text=counts.total if counts else metric.query,
+        bad=counts.bad if counts else None,
         server=metric.server,
-        names=(*standing.names, *variables) if metric.query is not None else (),
+        provider=metric.provider and _placed(metric.provider, subject.namespace),
+        names=(*standing.names, *variables) if counts or metric.query is not None else (),
     )
+
+
+def _placed(provider: PinnedProvider, namespace: str) -> PinnedProvider:
+    """The provider with the namespace of its template, which is the Canary's unless it names one."""
+    return provider if provider.namespace else provider.but(namespace=namespace)
 
 
 def _requests(metric: MetricPolicy, policy: Policy, standing: Standing) -> Query:
@@ -267,7 +279,7 @@ def _requests(metric: MetricPolicy, policy: Policy, standing: Standing) -> Query
     return Query(metric=REQUESTS, window=window, subject=standing.canary, shape=Shape.COUNTS)
 
 
-def _remembered(evidence: Evidence | None) -> Memory:
-    if evidence is None or (evidence.judge, evidence.version) != (NAME, FORMAT):
-        return Memory()
-    return Memory(**evidence.data)
+def _remembered(evidence: Evidence | None) -> ThresholdEvidence:
+    if evidence is None or evidence.judge != NAME or evidence.version not in (FORMAT, WITH_LIMITS):
+        return ThresholdEvidence()
+    return ThresholdEvidence(**evidence.data)

@@ -38,7 +38,7 @@
 - {name: CANARY_SELECTOR, value: {{ .Values.watch.selector | quote }}}
 - {name: CANARY_CROSS_NAMESPACE, value: {{ .Values.watch.crossNamespace | quote }}}
 - {name: CANARY_METRICS_SERVER, value: {{ .Values.metricsServer | quote }}}
-- {name: CANARY_ALLOWED_METRICS_SERVERS, value: {{ join "," .Values.allowedMetricsServers | quote }}}
+- {name: CANARY_ALLOWED_METRICS_SERVERS, value: {{ join "," (concat .Values.allowedMetricsServers (include "canary.loadtesterAddress" . | fromJsonArray)) | quote }}}
 - {name: CANARY_LISTEN, value: {{ printf "%s:%d" .Values.listen.host (int .Values.listen.port) | quote }}}
 - {name: CANARY_LEASE, value: {{ include "canary.lease" . | quote }}}
 - {name: CANARY_LEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
@@ -48,14 +48,64 @@
 - {name: CANARY_QPS, value: {{ .Values.qps | quote }}}
 - {name: CANARY_BURST, value: {{ int .Values.burst | quote }}}
 - {name: CANARY_ACTION_POLICY, value: {{ include "canary.actionPolicy" . | quote }}}
+- {name: CANARY_CLUSTER_NAME, value: {{ .Values.alerts.clusterName | quote }}}
 - {name: CANARY_LOG_FORMAT, value: {{ .Values.log.format | quote }}}
 - {name: CANARY_LOG_LEVEL, value: {{ .Values.log.level | quote }}}
+{{- with .Values.receivers.secret }}
+- {name: CANARY_HOOKS_TOKEN, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: token, optional: true}}}
+- {name: CANARY_HOOKS_KEY, valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: key, optional: true}}}
+{{- end }}
+{{- end -}}
+
+{{- /* Where the addresses lead that may be asked, as a JSON list of NetworkPolicyPeers: the namespace of a Service (`name`,
+`name.namespace`, `name.namespace.svc…`) or an IP address. Empty where one is anything else, since a NetworkPolicy knows
+no names. */ -}}
+{{- define "canary.prometheus" -}}
+{{- $peers := list -}}{{- $open := false -}}
+{{- range compact (prepend .Values.allowedMetricsServers .Values.metricsServer) -}}
+{{- $host := regexReplaceAll "^https?://([^/]*@)?(\\[[^]]*\\]|[^:/]*).*$" . "${2}" | trimAll "[]" | lower -}}
+{{- $labels := splitList "." $host -}}
+{{- if regexMatch "^([0-9]+[.]){3}[0-9]+$" $host -}}
+{{- $peers = append $peers (dict "ipBlock" (dict "cidr" (printf "%s/32" $host))) -}}
+{{- else if contains ":" $host -}}
+{{- $peers = append $peers (dict "ipBlock" (dict "cidr" (printf "%s/128" $host))) -}}
+{{- else if and (ne . "*") (or (le (len $labels) 2) (eq (index $labels 2) "svc")) -}}
+{{- $space := ternary $.Release.Namespace (last (slice $labels 0 (min 2 (len $labels) | int))) (eq (len $labels) 1) -}}
+{{- $peers = append $peers (dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" $space))) -}}
+{{- else -}}
+{{- $open = true -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (ternary list (uniq $peers) $open) -}}
+{{- end -}}
+
+{{- /* The ports on which Prometheus is reached, as a JSON list: those of the values, and those that the addresses name. */ -}}
+{{- define "canary.prometheusPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.networkPolicy.prometheusPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- range prepend .Values.allowedMetricsServers .Values.metricsServer -}}
+{{- $port := regexFind "^https?://(\\[[^]]*\\]|[^:/]*):[0-9]+" . | regexFind "[0-9]+$" -}}
+{{- if $port }}{{ $ports = append $ports (int $port) }}{{ end -}}
+{{- end -}}
+{{- toJson (uniq $ports) -}}
 {{- end -}}
 
 {{- define "canary.selectorLabels" -}}
 app.kubernetes.io/name: canary
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: controller
+{{- end -}}
+
+{{- /* Where hooks find the load tester, as a JSON list; empty without one, and where all addresses may be called. */ -}}
+{{- define "canary.loadtesterAddress" -}}
+{{- $address := printf "http://%s-loadtester.%s" (include "canary.fullname" .) .Release.Namespace -}}
+{{- toJson (ternary (list $address) list (and .Values.loadtester.enabled (not (has "*" .Values.allowedMetricsServers)))) -}}
+{{- end -}}
+
+{{- define "canary.loadtesterLabels" -}}
+app.kubernetes.io/name: canary
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: loadtester
 {{- end -}}
 
 {{- define "canary.labels" -}}

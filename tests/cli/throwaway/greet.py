@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli.app import Problem, UsageProblem
+from canary.cli.app import CommandProblem, UsageProblem
 
 
 class Tone(StrEnum):
@@ -25,7 +25,7 @@ def command(
     print(" ".join([f"hello {name}"] * times))
     match ends:
         case "with a problem":
-            raise Problem("the canary was rolled back: 12% of 340 requests failed.", code=3)
+            raise CommandProblem("the canary was rolled back: 12% of 340 requests failed.", code=3)
         case "with a usage problem":
             raise UsageProblem("spec.stepWeight: 120 is more than 100.")
         case "with a bug":

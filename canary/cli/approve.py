@@ -1,7 +1,0 @@
-"""`canary approve`: see `acting.py`."""
-
-from canary.api.action import Verb
-
-from .acting import asking
-
-command = asking(Verb.APPROVE)

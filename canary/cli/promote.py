@@ -1,7 +1,0 @@
-"""`canary promote`: see `acting.py`."""
-
-from canary.api.action import Verb
-
-from .acting import asking
-
-command = asking(Verb.PROMOTE)

@@ -1,7 +1,0 @@
-"""`canary retry`: see `acting.py`."""
-
-from canary.api.action import Verb
-
-from .acting import asking
-
-command = asking(Verb.RETRY)

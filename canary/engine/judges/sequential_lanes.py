@@ -1,0 +1,186 @@
+"""What the judge `sequential` counts: the lanes of a policy, the queries for them, and the counts in the answers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from math import nan
+
+from canary.api.pinned import MetricPolicy, Policy, SequentialPolicy
+from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject
+
+from .judge import REQUESTS, Standing
+from .threshold import query_of
+from .waits import Lack
+
+DURATION = "request-duration"
+LEAST, MOST = 1e-4, 0.9
+"""Between these an allowed share of bad events is judged as it is written."""
+
+
+class Kind(StrEnum):
+    """Which events of a metric are bad."""
+
+    ERRORS = "errors"
+    EVENTS = "events"
+    """The bad events of a template."""
+    HALF = "half"
+    """Requests slower than half of what the objective allows."""
+    WITHIN = "within"
+    """Slower than the highest edge within the objective: if few are, the objective is surely met."""
+    OVER = "over"
+    """Slower than the lowest edge that is not within it: if many are, it is surely missed."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One count of bad events."""
+
+    metric: str
+    kind: Kind
+    weight: float
+    """Of its evidence, in units of a metric's."""
+    allowed: float = nan
+    """The share of bad events that the objective allows; NaN for none."""
+    gates: bool = True
+    """Whether a high share must be ruled out before an increase."""
+
+    @property
+    def key(self) -> str:
+        """What tells the lanes of a policy apart."""
+        return f"{self.metric} {self.kind}"
+
+
+def judged(policy: Policy) -> tuple[MetricPolicy, ...]:
+    """The metrics that can be judged: those that count events."""
+    return tuple(one for one in policy.metrics if not one.dry_run and (one.query is None or one.counts is not None))
+
+
+def lanes_of(policy: Policy) -> tuple[Lane, ...]:
+    """The lanes of all metrics, in order."""
+    given = policy.sequential or SequentialPolicy()
+    return tuple(lane for metric in judged(policy) for lane in _lanes(metric, given))
+
+
+def _lanes(metric: MetricPolicy, given: SequentialPolicy) -> Iterator[Lane]:
+    if metric.counts is not None:
+        yield Lane(metric.name, Kind.EVENTS, 1.0, _bad_share(metric.range.min))
+    elif metric.name == "request-success-rate":
+        yield Lane(metric.name, Kind.ERRORS, 1.0, _bad_share(given.success_rate))
+    elif metric.name == DURATION and given.slowest is not None:
+        third = 1 / 3
+        yield Lane(metric.name, Kind.HALF, third, gates=False)
+        yield Lane(metric.name, Kind.WITHIN, third)
+        yield Lane(metric.name, Kind.OVER, third, _bad_share(given.quantile), gates=False)
+
+
+def _bad_share(good: float | None) -> float:
+    """Of the least share of good events, in per cent."""
+    return nan if good is None else min(max(1 - good / 100, LEAST), MOST)
+
+
+Windows = Mapping[str, timedelta]
+"""How far back each metric is asked, by name."""
+
+
+def queries(policy: Policy, standing: Standing, windows: Windows) -> Iterator[Query]:
+    """The counts of the canary and of stable in the windows.
+
+    Errors and latency are two questions, so that a histogram that is missing hides no error.
+    """
+    for metric in judged(policy):
+        for subject in (standing.canary, standing.stable):
+            yield _query(metric, policy, standing, subject, windows[metric.name])
+
+
+def _query(metric: MetricPolicy, policy: Policy, standing: Standing, subject: Subject, window: timedelta) -> Query:
+    if metric.counts is not None:
+        return replace(query_of(metric, policy, standing, subject), window=window)
+    slowest = policy.sequential.slowest if policy.sequential else None
+    edges = (slowest / 2, slowest) if metric.name == DURATION and slowest is not None else ()
+    return Query(metric=REQUESTS, window=window, subject=subject, shape=Shape.COUNTS, edges=edges)
+
+
+@dataclass(frozen=True)
+class LaneCounts:
+    """The counts of one evaluation by lane: (canary's bad, canary's total, stable's bad, stable's total)."""
+
+    lanes: tuple[tuple[int, int, int, int], ...]
+    missing: tuple[Lack, ...]
+    """Metrics without a count of the canary, or without an answer about stable."""
+    unread: frozenset[str]
+    """Metrics to be asked again for the same time and what follows it."""
+    cold: bool
+    """Whether latency doesn't count yet."""
+
+
+NOTHING = (0, 0, 0, 0)
+
+
+def counted(
+    policy: Policy, evaluation: Mapping[Query, Sample], standing: Standing, windows: Windows, warm: bool
+) -> LaneCounts:
+    """The counts in the answers. Latency counts only once the canary is `warm`, and what is missing for nothing."""
+    lanes: list[tuple[int, int, int, int]] = []
+    missing: list[Lack] = []
+    unread: set[str] = set()
+    given = policy.sequential or SequentialPolicy()
+    for metric in judged(policy):
+        own = tuple(_lanes(metric, given))
+        canary, stable = (
+            _counts(evaluation.get(_query(metric, policy, standing, subject, windows[metric.name])))
+            for subject in (standing.canary, standing.stable)
+        )
+        found = _compared(own, canary, stable, given.slowest or 0.0)
+        if isinstance(found, Missing):
+            missing.append((metric.name, found))
+            if found.cause is not Cause.NOT_YET:
+                unread.add(metric.name)
+        elif not any(one[1] for one in found):
+            missing.append((metric.name, Missing(Cause.EMPTY, "no requests in the window")))
+        cold = metric.name == DURATION and metric.counts is None and not warm
+        lanes += [NOTHING] * len(own) if isinstance(found, Missing) or cold else found
+    return LaneCounts(tuple(lanes), tuple(missing), frozenset(unread), not warm)
+
+
+def _counts(answer: Sample | None) -> Counts | Missing:
+    match answer:
+        case None:
+            return Missing(Cause.NOT_YET, "not asked")
+        case Counts() | Missing():
+            return answer
+    return Missing(Cause.RUBBISH, "a value where counts were due")
+
+
+def _compared(
+    own: Sequence[Lane], canary: Counts | Missing, stable: Counts | Missing, slowest: float
+) -> list[tuple[int, int, int, int]] | Missing:
+    """The counts of a metric's lanes; stable without a request is no obstacle, one that can't be read is."""
+    if isinstance(canary, Missing):
+        return canary
+    if isinstance(stable, Missing) and (stable.cause.unreachable or stable.cause is Cause.NOT_YET):
+        return Missing(stable.cause, f"of stable, {stable.detail or stable.cause.value}")
+    beside = Counts(0, 0) if isinstance(stable, Missing) else stable
+    found = [_lane(lane, canary, beside, slowest) for lane in own]
+    if None in found:
+        return Missing(Cause.ABSENT, f"no edge of the histogram is at {slowest:g}ms or below it")
+    return [one for one in found if one is not None]
+
+
+def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[int, int, int, int] | None:
+    """None where the histogram can't tell that enough requests are fast."""
+    if lane.kind in (Kind.ERRORS, Kind.EVENTS):
+        return canary.bad, canary.total, stable.bad, stable.total
+    ours, theirs = dict(canary.slower), dict(stable.slower)
+    edge = edge_of(lane.kind, sorted(ours.keys() & theirs.keys() if stable.timed else ours.keys()), slowest)
+    if edge is None:
+        return None if lane.kind is Kind.WITHIN and canary.timed else NOTHING
+    return ours[edge], canary.timed, theirs.get(edge, 0), stable.timed
+
+
+def edge_of(kind: Kind, edges: Sequence[float], slowest: float) -> float | None:
+    """The edge beyond which requests are bad in a lane of latency; None where the histogram has none for it."""
+    if kind is Kind.OVER:
+        return next((one for one in edges if one >= slowest), None)
+    most = slowest / 2 if kind is Kind.HALF else slowest
+    return next((one for one in reversed(edges) if one <= most), None)

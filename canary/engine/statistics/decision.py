@@ -1,0 +1,342 @@
+"""The sequential judge in numbers: evidence of all metrics, one evaluation after another, and the verdicts.
+
+`state.py` says what lanes are, and the shapes of arrays.
+
+Evidence of several lanes is their weighted average, which is evidence under any dependence between them (Vovk and
+Wang, E-values: calibration, combination and applications, 2021).
+
+The two versions are scraped up to a scrape apart, so the last requests that the canary has counted may be from a time
+that stable has not counted yet, and the beginning of an outage that both share looks like the canary's. Therefore an
+evaluation waits for the next one: its factor for each ratio is the smallest of those with stable's counts before it,
+in it and after it. Until then as many of the canary's errors are left out as it had requests in one scrape. Both only
+take evidence away, so all that is proved of it stays true. So does `burst.py`: one evaluation alone proves little.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import burst, dispersion, objective, recount, relative
+from .dispersion import Spread
+from .relative import Relative
+from .special import Flags, Floats, log0
+from .state import Design, Look, State, Sums
+
+BLAME = np.log(3.0)
+"""Evidence against stable at the same time, without which an objective that is missed is no fault of the canary."""
+DOUBT = np.log(5.0)
+"""No increase with this much evidence for a rollback."""
+LEAST = -1e300
+"""Stands for the logarithm of 0 where two of them are to be compared."""
+FIRST_GATE, LAST_GATE = 0.5, 0.05
+"""The error rates that are to be ruled out for the end of the first step and of the last one."""
+
+
+def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design) -> State:
+    """After one more evaluation, taken in this step (1 is the first that is analysed)."""
+    state = _in_step(state, np.asarray(step), design)
+    both = (look.n_c > 0) & (look.n_b > 0)
+    began = both & (state.step_total == 0)
+    against, accounted = _confirmed(state, look, design)
+    after = replace(
+        state,
+        relative=against,
+        proof=burst.seen(state.proof, accounted),
+        errors=burst.seen(state.errors, burst.part(look.y, look.n_c)),
+        spread=dispersion.seen(state.spread, state.last.x, state.last.n_b),
+        last=look,
+        before=state.last,
+        bad=state.bad + look.y,
+        total=state.total + look.n_c,
+        step_bad=state.step_bad + look.y,
+        step_total=state.step_total + look.n_c,
+        stable_bad=np.where(began, 0, state.stable_bad) + look.x,
+        stable_total=np.where(began, 0, state.stable_total) + look.n_b,
+    )
+    return recount.counted(state, after, began, design)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The numbers behind a verdict, over (...) unless they say otherwise; evidence as its logarithm."""
+
+    relative: Floats
+    """Against stable, as it counts for a rollback."""
+    objective: Floats
+    """Against the objective."""
+    proved: Floats
+    """The same of lanes in which stable does better, which alone roll back: what the canary and stable share is no
+    fault of the canary, though it does worse in something else."""
+    suspected: Floats
+    """The highest evidence that there may be, which blocks an increase."""
+    roll_back: Flags
+    shared: Flags
+    """Both versions err, or the objective is missed, but stable is no better."""
+    advance: Flags
+    """Nothing speaks against an increase, and enough is known."""
+    rejected: Floats
+    """Evidence that the rate isn't as high as `limit`, over (..., lanes)."""
+    limit: Floats
+    """The error rate that is to be ruled out, over (..., lanes)."""
+    phi: Floats
+    """The dispersion, over (..., lanes)."""
+    shown: Floats
+    """The same without a guess at clusters, nor shared outages, which may not keep a good canary waiting."""
+    by_lane: Floats
+    """Evidence against stable, over (..., lanes)."""
+    missed: Floats
+    """Evidence against the objective, over (..., lanes); 0 where a lane has none."""
+    blamed: Flags
+    """Lanes in which stable does better, or can't be compared with, over (..., lanes)."""
+    doubted: Flags
+    """There is a sign, though no proof, that the canary is worse."""
+
+
+def weigh(state: State, design: Design) -> Weighed:
+    """The verdicts that this state amounts to."""
+    phi, (lately, shown) = dispersion.dispersion(state.spread), dispersion.both(state.recount.spread)
+    bar, going = -log(design.alpha), recount.going(state)
+    against, both, suspicion = _beside_stable(state, design, phi)
+    limit = _limit(state, going, design)
+    shares = _shares(state, going, design, (phi, lately, shown), limit)
+    missed = _objective(state, design, state.log_past, shares.whole, shares.step)
+    missing = _objective(state, design, state.recount.log_past, shares.whole_going, shares.step_going)
+    if design.judged.any():
+        overall, open_ = _average(np.array((missed, missing)) + design.log_shares)
+    else:
+        overall = open_ = np.zeros(both.shape)
+    worse = (both >= BLAME)[..., None] & (against >= BLAME)
+    alone = _alone(state, design, phi, shares.stable)[..., None]
+    proved = _own(missed, missing, worse, alone, design)
+    roll_back = (both >= bar) | (proved >= bar)
+    rejected = shares.rejected
+    known = (~design.gates | (rejected >= bar)).all(axis=-1)
+    doubt = np.maximum(suspicion, _step_doubt(going, design, shares.doubt))
+    ongoing = recount.ongoing(state).any(axis=-1)
+    return Weighed(
+        relative=both,
+        objective=overall,
+        proved=proved,
+        suspected=np.maximum(doubt, open_),
+        roll_back=roll_back,
+        shared=((open_ >= DOUBT) | ongoing) & ~roll_back & (proved < DOUBT),
+        advance=~roll_back & known & (doubt < DOUBT) & (open_ < DOUBT),
+        rejected=rejected,
+        limit=limit,
+        phi=phi,
+        shown=shown,
+        by_lane=against,
+        missed=missed,
+        blamed=worse | alone,
+        doubted=~roll_back & ((doubt >= DOUBT) | (open_ >= DOUBT)),
+    )
+
+
+def _beside_stable(state: State, design: Design, phi: Floats) -> tuple[Floats, Floats, Floats]:
+    """Evidence against stable as it counts for a rollback, over (..., lanes) and averaged over the lanes, and the
+    highest average that there may be."""
+    confirmed, excess = relative.log_evidence(state.relative), burst.excess(state.proof)
+    sparing, single, full = _provisional(state, design, phi)
+    against = np.maximum(confirmed, np.minimum(sparing, single + excess)) - excess
+    suspected = np.maximum(np.maximum(confirmed, sparing), full)
+    both, suspicion = _average(np.array((against, suspected)) + design.log_weights)
+    return against, both, suspicion
+
+
+def _own(missed: Floats, missing: Floats, worse: Flags, alone: Flags, design: Design) -> Floats:
+    """Evidence against the objective, with and without an outage, of the lanes in which it is the canary's own fault.
+
+    Where stable can't be compared with, it has met the objective in this step, but not in an outage before it. The
+    lesser of the two is evidence as well.
+    """
+    own = np.where(worse, missed, np.where(alone, np.minimum(missed, missing), -np.inf))
+    return _average(own + design.log_shares)
+
+
+def shown(state: State, weighed: Weighed) -> Sums:
+    """The counts that people read: those since a shared outage where there are any, and all for a rollback."""
+    going, all_ = recount.going(state), _all_shown(state, weighed)
+    pairs = zip(vars(state.sums).values(), vars(going).values(), strict=True)
+    return Sums(*(np.where(all_, whole, since) for whole, since in pairs))
+
+
+def _all_shown(state: State, weighed: Weighed) -> Flags:
+    return np.asarray(weighed.roll_back[..., None] | recount.ongoing(state))
+
+
+def bounds(state: State, weighed: Weighed, design: Design) -> tuple[Floats, Floats]:
+    """The lowest and the highest rates of bad events in this step that aren't ruled out, over (2, ..., lanes): of the
+    canary and of stable."""
+    counts, phi = shown(state, weighed), np.where(_all_shown(state, weighed), weighed.phi, weighed.shown)
+    bad, total = np.array((counts.step_bad, counts.stable_bad)), np.array((counts.step_total, counts.stable_total))
+    return objective.bounds(bad / phi, (total - bad) / phi, design.alpha)
+
+
+def needed(state: State, weighed: Weighed, design: Design, lane: int) -> int | None:
+    """For one rollout: about how many events in this step rule out the lane's limit, if no more of them are bad; None
+    where it takes more than a billion."""
+    phi, going = float(weighed.shown[lane]), recount.going(state)
+    bad, total = float(going.step_bad[lane]), float(going.step_total[lane])
+    more = objective.more_good(bad, total - bad, float(weighed.limit[lane]), design.alpha, phi)
+    return None if more is None else ceil(total + more)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Evidence about shares of bad events, over (..., lanes); all but the last that one is above the objective."""
+
+    whole: Floats
+    """Of the canary in the whole rollout."""
+    step: Floats
+    """In the present step."""
+    stable: Floats
+    whole_going: Floats
+    """As `whole`, without what was left out after a shared outage."""
+    step_going: Floats
+    doubt: Floats
+    """As `step_going`, as if errors were independent."""
+    rejected: Floats
+    """That the canary's in this step is below the limit, without what was left out."""
+
+
+def _shares(state: State, going: Sums, design: Design, phis: tuple[Floats, Floats, Floats], limit: Floats) -> _Shares:
+    """All at once: numpy takes as long for an array of one number as for one of a hundred.
+
+    The dispersions are those of all counts, of those that weren't left out, and of these as they are shown.
+    """
+    phi, lately, shown = phis
+    (whole, step), lasting = _without_burst(state, state.sums), _without_burst(state, going)
+    bad = np.array((whole, step, state.stable_bad, *lasting, going.step_bad, going.step_bad))
+    totals = (state.total, state.step_total, state.stable_total, going.total, *[going.step_total] * 3)
+    by, p0 = np.empty(bad.shape), np.empty(bad.shape)
+    by[:3], by[3:5], by[5], by[6] = phi, lately, 1.0, shown
+    p0[:6], p0[6] = design.limits, limit
+    above, below = objective.log_evidence(bad / by, (np.array(totals) - bad) / by, p0)
+    return _Shares(above[0], above[1], above[2], above[3], above[4], above[5], below[6])
+
+
+def _step_doubt(going: Sums, design: Design, missed: Floats) -> Floats:
+    """The strongest sign in the present step that the canary is worse: a sign may be wrong and only delays."""
+    against = relative.log_factors(
+        going.step_bad, going.step_total, going.stable_bad, going.stable_total, design.effect
+    )
+    signs = np.maximum(_average(against) - log(relative.RATIOS), np.where(design.judged, missed, 0.0))
+    return np.asarray(signs.max(axis=-1))
+
+
+def gate(step: NDArray[np.int64] | int, steps: int) -> Floats:
+    """The error rate that is to be ruled out for the end of a step: evenly spaced in its logarithm."""
+    part = np.clip((np.asarray(step) - 1) / max(steps - 1, 1), 0, 1) if steps > 1 else np.ones(np.shape(step))
+    return np.asarray(FIRST_GATE * (LAST_GATE / FIRST_GATE) ** part)
+
+
+def _in_step(state: State, step: NDArray[np.int64], design: Design) -> State:
+    """With the counts of the step at 0 where it is another one, and what the last one led to put aside."""
+    new = step != state.step
+    if not new.any():
+        return state
+    started = (state.step > 0)[..., None]
+    skipped = log0(np.maximum(step - state.step - 1, 0))[..., None]
+    again, zero = new[..., None], 0.0
+
+    def past(before: Floats, counts: Sums, spread: Spread) -> Floats:
+        ended = np.where(started, _step_evidence(state, counts, design, dispersion.dispersion(spread)), -np.inf)
+        return np.where(again, np.logaddexp(np.logaddexp(before, ended), skipped), before)
+
+    kept = state.recount
+    return replace(
+        state,
+        log_past=past(state.log_past, state.sums, state.spread),
+        step_bad=np.where(again, zero, state.step_bad),
+        step_total=np.where(again, zero, state.step_total),
+        step=np.where(new, step, state.step),
+        recount=recount.next_step(kept, again, past(kept.log_past, recount.going(state), kept.spread)),
+    )
+
+
+def _counted(look: Look) -> Flags:
+    return (look.n_c > 0) & (look.n_b > 0)
+
+
+def _confirmed(state: State, following: Look, design: Design) -> tuple[Relative, Floats]:
+    """With the last evaluation, now that the one after it is known, and what its burst accounts for."""
+    last, phi = state.last, dispersion.dispersion(state.spread)
+    y = np.array((last.y, last.y - burst.part(last.y, last.n_c)))
+    factors = _least(y, last.n_c, (last, state.before, following), design, phi)
+    whole = relative.update(state.relative, factors[0], _counted(last))
+    rest = relative.update(state.relative, factors[1], _counted(last))
+    return whole, relative.log_evidence(whole) - relative.log_evidence(rest)
+
+
+def _without_burst(state: State, counts: Sums) -> Floats:
+    """The canary's bad events in the rollout and in this step, over (2, ..., lanes), if its worst evaluation had had
+    only as many as the second worst. The worst one may be among those that are left out."""
+    excess = np.where(counts.total == state.total, burst.excess(state.errors), 0.0)
+    return np.maximum(np.array((counts.bad, counts.step_bad)) - excess, 0)
+
+
+def _least(y: Floats, n_c: Floats, stables: Sequence[Look], design: Design, phi: Floats) -> Floats:
+    """The smallest factors of y errors in n_c requests of the canary beside the counts of stable in one of these
+    evaluations. The first one always counts, the others where stable had requests."""
+    x, n_b = np.array([one.x for one in stables]), np.array([one.n_b for one in stables])
+    if y.ndim == x.ndim:  # several counts of the canary along the first axis, for each of stable's
+        x, n_b = x[:, None], n_b[:, None]
+    factors = relative.log_factors(y, n_c, x, n_b, design.effect, phi)
+    silent = n_b <= 0
+    silent[0] = False
+    if silent.any():
+        factors = np.where(silent[..., None], np.inf, factors)
+    return np.asarray(factors.min(axis=0))
+
+
+def _provisional(state: State, design: Design, phi: Floats) -> Floats:
+    """Evidence with the last evaluation, over (3, ..., lanes): without the errors that a scrape may account for, also
+    without those that may be a burst, and with all of them."""
+    last = state.last
+    left_out = np.array((design.skew, max(design.skew, burst.SHARE), 0.0)).reshape(3, *[1] * last.y.ndim)
+    y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0)
+    factors = _least(y, last.n_c, (last, state.before), design, phi)
+    return relative.log_evidence(relative.update(state.relative, factors, _counted(last)))
+
+
+def _objective(state: State, design: Design, log_past: Floats, whole: Floats, step: Floats) -> Floats:
+    """Evidence against the objective by lane: half of it on the whole rollout, half shared by its steps; 0 where a
+    lane has no objective."""
+    left = log0(np.maximum(design.steps - state.step, 0))[..., None]
+    steps = np.logaddexp(np.logaddexp(log_past, step), left)
+    each = np.maximum(design.steps, np.maximum(state.step, 1))[..., None]
+    return np.where(design.judged, np.logaddexp(whole, steps - np.log(each)) - log(2), 0.0)
+
+
+def _step_evidence(state: State, counts: Sums, design: Design, phi: Floats) -> Floats:
+    """Evidence against the objective in the present step."""
+    bad, total = _without_burst(state, counts)[1], counts.step_total
+    return objective.log_evidence_above(bad / phi, (total - bad) / phi, design.limits)
+
+
+def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:
+    """Whether stable has too few requests to compare with, and has itself met the objective when it had them."""
+    expected = state.last.n_b * state.step_bad / np.maximum(state.step_total, 1)
+    none = ~design.judged
+    few = (none | (expected < design.effect * BLAME * phi)).all(axis=-1)
+    sparse = (state.last.n_b < state.last.n_c).all(axis=-1)
+    fine = (none | (stable < BLAME)).all(axis=-1)
+    return np.asarray(few & sparse & fine)
+
+
+def _limit(state: State, going: Sums, design: Design) -> Floats:
+    """What is to be ruled out: the gate's rate, or more where the objective or stable itself is no better."""
+    stable = (going.stable_bad + 1) / (going.stable_total + 10)
+    normal = np.maximum(design.least, np.where(going.stable_total > 0, stable, 0.0))
+    least = np.where(going.stable_total >= 100, normal, design.least)
+    rate = gate(state.step, design.steps)[..., None]
+    return np.minimum(np.maximum(rate, design.effect * least), 0.95)
+
+
+def _average(logs: Floats) -> Floats:
+    """ln Σ e^…, over lanes."""
+    highest = np.maximum(logs.max(axis=-1), LEAST)
+    return np.asarray(log0(np.exp(logs - highest[..., None]).sum(axis=-1)) + highest)

@@ -1,0 +1,207 @@
+"""What the judge `sequential` knows of a rollout: what doesn't change, the counts of an evaluation, and their sums.
+
+A lane is one count of bad events: errors, requests slower than an edge, the bad events of a template. Arrays have the
+shape (..., lanes), where the leading axes are rollouts: the judge has none, a simulation has thousands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import burst, dispersion, relative
+from .burst import Burst
+from .dispersion import Spread
+from .relative import Relative
+from .special import Flags, Floats, log0
+
+
+@dataclass(frozen=True)
+class Design:
+    """What doesn't change during a rollout."""
+
+    alpha: float
+    """The chance of a false rollback; evidence of 1/alpha rolls back."""
+    effect: float
+    """The ratio of error rates from which on the canary is worse."""
+    weights: Floats
+    """Of the lanes for evidence against stable, 1 in all."""
+    allowed: Floats
+    """The objective: the share of bad events that is allowed, by lane; NaN for none."""
+    gates: Flags
+    """Lanes in which a high rate must be ruled out before an increase."""
+    steps: int
+    """Analysed steps."""
+    skew: float
+    """How much of an evaluation one scrape takes, 0 to 1."""
+    metrics: tuple[str, ...] = ()
+    """The metric of each lane: its lanes share an outage. Without any, each lane is one of its own."""
+
+    @cached_property
+    def judged(self) -> Flags:
+        """Lanes that have an objective."""
+        return ~np.isnan(self.allowed)
+
+    @cached_property
+    def limits(self) -> Floats:
+        """The objective, and some number where a lane has none."""
+        return np.where(self.judged, self.allowed, 0.5)
+
+    @cached_property
+    def least(self) -> Floats:
+        """The objective, 0 where a lane has none."""
+        return np.where(self.judged, self.allowed, 0.0)
+
+    @cached_property
+    def log_weights(self) -> Floats:
+        """Of the lanes for evidence against stable."""
+        return log0(self.weights)
+
+    @cached_property
+    def log_shares(self) -> Floats:
+        """Of the lanes for evidence against the objective: equal, −∞ where a lane has none."""
+        return log0(self.judged / max(int(self.judged.sum()), 1))
+
+    @cached_property
+    def together(self) -> Flags:
+        """Which lanes are of the same metric, over (lanes, lanes)."""
+        names = np.array(self.metrics or range(len(self.weights)))
+        return np.asarray(names[:, None] == names)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The counts of one evaluation, over (..., lanes)."""
+
+    y: Floats
+    """The canary's bad events."""
+    n_c: Floats
+    """Its events."""
+    x: Floats
+    """Stable's bad events."""
+    n_b: Floats
+    """Its events."""
+
+    @classmethod
+    def none(cls, *shape: int) -> Self:
+        """An evaluation without a request."""
+        return cls(*(np.zeros(shape) for _ in range(4)))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Counts of many evaluations, over (..., lanes)."""
+
+    bad: Floats
+    """Of the canary in the whole rollout."""
+    total: Floats
+    step_bad: Floats
+    """Of the canary in the present step."""
+    step_total: Floats
+    stable_bad: Floats
+    """Of stable in the last step in which both had requests."""
+    stable_total: Floats
+
+
+@dataclass(frozen=True)
+class Recount:
+    """What counts for an increase where an outage was shared (`recount.py`)."""
+
+    left_out: Sums
+    """The counts until the end of the last one; 0 without any."""
+    log_past: Floats
+    """As `State.log_past`, without these counts."""
+    spread: Spread
+    """As `State.spread`, without the evaluations in an outage."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known after some evaluations."""
+
+    relative: Relative
+    """Without the last evaluation."""
+    spread: Spread
+    """Of stable; without the last evaluation."""
+    last: Look
+    """The last evaluation, whose evidence waits for the next one."""
+    before: Look
+    """The one before it."""
+    bad: Floats
+    """Of the canary in the whole rollout."""
+    total: Floats
+    step_bad: Floats
+    """Of the canary in the present step."""
+    step_total: Floats
+    stable_bad: Floats
+    """Of stable in the last step in which both had requests."""
+    stable_total: Floats
+    log_past: Floats
+    """ln of the sum of the evidence against the objective that each earlier step ended with."""
+    step: NDArray[np.int64]
+    """The present step, over (...); 0 before the first evaluation."""
+    proof: Burst
+    """The evidence against stable, in logarithms, that single evaluations account for."""
+    errors: Burst
+    """The canary's bad events in single evaluations."""
+    recount: Recount
+
+    @property
+    def sums(self) -> Sums:
+        """All counts, for a rollback."""
+        return Sums(self.bad, self.total, self.step_bad, self.step_total, self.stable_bad, self.stable_total)
+
+
+def design_of(
+    alpha: float,
+    effect: float,
+    lanes: Sequence[tuple[float, float, bool]],
+    steps: int,
+    skew: float,
+    metrics: Sequence[str] = (),
+) -> Design:
+    """Of lanes with a weight in any unit, the allowed share or NaN, and whether they gate an increase."""
+    return _design(alpha, effect, tuple(lanes), steps, skew, tuple(metrics))
+
+
+@lru_cache(1024)
+def _design(
+    alpha: float,
+    effect: float,
+    lanes: tuple[tuple[float, float, bool], ...],
+    steps: int,
+    skew: float,
+    metrics: tuple[str, ...],
+) -> Design:
+    weights, allowed, gates = (np.array(one) for one in zip(*lanes, strict=True))
+    return Design(alpha, effect, weights / weights.sum(), allowed, gates.astype(bool), steps, skew, metrics)
+
+
+def look_of(lanes: Sequence[tuple[int, int, int, int]]) -> Look:
+    """Of (y, n_c, x, n_b) for each lane."""
+    return Look(*np.array(lanes, np.float64).T)
+
+
+def fresh(*shape: int) -> State:
+    """Before the first evaluation; the last axis is that of lanes."""
+    zeros = np.zeros(shape)
+    return State(
+        relative=relative.fresh(*shape),
+        spread=dispersion.fresh(*shape),
+        last=Look.none(*shape),
+        before=Look.none(*shape),
+        bad=zeros,
+        total=zeros,
+        step_bad=zeros,
+        step_total=zeros,
+        stable_bad=zeros,
+        stable_total=zeros,
+        log_past=np.full(shape, -np.inf),
+        step=np.zeros(shape[:-1], np.int64),
+        proof=burst.fresh(*shape),
+        errors=burst.fresh(*shape),
+        recount=Recount(Sums(*[zeros] * 6), np.full(shape, -np.inf), dispersion.fresh(*shape)),
+    )

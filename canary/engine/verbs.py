@@ -1,0 +1,165 @@
+"""What each verb of a CanaryAction does to a running rollout: once, and for the rollout and step it was made for.
+
+`taken_actions.py` has which actions a reconcile takes, and `gates.py` what approvals open.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from canary.api.action import CanaryAction, Verb
+from canary.api.reason import Reason
+from canary.api.status import Approval, Pause, Rollout
+
+from . import gates
+from .next_traffic import promotion_index
+from .outcome import Remark, clipped
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The rollout after people's actions, and what is to be said about them."""
+
+    rollout: Rollout
+    taken: tuple[str, ...] = ()
+    rollback: CanaryAction | None = None
+    """A reject or a rollback that was asked for."""
+    remarks: tuple[Remark, ...] = ()
+
+
+def _clipped(action: CanaryAction) -> CanaryAction:
+    return action.but(author=clipped(action.author), alert=clipped(action.alert), comment=clipped(action.comment))
+
+
+def hear(rollout: Rollout, actions: tuple[CanaryAction, ...], now: datetime, stranded: bool = False) -> Heard:
+    """Takes or refuses each action; a refused one counts as processed too, so it is reported once.
+
+    `stranded`: going back would send every request of the canary to no replica.
+    """
+    heard = Heard(rollout)
+    for action in map(_clipped, actions):
+        refusal = _stale(action, heard.rollout) or _refusal(action, heard.rollout)
+        if stranded and refusal is None and action.verb in (Verb.ROLLBACK, Verb.REJECT):
+            refusal = _no_way_back(heard.rollout)
+        if refusal:
+            remark = refused(action, refusal)
+        else:
+            heard = TAKE[action.verb](heard, action, now)
+            sentence = f"{who(action)} asked to {action.verb.words}{_why(action)}{_waits(action, heard.rollout)}"
+            remark = Remark(ASKED[action.verb], sentence)
+        heard = replace(heard, taken=(*heard.taken, action.id), remarks=(*heard.remarks, remark))
+    return heard
+
+
+def refused(action: CanaryAction, why: str) -> Remark:
+    """The message about a refused action."""
+    return Remark(Reason.ACTION_REFUSED, f"{who(action)} asked to {action.verb.words}: refused, {why}")
+
+
+def who(action: CanaryAction | Approval) -> str:
+    """The author, and whether that was verified."""
+    if isinstance(action, CanaryAction) and action.alert:
+        return f"the alert {action.alert}"
+    name = action.author or "a user"
+    return name if action.verified else f"{name} (unverified)"
+
+
+def _stale(action: CanaryAction, rollout: Rollout) -> str | None:
+    if action.rollout is not None and action.rollout != rollout.number:
+        return f"that was for rollout {action.rollout}, this is rollout {rollout.number}"
+    if action.version is not None and action.version != rollout.canary_version.name:
+        return f"that was for version {action.version}, this is {rollout.canary_version.name}"
+    if action.revision is not None and action.revision != rollout.canary_version.revision:
+        return f"that was for revision {action.revision}, this is {rollout.canary_version.revision}"
+    if action.step is not None and action.step != rollout.step and action.verb in (Verb.APPROVE, Verb.SKIP):
+        return f"that was for step {action.step}, this is step {rollout.step}"
+    return None
+
+
+def _refusal(action: CanaryAction, rollout: Rollout) -> str | None:
+    match action.verb:
+        case Verb.APPROVE:
+            return gates.no_approval(action, rollout)
+        case Verb.RESUME:
+            return _nothing_to_resume(action, rollout.pause)
+        case Verb.RETRY:
+            return "a rollout is running"
+        case Verb.PROMOTE | Verb.SKIP:
+            return gates.no_shortcut(action.verb, rollout)
+    return None
+
+
+def _nothing_to_resume(action: CanaryAction, pause: Pause | None) -> str | None:
+    if pause is None:
+        return "nothing is paused"
+    return "that was asked before the pause" if pause.asked is not None and action.at < pause.asked else None
+
+
+def _no_way_back(rollout: Rollout) -> str:
+    stable, canary = rollout.stable_version.name, rollout.canary_version.name
+    return (
+        f"no replica of {stable} is available, so requests that {canary} answers now would fail; "
+        f"start {stable} first, then ask again"
+    )
+
+
+def _approve(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollout=gates.approve(heard.rollout, action))
+
+
+def _pause(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    pause = heard.rollout.pause or Pause(since=now, author=action.author, comment=action.comment)
+    pause = pause.but(asked=max(action.at, pause.asked or action.at))
+    return replace(heard, rollout=heard.rollout.but(pause=pause))
+
+
+def _resume(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollout=heard.rollout.but(pause=None))
+
+
+def _skip(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollout=heard.rollout.but(skipped=True))
+
+
+def _promote(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    """At the last step only what is left of it can be passed over."""
+    last = heard.rollout.step == promotion_index(heard.rollout.plan)
+    return replace(heard, rollout=heard.rollout.but(hurried=True, skipped=heard.rollout.skipped or last))
+
+
+def _rollback(heard: Heard, action: CanaryAction, now: datetime) -> Heard:
+    return replace(heard, rollback=heard.rollback or action)
+
+
+TAKE: Mapping[Verb, Callable[[Heard, CanaryAction, datetime], Heard]] = {
+    Verb.APPROVE: _approve,
+    Verb.PAUSE: _pause,
+    Verb.RESUME: _resume,
+    Verb.SKIP: _skip,
+    Verb.PROMOTE: _promote,
+    Verb.REJECT: _rollback,
+    Verb.ROLLBACK: _rollback,
+}
+"""What taking each verb does to a running rollout; `retry` is for when none is running."""
+
+ASKED: Mapping[Verb, Reason] = {
+    Verb.APPROVE: Reason.APPROVE_ASKED,
+    Verb.PAUSE: Reason.PAUSE_ASKED,
+    Verb.RESUME: Reason.RESUME_ASKED,
+    Verb.SKIP: Reason.SKIP_ASKED,
+    Verb.PROMOTE: Reason.PROMOTE_ASKED,
+    Verb.REJECT: Reason.REJECT_ASKED,
+    Verb.ROLLBACK: Reason.ROLLBACK_ASKED,
+}
+"""What is said of each verb that was taken."""
+
+
+def _why(action: CanaryAction) -> str:
+    return f": {action.comment}" if action.comment else ""
+
+
+def _waits(action: CanaryAction, rollout: Rollout) -> str:
+    """That what was taken moves nothing yet."""
+    if rollout.pause is None or action.verb not in (Verb.APPROVE, Verb.PROMOTE, Verb.SKIP):
+        return ""
+    return "; it is paused, nothing moves until resumed"

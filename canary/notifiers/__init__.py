@@ -1,1 +1,0 @@
-"""Who is told what a rollout decided. `events.py`: Kubernetes' Events, as `kubectl describe` shows them."""

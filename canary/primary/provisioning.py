@@ -1,0 +1,31 @@
+"""What a router brings along for targets that have a primary: how its routes are made, adopted and recognised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canary.api.canary import Canary
+from canary.kube.resources import Resource
+
+from .names import Data
+
+
+@dataclass(frozen=True)
+class Provisioning:
+    """What a router needs to be made for a target that has a primary: its routes, and objects beside them."""
+
+    routes: Resource
+    beside: Resource
+    """Objects that are wholly canary's."""
+    annotation: str
+    """Has the `mark` of what the objects were made from last."""
+    mark: Callable[[Canary], str]
+    named: Callable[[Canary], tuple[tuple[Resource, str], ...]]
+    """All objects, by kind and name."""
+    make: Callable[[Canary, Data], tuple[tuple[Data, ...], Data]]
+    """Of a Canary and its target: the objects beside, and the routes where there are none yet. Raises Invalid."""
+    adopt: Callable[[Data, Canary, Data], Data]
+    """Routes that are there already, with requests for the target's Service sent to primary and canary."""
+    note: Callable[[Data], Data]
+    """What to remember of routes before they are adopted."""
+    give_back: Callable[[Data, Data, Canary, Data], Data]
+    """Of adopted routes and what was noted of them: the spec with requests sent to the Service again."""

@@ -1,1 +1,0 @@
-"""What is served over HTTP. `serving.py`: metrics and probes."""

@@ -1,0 +1,1 @@
+"""Alerts: what a person reads, and what servers that play the endpoints are sent."""

@@ -1,0 +1,172 @@
+"""The verdicts of counts, evaluation by evaluation, and of simulated outages that two scrapes see apart."""
+
+import numpy as np
+import pytest
+
+from canary.engine.statistics import decision
+from canary.engine.statistics.decision import Weighed
+from canary.engine.statistics.state import Design, Look, State, fresh
+
+SEED = 20_260_102
+STEPS = 4
+
+
+def design(lanes: int = 1, allowed: float = 0.01, skew: float = 0.25) -> Design:
+    return Design(
+        alpha=0.01,
+        effect=1.5,
+        weights=np.full(lanes, 1 / lanes),
+        allowed=np.full(lanes, allowed),
+        gates=np.full(lanes, True),
+        steps=STEPS,
+        skew=skew,
+    )
+
+
+def after(*counts: tuple[int, int, int, int], step: int = 1, allowed: float = 0.01, skew: float = 0.25) -> Weighed:
+    """The verdict after evaluations with (canary's errors, requests, stable's errors, requests)."""
+    chosen, state = design(allowed=allowed, skew=skew), fresh(1)
+    for one in counts:
+        state = decision.fold(state, Look(*(np.array([float(each)]) for each in one)), step, chosen)
+    return decision.weigh(state, chosen)
+
+
+HEALTHY, WORSE, OUTAGE = (0, 100, 2, 900), (9, 100, 2, 900), (9, 100, 80, 900)
+
+
+def test_a_regression_is_rolled_back() -> None:
+    assert after(*[WORSE] * 3).roll_back
+
+
+def test_an_evaluation_waits_for_the_next_one() -> None:
+    """Stable may have counted the same time in the evaluation before, or may count it in the next one."""
+    assert not after(HEALTHY, HEALTHY, (40, 100, 2, 900), skew=1).roll_back
+    assert not after(HEALTHY, (40, 100, 2, 900), (40, 100, 360, 900), skew=1).roll_back
+    assert not after(HEALTHY, (40, 100, 360, 900), (40, 100, 2, 900), HEALTHY, skew=1).roll_back
+    assert after(HEALTHY, (40, 100, 2, 900), (40, 100, 2, 900), skew=1).roll_back
+
+
+def test_what_no_scrape_accounts_for_needs_no_wait() -> None:
+    assert after((90, 100, 0, 900), skew=0.25).roll_back
+    assert not after((20, 100, 0, 900), skew=0.25).roll_back
+
+
+def test_an_outage_of_both_holds() -> None:
+    found = after(*[HEALTHY] * 2, *[OUTAGE] * 6)
+    assert found.shared
+    assert not found.roll_back
+    assert not found.advance
+
+
+def test_enough_requests_without_an_error_advance() -> None:
+    few, enough = ((0, 20, 1, 900), (0, 140, 1, 900))
+    assert after(few, step=1).advance
+    assert not after(few, step=STEPS).advance
+    assert after(enough, step=STEPS).advance
+
+
+def test_the_counts_of_a_step_are_its_own() -> None:
+    chosen, state = design(), fresh(1)
+    for step, count in ((1, 500.0), (STEPS, 5.0)):
+        state = decision.fold(state, Look(*(np.array([one]) for one in (0.0, count, 1.0, 900.0))), step, chosen)
+    assert state.total == 505
+    assert not decision.weigh(state, chosen).advance
+
+
+def test_a_canary_that_serves_everything_is_judged_on_the_objective() -> None:
+    steps = [HEALTHY] * 5
+    assert not after(*steps, *[(5, 1000, 0, 0)] * 3, step=STEPS).roll_back
+    assert after(*steps, *[(60, 1000, 0, 0)] * 3, step=STEPS).roll_back
+
+
+def test_stable_had_missed_the_objective_too() -> None:
+    assert not after(*[(9, 100, 80, 900)] * 5, *[(90, 1000, 0, 0)] * 3, step=STEPS).roll_back
+
+
+def test_without_an_objective_only_stable_counts() -> None:
+    alone = after(*[(60, 1000, 0, 0)] * 3, allowed=float("nan"))
+    assert not alone.roll_back
+    assert after(*[WORSE] * 3, allowed=float("nan")).roll_back
+
+
+def test_no_requests_change_nothing() -> None:
+    found = after(*[(0, 0, 2, 900)] * 5)
+    assert not found.roll_back
+    assert not found.advance
+    assert found.suspected <= 1e-12
+
+
+def test_rollouts_are_judged_as_if_alone() -> None:
+    """The same counts in a batch, with a metric beside them, and by themselves."""
+    random = np.random.default_rng(SEED)
+    chosen, rollouts = design(lanes=2), 5
+    batch = fresh(rollouts, 2)
+    single = [fresh(2) for _ in range(rollouts)]
+    for turn in range(8):
+        n_c, n_b = random.poisson(50, (rollouts, 2)), random.poisson(400, (rollouts, 2))
+        look = [random.binomial(n_c, 0.1), n_c, random.binomial(n_b, 0.02), n_b]
+        counts = [one.astype(float) for one in look]
+        step = np.minimum(1 + turn // np.arange(1, rollouts + 1), STEPS)
+        batch = decision.fold(batch, Look(*counts), step, chosen)
+        for row in range(rollouts):
+            one = Look(*(each[row] for each in counts))
+            single[row] = decision.fold(single[row], one, int(step[row]), chosen)
+    together = decision.weigh(batch, chosen)
+    for row, state in enumerate(single):
+        alone = decision.weigh(state, chosen)
+        assert alone.relative == pytest.approx(together.relative[row])
+        assert alone.objective == pytest.approx(together.objective[row])
+        assert alone.roll_back == together.roll_back[row]
+
+
+def outages(rollouts: int, evaluations: int, scrape: int, seconds: int) -> State:
+    """An outage that both share, of one minute; each version is scraped at its own time within a scrape."""
+    random = np.random.default_rng(SEED)
+    chosen, state = design(skew=min(1, scrape / seconds)), fresh(rollouts, 1)
+    length = seconds * evaluations
+    begins = random.integers(60, length - 60, (rollouts, 1))
+    time = np.arange(length)
+    rate = np.where((time >= begins) & (time < begins + 60), 0.2, 0.002)
+    rolled = np.zeros(rollouts, bool)
+    sums = []
+    for rps in (20, 180):
+        requests = random.poisson(rps, (rollouts, length))
+        sums += [np.cumsum(random.binomial(requests, rate), axis=1), np.cumsum(requests, axis=1)]
+    phases = random.integers(0, scrape, (2, rollouts))
+    rows, known = np.arange(rollouts), [np.zeros(rollouts)] * 4
+    for turn in range(1, evaluations + 1):
+        at = [np.maximum(turn * seconds - 1 - phases[side], 0) for side in (0, 0, 1, 1)]
+        now = [one[rows, when].astype(float) for one, when in zip(sums, at, strict=True)]
+        look = Look(*((new - old)[:, None] for new, old in zip(now, known, strict=True)))
+        state, known = decision.fold(state, look, 2, chosen), now
+        rolled |= decision.weigh(state, chosen).roll_back
+    assert rolled.mean() <= 0.01
+    return state
+
+
+@pytest.mark.parametrize(("scrape", "seconds"), [(15, 15), (15, 60), (1, 5)])
+def test_the_onset_of_a_shared_outage_blames_neither_version(scrape: int, seconds: int) -> None:
+    outages(rollouts=300, evaluations=600 // seconds, scrape=scrape, seconds=seconds)
+
+
+def test_about_as_many_requests_are_needed_as_it_takes() -> None:
+    chosen, state = design(), fresh(1)
+    state = decision.fold(state, Look(*(np.array([one]) for one in (0.0, 38.0, 1.0, 900.0))), STEPS, chosen)
+    weighed = decision.weigh(state, chosen)
+    needed = decision.needed(state, weighed, chosen, 0)
+    assert not weighed.advance
+    assert needed is not None
+    assert 110 < needed < 140
+    more = Look(*(np.array([one]) for one in (0.0, needed - 38.0, 1.0, 900.0)))
+    assert decision.weigh(decision.fold(state, more, STEPS, chosen), chosen).advance
+
+
+def test_bounds_of_both() -> None:
+    chosen, state = design(), fresh(1)
+    for _ in range(5):
+        state = decision.fold(state, Look(*(np.array([one]) for one in (10.0, 100.0, 20.0, 900.0))), 1, chosen)
+    low, high = decision.bounds(state, decision.weigh(state, chosen), chosen)
+    assert low[0] < 0.1 < high[0]
+    assert low[1] < 20 / 900 < high[1]
+    assert low[0] > 0.03
+    assert high[1] < 0.06

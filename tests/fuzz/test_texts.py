@@ -1,0 +1,25 @@
+"""10,000 queries, guards, regular expressions and manifests each: an answer for each, soon, and in little memory."""
+
+import pytest
+
+from tests.fuzz.child import tried
+
+INPUTS = 10_000
+MODULES = ("queries", "expressions", "regexes", "manifests")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_some_texts(module: str) -> None:
+    """As many as a change can wait for."""
+    found = tried(f"tests.fuzz.{module}", 100, seed=10**6)
+    assert (found.inputs, found.bad) == (100, [])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("module", MODULES)
+def test_texts(module: str) -> None:
+    """None ends the process or in a traceback, takes two seconds, or 200 MiB."""
+    found = tried(f"tests.fuzz.{module}", INPUTS)
+    assert (found.inputs, found.bad) == (INPUTS, [])
+    print(f"{found.inputs} {module}: slowest {found.slowest:.2f}s, largest {found.largest / 2**20:.0f} MiB")

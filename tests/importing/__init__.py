@@ -1,0 +1,1 @@
+"""Manifests of Flagger and Argo Rollouts become ours, and do the same."""

@@ -1,1 +1,0 @@
-"""Our own kinds as objects of a cluster, without one."""

@@ -1,0 +1,1 @@
+"""The load tester, as hooks see it."""

@@ -1,0 +1,62 @@
+"""A server that hooks call: it answers by path, and remembers what it was asked."""
+
+import json
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.parts import serving
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One request."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+@dataclass
+class HookServer:
+    """`replies` has what each path gets, or a function that may take its time; others get 200."""
+
+    replies: dict[str, Reply | Callable[[], Reply]] = field(default_factory=dict)
+    posted: list[Posted] = field(default_factory=list)
+    url: str = ""
+
+    def on(self, path: str) -> list[Posted]:
+        """The requests to a path."""
+        return [one for one in self.posted if one.path == path]
+
+
+@contextmanager
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[HookServer]:
+    """The server, until the end of the block."""
+    state = HookServer()
+
+    class Handler(serving.Handler):
+        def do_POST(self) -> None:
+            state.posted.append(Posted(self.path, dict(self.headers), self.sent()))
+            found = state.replies.get(self.path, Reply())
+            reply = found if isinstance(found, Reply) else found()
+            self.answer(reply.status, reply.body, reply.headers)
+
+    with serving.serving(Handler, tls) as state.url:
+        yield state

@@ -1,0 +1,67 @@
+"""The folder examples/hooks, and the manifest of the tutorial: their parts fit together."""
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from canary.cli.app import run
+from canary.loadtester.allowed import allowed
+from canary.manifests import load
+from canary.metrics.sources import Allowed
+
+FOLDER = Path(__file__).parents[2] / "examples" / "hooks"
+INSTALLED = "http://canary-loadtester.canary-system/"
+"""The load tester of the chart; the controller may call it without a setting."""
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    """Of the chart."""
+    read: dict[str, Any] = YAML(typ="safe").load(FOLDER / "values.yaml")
+    return read
+
+
+def test_nothing_is_wrong_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A good version is promoted, a bad one rolled back."""
+    assert run(["lint", "--strict", "-f", str(FOLDER)]) == 0, capsys.readouterr().out
+    assert run(["simulate", "-f", str(FOLDER)]) == 0
+    assert run(["simulate", "-f", str(FOLDER), "--scenario", "bad"]) == 3
+
+
+def test_each_command_and_each_address_is_allowed(values: dict[str, Any]) -> None:
+    """By the values of the chart that stand beside the manifest."""
+    analysis = load([str(FOLDER)]).canary.spec.analysis
+    assert analysis is not None
+    tester = allowed(values["loadtester"]["allow"], [])
+    places = Allowed((*values["allowedMetricsServers"], INSTALLED))
+    commands = 0
+    for hook in analysis.webhooks or ():
+        assert places.hook_refusal(hook.url) == ""
+        if command := hook.metadata.get("cmd"):
+            commands += 1
+            assert tester.command(hook.metadata.get("type", "cmd"), command)
+    assert commands == 2
+    urls = [gate.request.url for step in analysis.steps or () for gate in step.gates if gate.request]
+    assert [places.hook_refusal(url) for url in urls] == [""]
+
+
+def test_the_tutorial_allows_the_commands_of_its_manifest(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the options that stand on the page."""
+    root = FOLDER.parents[1]
+    (line,) = re.findall("^canary loadtester .*", (root / "docs" / "tutorial.md").read_text(), re.MULTILINE)
+    words = shlex.split(line)
+    tester = allowed([after for word, after in pairwise(words) if word == "--allow"], [])
+    file = root / "examples" / "envoy" / "loaded.yaml"
+    assert run(["lint", "--strict", "-f", str(file)]) == 0, capsys.readouterr().out
+    analysis = load([str(file)]).canary.spec.analysis
+    assert analysis is not None
+    started = [hook for hook in analysis.webhooks or () if "cmd" in hook.metadata]
+    assert [tester.command(hook.metadata.get("type", "cmd"), hook.metadata["cmd"])[0] for hook in started] == [
+        "curl",
+        "hey",
+    ]
