@@ -16,10 +16,9 @@ from canary.istio.scope import Scope
 from canary.stores.objects import MANAGED, Objects
 from tests.mesh import bookinfo
 from tests.mesh.mesh import Mesh
-from tests.parts import forks
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import Command as Run
-from tests.parts.processes import wait_for
+from tests.parts.processes import command, wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 NAME = "reviews"
@@ -83,7 +82,7 @@ class Site:
 
     def ask(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Another command, about this target by its name."""
-        return forks.command(*argv, self.name, "-n", self.mesh.namespace, environment=self._environment)
+        return command(*argv, self.name, "-n", self.mesh.namespace, environment=self._environment)
 
     @property
     def status(self) -> Status:

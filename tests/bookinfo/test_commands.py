@@ -14,10 +14,9 @@ from ruamel.yaml import YAML
 from canary.api.status import Phase
 from tests.bookinfo.site import GATED, NAME, Site
 from tests.mesh import bookinfo
-from tests.parts import forks
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY
-from tests.parts.processes import free_port, wait_for
+from tests.parts.processes import command, free_port, wait_for
 
 LONG = [{"weight": 30, "hold": "1h"}, {"weight": 50, "hold": "1h"}]
 Ask = Callable[..., str]
@@ -25,7 +24,7 @@ Ask = Callable[..., str]
 
 def canary(kubeconfig: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     """One command as a process."""
-    return forks.command(*argv, environment={**os.environ, "KUBECONFIG": str(kubeconfig)})
+    return command(*argv, environment={**os.environ, "KUBECONFIG": str(kubeconfig)})
 
 
 @pytest.fixture

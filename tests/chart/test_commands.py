@@ -11,9 +11,8 @@ from canary.api.exit_codes import Exit
 from tests.chart.helm import Data
 from tests.chart.team import SHOP, Team
 from tests.mesh import bookinfo
-from tests.parts import forks
 from tests.parts.kube import SLOWLY
-from tests.parts.processes import wait_for
+from tests.parts.processes import command, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -27,7 +26,7 @@ VERSIONS = {"v2": "deployments", "v3": "statefulsets", "v4": "daemonsets"}
 def canary(team: Team, who: str, *argv: str) -> Done:
     """One command, by somebody."""
     environment = {**os.environ, "KUBECONFIG": str(team.plane.kubeconfig(team.user(who)))}
-    return forks.command(*argv, "-n", team.namespace, environment=environment, within=120)
+    return command(*argv, "-n", team.namespace, environment=environment, within=120)
 
 
 @pytest.fixture(scope="module")

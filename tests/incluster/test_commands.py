@@ -18,9 +18,8 @@ from canary.api.plan import Traffic
 from tests.bookinfo.site import CANARY, GATED, NAME
 from tests.incluster.site import Site
 from tests.mesh import bookinfo
-from tests.parts import forks
 from tests.parts.cluster import ControlPlane
-from tests.parts.processes import bound
+from tests.parts.processes import bound, command
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "ci" / "start.sh"
 LONG = [{"weight": 30, "hold": "1h"}]
@@ -39,7 +38,7 @@ class Commands:
 
     def __call__(self, *argv: str) -> Done:
         """Until it ends."""
-        return forks.command(*argv, "-n", self.site.mesh.namespace, environment=self.environment, within=120)
+        return command(*argv, "-n", self.site.mesh.namespace, environment=self.environment, within=120)
 
     def well(self, *argv: str) -> str:
         """What one prints that ends with 0."""

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.parts.forks import Fork
 from tests.parts.patience import Patience
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ def bound(argv: Sequence[str | Path]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *map(str, argv)]
 
 
-def exit_code(process: subprocess.Popen[Any], within: float = 90.0) -> int:
+def exit_code(process: subprocess.Popen[Any] | Fork, within: float = 90.0) -> int:
     """The exit code of a process that ends by itself; it is killed, and TimeoutError raised, if it doesn't."""
     patience = Patience(within)
     while not patience.over:
@@ -82,11 +84,27 @@ def exit_code(process: subprocess.Popen[Any], within: float = 90.0) -> int:
     raise TimeoutError(f"it didn't end within {within:g} s")
 
 
+def command(*argv: str, environment: Mapping[str, str], within: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """What a command that ends by itself has printed, and its exit code; TimeoutError if it doesn't end."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        code = exit_code(Fork("canary", argv, environment, output, errors), within)
+        return subprocess.CompletedProcess(argv, code, output.read_text(), errors.read_text())
+
+
 class Command:
-    """A `canary` command as a process, which dies with the test run; what it prints is added to `log`."""
+    """A `canary` command as a process, which dies with the test run; what it prints is added to `log`.
+
+    `python -m MODULE` is forked from a process that has imported canary.
+    """
 
     def __init__(self, argv: Sequence[str | Path], log: Path, environment: Mapping[str, str]) -> None:
         self.log = log
+        self.process: subprocess.Popen[bytes] | Fork
+        first, *rest = map(str, argv)
+        if [first, *rest[:1]] == [sys.executable, "-m"]:
+            self.process = Fork(rest[1], rest[2:], environment, log, log)
+            return
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment

@@ -17,7 +17,7 @@ from canary.api.status import Status
 from canary.cli.app import run
 from canary.stores.file import FileStore
 from tests.envoy.world import NAME, World
-from tests.parts.processes import bound, exit_code, wait_for
+from tests.parts.processes import Command, wait_for
 
 CANARY = (sys.executable, "-m", "canary")
 QUICK: dict[str, Any] = {"interval": "1s", "threshold": 2, "settle": "0s", "drain": "0s", "scrapeInterval": "1s"}
@@ -25,21 +25,15 @@ METRICS = [{"name": "request-success-rate", "interval": "10s", "thresholdRange":
 GATED = [{"weight": 50, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}]
 
 
-class Run:
+class Run(Command):
     """One `canary run` as a process, which dies with the test run."""
 
     def __init__(self, argv: tuple[str, ...], log: Path) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(bound(argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-
-    @property
-    def text(self) -> str:
-        return self.log.read_text()
+        super().__init__(argv, log, os.environ)
 
     def ends(self, within: float = 40.0) -> int:
         """Its exit code."""
-        return exit_code(self.process, within)
+        return super().ends(within)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
