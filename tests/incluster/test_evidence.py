@@ -29,7 +29,8 @@ def test_a_good_version_is_promoted_and_a_bad_one_is_proved_to_be_worse(erring: 
     erring.change(version="v3")
     erring.until_phase("Failed")
     last, first = erring.status.history
-    assert (first.outcome, last.outcome, last.reason) == (Outcome.PROMOTED, Outcome.ROLLED_BACK, "CanaryWorse")
+    assert (first.outcome, last.outcome) == (Outcome.PROMOTED, Outcome.ROLLED_BACK)
+    assert last.reason in {"CanaryWorse", "ObjectiveMissed"}  # whichever is proved first, as requests come
     assert "canary errs " in erring.status.message
     assert "bar 100" in erring.status.message
     assert erring.state("v2", "v3").traffic == Traffic()

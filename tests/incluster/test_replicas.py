@@ -34,7 +34,7 @@ def leads(site: Site, replica: Replica) -> bool:
 
 
 def led(site: Site, replica: Replica) -> float:
-    """Waits until it leads; the seconds that it took."""
+    """Waits until it leads; the seconds of a quiet machine that it took."""
     began = Stopwatch()
     site.when(lambda: leads(site, replica), f"replica {site.replicas.index(replica)} to lead")
     return began.seconds
@@ -89,9 +89,10 @@ def test_after_a_leader_is_killed_the_other_takes_over(site: Site, record_proper
     first, second = pair(site)
     site.apply(steps=GATED)
     site.until("WaitingForApproval")
-    written = generation(site)
+    written, killed = generation(site), time.monotonic()
     first.send(signal.SIGKILL)
-    took = led(site, second)
+    led(site, second)
+    took = time.monotonic() - killed  # by the clock: the other one waits no less on a busy machine
     record_property("kill -9: seconds until the other led", round(took, 1))
     assert took > LEASE_SECONDS
     finished(site, written)
