@@ -47,7 +47,8 @@ def test_each_alert_is_sent_once_by_the_next_controller(site: Site, chat: Endpoi
     first = site.controller("--cluster-name", "eu-1")
     site.apply(alerts=ALERTS, stepWeights=[50])
     site.until_phase("Succeeded")
-    assert [one.reason for one in site.status.outbox] == ["Started", "Promoted"]
+    due = ["Started", "Promoted"]
+    site.when(lambda: [one.reason for one in site.status.outbox] == due, "an outbox of alerts, its Events made")
     first.send(signal.SIGKILL)
     first.ends()
     tried = len(chat.posted)
