@@ -19,7 +19,7 @@ from tests.bookinfo.site import CANARY, GATED, NAME
 from tests.incluster.site import Site
 from tests.mesh import bookinfo
 from tests.parts.cluster import ControlPlane
-from tests.parts.processes import bound, command
+from tests.parts.processes import Command, command
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "ci" / "start.sh"
 LONG = [{"weight": 30, "hold": "1h"}]
@@ -34,7 +34,7 @@ class Commands:
     def __init__(self, site: Site, kubeconfig: Path) -> None:
         self.site = site
         self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[Command] = []
 
     def __call__(self, *argv: str) -> Done:
         """Until it ends."""
@@ -46,39 +46,16 @@ class Commands:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def start(self, *argv: str) -> "Going":
+    def start(self, *argv: str) -> Command:
         """In the background."""
         log = self.site.folder / f"command-{len(self.started)}.log"
-        line = (*CANARY, *argv, "-n", self.site.mesh.namespace)
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                bound(line), text=True, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=self.environment
-            )
-        self.started.append(process)
-        return Going(process, log)
+        self.started.append(Command((*CANARY, *argv, "-n", self.site.mesh.namespace), log, self.environment))
+        return self.started[-1]
 
     def close(self) -> None:
-        for process in self.started:
-            process.kill()
-            process.wait()
-
-
-class Going:
-    """One in the background."""
-
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self.process, self.log = process, log
-
-    @property
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def ends(self) -> int:
-        """Its exit code."""
-        try:
-            return self.process.wait(90)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"it didn't end:\n{self.text}") from None
+        for each in self.started:
+            each.process.kill()
+            each.process.wait()
 
 
 @pytest.fixture
