@@ -41,6 +41,7 @@ def shaped(**analysis: Any) -> Canary:
 NAMED: dict[str, Any] = {"kind": "VirtualService", "name": "web"}
 IN_A_MESH: dict[str, Any] = {"targetRef": NAMED, "envoy": None, "revision": None}
 SHAPE = {**ANALYSIS, "steps": None, "iterations": 3}
+LOAD: dict[str, Any] = {"name": "load", "url": "http://loadtester.shop/", "metadata": {"cmd": "hey http://web.shop/"}}
 
 
 def asking(*metrics: Mapping[str, Any], server: str | None = "http://prometheus:9090") -> Canary:
@@ -584,6 +585,20 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
             ["warning: spec.analysis.metrics: there are none, so nothing is judged; "
              "write request-success-rate and request-duration"],
             id="no metrics at all",
+        ),
+        pytest.param(
+            canary(without="metrics", webhooks=[LOAD, {**LOAD, "name": "more", "metadata": {"cmd": "ghz"}}]),
+            ["warning: spec.analysis.metrics: there are none, and the load tester doesn't wait for what it starts "
+             "(load, more), so nothing is judged; write request-success-rate and request-duration"],
+            id="no metrics, and hooks that only start load",
+        ),
+        pytest.param(
+            canary(without="metrics", webhooks=[LOAD, {**LOAD, "metadata": {"cmd": "curl", "type": "bash"}}]), [],
+            id="a hook whose command is waited for judges",
+        ),
+        pytest.param(
+            canary(without="metrics", webhooks=[{**LOAD, "url": "http://tests.shop/run"}]), [],
+            id="the answer of another server judges",
         ),
         pytest.param(
             asking({"name": "request-succes-rate", "thresholdRange": {"min": 99}}),

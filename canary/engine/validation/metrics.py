@@ -1,7 +1,7 @@
 """Checks of what an evaluation asks: builtins, ranges, queries and the templates that they refer to."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from canary.api.analysis import Metric
 from canary.api.canary import MetricTemplate, TemplateProvider
 from canary.api.duration import brief
 from canary.api.providers import PROVIDERS
+from canary.api.webhooks import Webhook
 from canary.engine.did_you_mean import did_you_mean
 
 from .. import query_templates
@@ -20,7 +21,7 @@ from ..policy_merge import BUILTINS, WINDOW, range_of
 from . import promql
 from .names import is_name
 from .problem import Case, Field, Problem, Severity
-from .webhooks import checked
+from .webhooks import only_starts, rollout_hooks
 
 TWO_QUERIES = "can't be used with query; write only one of them"
 NO_QUERY = "is no builtin, and has neither query nor templateRef"
@@ -39,13 +40,18 @@ _SAMPLE = dict.fromkeys(query_templates.FUNCTIONS, "x")
 def any_metric(case: Case) -> Iterator[Problem]:
     """Steps that nothing judges are only a slow way to promote."""
     given = case.analysis.judge
-    others = checked(case.analysis) or (given is not None and given.type != USUAL)  # `judge.py` asks the others
-    if not (case.analysis.metrics or others or case.spec.skip_analysis or case.policy_missing):
+    hooks = rollout_hooks(case.analysis)
+    judged = not all(map(only_starts, hooks)) or (given is not None and given.type != USUAL)  # `judge.py` asks others
+    if not (case.analysis.metrics or judged or case.spec.skip_analysis or case.policy_missing):
         usual = "a query" if tcp_of(case.spec) else " and ".join(BUILTINS)
-        sentence = f"there are none, so nothing is judged; write {usual}"
-        yield case.warning("metrics", sentence)
+        yield case.warning("metrics", f"there are none{_load(hooks)}, so nothing is judged; write {usual}")
     elif case.analysis.metrics and all(metric.dry_run for metric in case.analysis.metrics):
         yield case.warning("metrics", "all have dryRun, so nothing is judged")
+
+
+def _load(hooks: Sequence[Webhook]) -> str:
+    names = ", ".join(hook.name for hook in hooks)
+    return f", and the load tester doesn't wait for what it starts ({names})" if hooks else ""
 
 
 def limits(case: Case) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from ..next_traffic import exposed
 from ..policy_merge import RISING, conflicts, unused_iterations
 from ..strategies import STRATEGIES, STRATEGY_FIELDS, plan_of
 from .problem import Case, Problem, Severity, on_the_wire
-from .webhooks import checked
+from .webhooks import rollout_hooks
 
 CHOICES = tuple(name for name, _ in STRATEGIES)
 _BELONGS = {
@@ -136,7 +136,9 @@ def seen_by_nobody(case: Case) -> Iterator[Problem]:
             yield case.warning("steps", sentence, index)
     for index in (index for index, weight in enumerate(weights) if weight == 0):
         yield case.warning("step_weights", "is 0: there will be nothing to judge", index)
-    quiet = not checked(case.analysis) and not any(exposed(step.traffic) for step in plan_of(case.analysis).steps)
+    quiet = not rollout_hooks(case.analysis) and not any(
+        exposed(step.traffic) for step in plan_of(case.analysis).steps
+    )
     if chosen == ("iterations",) and quiet:
         yield case.warning(
             "iterations",

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from canary.api.analysis import Analysis, StepSpec
 from canary.api.duration import brief
 from canary.api.names import HOOK_URL
-from canary.api.webhooks import HookRequest, HookType
+from canary.api.webhooks import HookRequest, HookType, Webhook
 
 from ..did_you_mean import did_you_mean
 from ..strategies import plan_of
@@ -72,9 +72,15 @@ def requests_of(steps: Iterable[StepSpec]) -> Iterator[HookRequest]:
     yield from (gate.request for step in steps for gate in step.gates if gate.request is not None)
 
 
-def checked(analysis: Analysis) -> bool:
-    """Whether hooks judge the canary."""
-    return any(hook.type == HookType.ROLLOUT for hook in analysis.webhooks or ())
+def rollout_hooks(analysis: Analysis) -> list[Webhook]:
+    """The hooks that each evaluation asks."""
+    return [hook for hook in analysis.webhooks or () if hook.type == HookType.ROLLOUT]
+
+
+def only_starts(hook: Webhook) -> bool:
+    """Whether the load tester says yes before it knows how the command ends, as it does for load."""
+    root = re.fullmatch(r"\w+://[^/?#]*/?", hook.url) is not None
+    return root and "cmd" in hook.metadata and hook.metadata.get("type", "cmd") == "cmd"
 
 
 def _splits(url: str) -> bool:
