@@ -144,6 +144,9 @@ class Counts:
     timed: int = 0
     """Requests with a known duration, of which `slower` are some; 0 unless edges were asked. Not always `total`:
     Envoy counts a request earlier than its duration, and one that reached no pod has none."""
+    snapshots: tuple[datetime, datetime] | None = field(default=None, compare=False)
+    """When the source was read at the window's start and at its end. Counts of two subjects with the same snapshots
+    are of the same moments. None where a source, such as Prometheus, reads its subjects at moments of their own."""
 
     def surely_slower(self, edge: float) -> int:
         """At least so many took longer than `edge` ms: those beyond the next edge up, none beyond the highest."""

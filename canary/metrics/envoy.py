@@ -33,19 +33,24 @@ class History:
     _times: list[datetime] = field(default_factory=list)
     _totals: dict[str, list[tuple[datetime, StatsReading]]] = field(default_factory=dict)
     """Of each cluster, when its total changed, and to what."""
+    _partial: list[datetime] = field(default_factory=list)
+    """Times at which the counters of some cluster couldn't be used."""
     _boot: str = ""
     _raw: dict[str, StatsReading] = field(default_factory=dict)
 
-    def add(self, at: datetime, boot: str, raw: Mapping[str, StatsReading]) -> None:
+    def add(self, at: datetime, boot: str, raw: Mapping[str, StatsReading], whole: bool = True) -> None:
         """`raw` is since Envoy's start; `boot` tells two lives of Envoy apart. A clock that was set back makes what
-        came before useless."""
+        came before useless. Unless it is `whole`, `raw` lacks clusters that Envoy has."""
         if self.latest is not None and at < self.latest:
             self._times.clear()
             self._totals.clear()
+            self._partial.clear()
         for cluster, now in raw.items():
             self._count(cluster, at, now, same_life=boot == self._boot)
         self._boot, self._raw = boot, {**self._raw, **raw}
         self._times.append(at)
+        if not whole:
+            self._partial.append(at)
         self._forget(at)
 
     @property
@@ -64,6 +69,13 @@ class History:
         if before is None or after is None:
             return Missing(Cause.NOT_YET, f"{cluster} is counted only since a moment ago")
         return after.minus(before)
+
+    def snapshots(self, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:
+        """When all clusters were read for this window; None where some of them have older counts."""
+        first, last = self._read_at(start), self._read_at(end)
+        if isinstance(first, Missing) or isinstance(last, Missing) or {first, last} & set(self._partial):
+            return None
+        return first, last
 
     def _read_at(self, moment: datetime) -> datetime | Missing:
         """When the counters were read last, at the moment or before it."""
@@ -97,6 +109,7 @@ class History:
         """Drops what is too old, and keeps what stands for the oldest moment that may be asked for."""
         oldest = now - self.keep
         del self._times[: max(0, bisect_right(self._times, oldest) - 1)]
+        del self._partial[: max(0, bisect_right(self._partial, oldest) - 1)]
         for totals in self._totals.values():
             del totals[: max(0, bisect_right(totals, oldest, key=lambda one: one[0]) - 1)]
 
@@ -191,7 +204,8 @@ class EnvoyCounters(Metrics):
             return self._failed(error.missing)
         self._there, self._failure = frozenset(found), None
         self._strange = {cluster: one for cluster, one in found.items() if isinstance(one, Missing)}
-        self._history.add(at, boot, {cluster: one for cluster, one in found.items() if isinstance(one, StatsReading)})
+        counted = {cluster: one for cluster, one in found.items() if isinstance(one, StatsReading)}
+        self._history.add(at, boot, counted, whole=not self._strange)
         return None
 
     def _failed(self, missing: Missing) -> Missing:
@@ -214,18 +228,20 @@ class EnvoyCounters(Metrics):
             return Missing(Cause.ABSENT, f"Envoy has no cluster {query.subject.workload}")
         if cluster in self._strange:
             return self._strange[cluster]
-        window = self._history.window(cluster, at - query.window, at)
+        start = at - query.window
+        window = self._history.window(cluster, start, at)
         if isinstance(window, Missing):
             return self._failure or window
-        return _sample_of(query, window)
+        return _sample_of(query, window, self._history.snapshots(start, at))
 
 
-def _sample_of(query: Query, window: StatsReading) -> Sample:
+def _sample_of(query: Query, window: StatsReading, snapshots: tuple[datetime, datetime] | None) -> Sample:
     requests = Requests.of(window)
     if query.shape is Shape.COUNTS:
         edges = sorted({one for asked in query.edges for one in around(asked)})
         slower = tuple((edge, requests.slower(edge)) for edge in edges)
-        return Counts(requests.total, requests.bad, slower, timed=requests.timed_total if edges else 0)
+        timed = requests.timed_total if edges else 0
+        return Counts(requests.total, requests.bad, slower, timed=timed, snapshots=snapshots)
     if not requests.total:
         return Missing(Cause.EMPTY, f"no request to {query.subject.workload} was answered")
     if query.metric == "request-duration":

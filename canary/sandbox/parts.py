@@ -24,7 +24,7 @@ from canary.engine.observed import (
     Value,
     WorkloadSeen,
 )
-from canary.engine.pairs import TargetType, pair_for
+from canary.engine.pairs import TargetType, pair_for, source_of
 from canary.engine.resolved import ResolvedSpec
 from canary.engine.taken_actions import removable
 from canary.engine.targets import target_of
@@ -234,6 +234,8 @@ class SandboxMetrics:
     """What queries of the user's own answer, by metric; the world knows nothing of them."""
     failing: Mapping[str, float] = field(default_factory=dict)
     """What they answer instead while the canary fails more than `NOTICED` of its requests."""
+    at_once: bool = False
+    """Whether both versions are read at the same moments, as from one Envoy."""
 
     def measure(self, queries: Iterable[Query], at: datetime) -> Mapping[Query, Sample]:
         self.asked += 1
@@ -251,7 +253,8 @@ class SandboxMetrics:
         total, bad = sum(s.total for s in seconds), sum(s.bad for s in seconds)
         if query.shape is Shape.COUNTS:
             slower = tuple((edge, self.world.slower(name, seconds, edge)) for edge in sorted(query.edges))
-            return Counts(total, bad, slower, timed=total if slower else 0)
+            snapshots = (at - query.window, at) if self.at_once else None
+            return Counts(total, bad, slower, timed=total if slower else 0, snapshots=snapshots)
         if not total:
             return Missing(Cause.EMPTY, "no requests in the window")
         if query.metric == "request-success-rate":
@@ -368,7 +371,8 @@ class Sandbox:
         if pair is not None and pair.type is TargetType.PRIMARY:
             self.primary = SandboxPrimary(self.world, self.target, given_pods=pair.given_pods)
         self.router, self.workloads = SandboxRouter(self.world), SandboxWorkloads(self.world, primary=self.primary)
-        self.metrics, self.clock = SandboxMetrics(self.world), VirtualClock(self.world)
+        at_once = source_of(self.target.value.manifest.spec) == "envoy"
+        self.metrics, self.clock = SandboxMetrics(self.world, at_once=at_once), VirtualClock(self.world)
 
     @property
     def parts(self) -> Parts:

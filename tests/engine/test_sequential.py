@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -25,6 +25,7 @@ METRICS = [
     {"name": "request-duration", "thresholdRange": {"max": 500}},
 ]
 HEALTHY = (200, 0)
+Snapshots = tuple[datetime, datetime] | None
 Pair = tuple[Sample, Sample]
 """Of the canary and of stable."""
 
@@ -43,10 +44,14 @@ def policy(judge: Any = "sequential", metrics: Any = METRICS, **analysis: Any) -
     return resolve_spec(Canary.model_validate({"metadata": {"name": "shop"}, "spec": spec})).policy
 
 
-def counts(total: int, bad: int, slow: int = 0) -> Callable[[Query], Sample]:
+def counts(total: int, bad: int, slow: int = 0, snapshots: Snapshots = None) -> Callable[[Query], Sample]:
     """So many requests, of which some fail, and some are slower than every edge."""
     return lambda query: Counts(
-        total, bad, tuple((edge, slow) for edge in query.edges), timed=total if query.edges else 0
+        total,
+        bad,
+        tuple((edge, slow) for edge in query.edges),
+        timed=total if query.edges else 0,
+        snapshots=snapshots,
     )
 
 
@@ -144,6 +149,33 @@ def test_proof_against_the_canary(canary: Any, stable: Any, reason: str, sentenc
         True,
         True,
     )
+
+
+ONE, OTHER = (NOW - MINUTE, NOW), (NOW - MINUTE, NOW - SECOND)
+
+
+def bad(canary: Snapshots, stable: Snapshots) -> Pair:
+    """One evaluation of three that don't suffice; with the snapshots of both."""
+    return counts(60, 12, snapshots=canary), counts(540, 1, snapshots=stable)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "needed"),
+    [
+        pytest.param([(ONE, ONE)] * 4, 2, id="one scrape has the counts of both"),
+        pytest.param([(None, None)] * 4, 3, id="the source can't say"),
+        pytest.param([(ONE, OTHER)] * 4, 3, id="two scrapes"),
+        pytest.param([(ONE, OTHER), *[(ONE, ONE)] * 3], 3, id="the first evaluation still waits for the second"),
+        pytest.param([(ONE, ONE), *[(None, None)] * 3], 3, id="no longer"),
+    ],
+)
+def test_the_last_evaluation_counts_in_full_if_both_versions_were_read_at_once(
+    snapshots: list[tuple[Snapshots, Snapshots]], needed: int
+) -> None:
+    """With an interval of one scrape, so that an evaluation has to wait for the next one otherwise."""
+    play = Play(policy(interval="15s", scrapeInterval="15s"))
+    verdicts = [play.see(*bad(*one)).verdict for one in snapshots]
+    assert verdicts.index(Verdict.ROLL_BACK) + 1 == needed
 
 
 def test_a_regression_below_the_objective_is_found() -> None:

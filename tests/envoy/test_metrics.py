@@ -252,6 +252,19 @@ def test_counts_under_a_load_while_routes_change(shop: World, looks: Looks) -> N
     assert looks.look("v2") == Counts(sum(answers), 0)
 
 
+def test_counts_of_two_versions_are_of_one_snapshot(shop: World, looks: Looks) -> None:
+    """What is asked together, and for the same window, was read by one request to Envoy."""
+    shop.get(5, "/v1")
+    shop.get(5)
+    looks.now += MINUTE
+    both = [Query("requests", MINUTE, Subject(name), Shape.COUNTS) for name in ("v1", "v2")]
+    stable, canary = looks.counters.measure(both, looks.now).values()
+    assert (stable, canary) == (Counts(5, 0), Counts(5, 0))
+    assert isinstance(stable, Counts)
+    assert isinstance(canary, Counts)
+    assert stable.snapshots == canary.snapshots == (looks.now - MINUTE, looks.now)
+
+
 UNKNOWN = {
     "a cluster that isn't there": (Query("requests", MINUTE, Subject("v9")), Cause.ABSENT),
     "no request": (Query("request-duration", MINUTE, Subject("v2")), Cause.EMPTY),

@@ -81,6 +81,18 @@ def test_a_window_that_was_not_watched_is_not_yet_known(name: str) -> None:
     assert total(watched.window("v1", after(0), after(20))) == 2
 
 
+def test_snapshots_are_those_of_all_clusters() -> None:
+    """They stand for later moments, and say nothing where a cluster's counters couldn't be used."""
+    watched = history()
+    watched.add(after(0), "a", {"v1": counted(1), "v2": counted(1)})
+    watched.add(after(1), "a", {"v1": counted(2)}, whole=False)
+    watched.add(after(2), "a", {"v1": counted(3), "v2": counted(3)})
+    assert watched.snapshots(after(0.5), after(3)) == (after(0), after(2))
+    assert watched.snapshots(after(0), after(1.5)) is None
+    assert watched.snapshots(after(1), after(2)) is None
+    assert watched.snapshots(after(-1), after(2)) is None
+
+
 def test_a_cluster_that_came_later_is_not_yet_known() -> None:
     """Its counts of before aren't."""
     watched = history()

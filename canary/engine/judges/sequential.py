@@ -6,7 +6,7 @@ canary is rolled back in at most 1 of 100 rollouts (`falseRollbackRate`), howeve
 is judged. `sequential_lanes.py` says what is counted, `sequential_words.py` what people read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from .threshold import cut, settled
 from .waits import Clocks, answer, bear, wait
 
 if TYPE_CHECKING:
-    from canary.engine.statistics.state import Design
+    from canary.engine.statistics.state import Design, State
 
 __all__ = ["NAME", "Sequential", "design_for"]
 
@@ -64,7 +64,9 @@ class Sequential:
         if state.step != max(standing.step, 1):
             memory = replace(memory, inconclusive_since=None, again_since=None)
         counted = lanes.counted(policy, evaluation, standing, windows, _warm(policy, memory, standing))
-        design = design_for(policy, chosen, standing.steps)
+        if not _again(evidence, standing):
+            memory = replace(memory, together=_together(memory, counted, chosen, state))
+        design = design_for(policy, chosen, standing.steps, memory.together or ())
         if not _again(evidence, standing):
             look = look_of(counted.lanes)
             state = storage.rounded(decision.fold(state, look, max(standing.step, 1), design))
@@ -124,6 +126,18 @@ def _up_to(policy: Policy, memory: SequentialMemory, counted: LaneCounts, standi
     }
 
 
+def _together(
+    memory: SequentialMemory, counted: LaneCounts, chosen: Sequence[Lane], state: "State"
+) -> Sequence[str] | None:
+    """The metrics whose counts of both versions have always been of the same moments, with this evaluation.
+
+    None becomes one of them later, for the evaluation before would still have to wait for this one.
+    """
+    seen = {lane.metric for lane, total in zip(chosen, state.total, strict=True) if total > 0}
+    new = {metric for metric, same in counted.together.items() if same} - seen
+    return sorted(new | {one for one in memory.together or () if counted.together.get(one, True)}) or None
+
+
 def _begun(memory: SequentialMemory, standing: Standing) -> SequentialMemory:
     if memory.began is None and standing.exposed:
         return replace(memory, began=standing.at.isoformat())
@@ -136,17 +150,19 @@ def _warm(policy: Policy, memory: SequentialMemory, standing: Standing) -> bool:
     return memory.began is not None and standing.at - datetime.fromisoformat(memory.began) >= given.warmup
 
 
-def design_for(policy: Policy, chosen: Sequence[Lane], steps: int) -> "Design":
-    """Of a policy's lanes, for a plan of so many steps, the start included."""
+def design_for(policy: Policy, chosen: Sequence[Lane], steps: int, together: Collection[str] = ()) -> "Design":
+    """Of a policy's lanes, for a plan of so many steps, the start included; `together` are the metrics whose counts
+    of both versions are of the same moments."""
     from canary.engine.statistics.state import design_of
 
     given = policy.sequential or SequentialPolicy()
+    scrape = min(policy.scrape_interval / policy.interval, 1.0)
     return design_of(
         alpha=given.false_rollback_rate,
         effect=given.min_effect,
         lanes=tuple((lane.weight, lane.allowed, lane.gates) for lane in chosen),
         steps=max(steps - 1, 1),
-        skew=min(policy.scrape_interval / policy.interval, 1.0),
+        skew=[0.0 if lane.metric in together else scrape for lane in chosen],
         metrics=tuple(lane.metric for lane in chosen),
     )
 

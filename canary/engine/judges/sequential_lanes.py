@@ -110,6 +110,8 @@ class LaneCounts:
     """Metrics without a count of the canary, or without an answer about stable."""
     unread: frozenset[str]
     """Metrics to be asked again for the same time and what follows it."""
+    together: Mapping[str, bool]
+    """Whether the counts of canary and stable are of the same moments, by metric that has both."""
     cold: bool
     """Whether latency doesn't count yet."""
 
@@ -124,6 +126,7 @@ def counted(
     lanes: list[tuple[int, int, int, int]] = []
     missing: list[Lack] = []
     unread: set[str] = set()
+    together: dict[str, bool] = {}
     given = policy.sequential or SequentialPolicy()
     for metric in judged(policy):
         own = tuple(_lanes(metric, given))
@@ -131,6 +134,8 @@ def counted(
             _counts(evaluation.get(_query(metric, policy, standing, subject, windows[metric.name])))
             for subject in (standing.canary, standing.stable)
         )
+        if isinstance(canary, Counts) and isinstance(stable, Counts):
+            together[metric.name] = canary.snapshots is not None and canary.snapshots == stable.snapshots
         found = _compared(own, canary, stable, given.slowest or 0.0)
         if isinstance(found, Missing):
             missing.append((metric.name, found))
@@ -140,7 +145,7 @@ def counted(
             missing.append((metric.name, Missing(Cause.EMPTY, "no requests in the window")))
         cold = metric.name == DURATION and metric.counts is None and not warm
         lanes += [NOTHING] * len(own) if isinstance(found, Missing) or cold else found
-    return LaneCounts(tuple(lanes), tuple(missing), frozenset(unread), not warm)
+    return LaneCounts(tuple(lanes), tuple(missing), frozenset(unread), together, not warm)
 
 
 def _counts(answer: Sample | None) -> Counts | Missing:

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from canary.engine.statistics.state import State
 
 NAME = "sequential"
-FORMAT, COUNTING_AGAIN = 2, 3
-"""Of evidence; the second one only after a shared outage, so that an older version reads all others."""
+FORMAT, COUNTING_AGAIN, TOGETHER = 2, 3, 4
+"""Of evidence; the second one only after a shared outage, the third only where counts are of the same moments, so
+that an older version reads all others."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class SequentialMemory:
     """Since when the present step gets no verdict."""
     up_to: Mapping[str, str] = field(default_factory=dict)
     """The end of the last window that was counted, by metric: the next one begins there."""
+    together: Sequence[str] | None = None
+    """Metrics whose counts of both versions were of the same moments in all evaluations so far; absent for none."""
     again_since: str | None = None
     """The end of a shared outage in this step, as far as it is known: what an increase needs is counted since."""
 
@@ -52,10 +55,11 @@ def kept(memory: SequentialMemory, state: "State", keys: Sequence[str], up_to: d
         "memory": {name: value for name, value in vars(memory).items() if value is not None},
         "numbers": storage.dumped(state),
     }
-    version = COUNTING_AGAIN if "recount" in data["numbers"] else FORMAT
+    usual = COUNTING_AGAIN if "recount" in data["numbers"] else FORMAT
+    version = TOGETHER if memory.together is not None else usual
     return Evidence(judge=NAME, version=version, data=data, up_to=up_to)
 
 
 def ours(evidence: Evidence) -> bool:
     """Whether this judge wrote it, in a form that it knows."""
-    return evidence.judge == NAME and evidence.version in (FORMAT, COUNTING_AGAIN)
+    return evidence.judge == NAME and evidence.version in (FORMAT, COUNTING_AGAIN, TOGETHER)

@@ -10,6 +10,7 @@ that stable has not counted yet, and the beginning of an outage that both share 
 evaluation waits for the next one: its factor for each ratio is the smallest of those with stable's counts before it,
 in it and after it. Until then as many of the canary's errors are left out as it had requests in one scrape. Both only
 take evidence away, so all that is proved of it stays true. So does `burst.py`: one evaluation alone proves little.
+Where one scrape has the counts of both (`Design.skew` is 0), there is nothing to wait for, nor to leave out.
 """
 
 from collections.abc import Sequence
@@ -280,12 +281,13 @@ def _without_burst(state: State, counts: Sums) -> Floats:
 
 def _least(y: Floats, n_c: Floats, stables: Sequence[Look], design: Design, phi: Floats) -> Floats:
     """The smallest factors of y errors in n_c requests of the canary beside the counts of stable in one of these
-    evaluations. The first one always counts, the others where stable had requests."""
+    evaluations. The first one always counts, the others where stable had requests and the lane is scraped apart."""
+    stables = stables if design.apart else stables[:1]
     x, n_b = np.array([one.x for one in stables]), np.array([one.n_b for one in stables])
     if y.ndim == x.ndim:  # several counts of the canary along the first axis, for each of stable's
         x, n_b = x[:, None], n_b[:, None]
     factors = relative.log_factors(y, n_c, x, n_b, design.effect, phi)
-    silent = n_b <= 0
+    silent = (n_b <= 0) | (design.skews == 0)
     silent[0] = False
     if silent.any():
         factors = np.where(silent[..., None], np.inf, factors)
@@ -296,7 +298,9 @@ def _provisional(state: State, design: Design, phi: Floats) -> Floats:
     """Evidence with the last evaluation, over (3, ..., lanes): without the errors that a scrape may account for, also
     without those that may be a burst, and with all of them."""
     last = state.last
-    left_out = np.array((design.skew, max(design.skew, burst.SHARE), 0.0)).reshape(3, *[1] * last.y.ndim)
+    skews = design.skews
+    left_out = np.array((skews, np.maximum(skews, burst.SHARE), np.zeros(skews.shape)))
+    left_out = left_out.reshape(3, *[1] * (last.y.ndim - 1), -1)
     y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0)
     factors = _least(y, last.n_c, (last, state.before), design, phi)
     return relative.log_evidence(relative.update(state.relative, factors, _counted(last)))

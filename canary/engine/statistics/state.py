@@ -35,8 +35,9 @@ class Design:
     """Lanes in which a high rate must be ruled out before an increase."""
     steps: int
     """Analysed steps."""
-    skew: float
-    """How much of an evaluation one scrape takes, 0 to 1."""
+    skew: Floats | float
+    """How much of an evaluation one scrape takes, 0 to 1, for all lanes or by lane; 0 where one scrape has the counts
+    of both versions."""
     metrics: tuple[str, ...] = ()
     """The metric of each lane: its lanes share an outage. Without any, each lane is one of its own."""
 
@@ -64,6 +65,16 @@ class Design:
     def log_shares(self) -> Floats:
         """Of the lanes for evidence against the objective: equal, −∞ where a lane has none."""
         return log0(self.judged / max(int(self.judged.sum()), 1))
+
+    @cached_property
+    def skews(self) -> Floats:
+        """How much of an evaluation one scrape takes, by lane."""
+        return np.broadcast_to(np.asarray(self.skew, np.float64), self.weights.shape)
+
+    @cached_property
+    def apart(self) -> bool:
+        """Whether the two versions are scraped at different moments in some lane."""
+        return bool(self.skews.any())
 
     @cached_property
     def together(self) -> Flags:
@@ -160,11 +171,12 @@ def design_of(
     effect: float,
     lanes: Sequence[tuple[float, float, bool]],
     steps: int,
-    skew: float,
+    skew: float | Sequence[float],
     metrics: Sequence[str] = (),
 ) -> Design:
     """Of lanes with a weight in any unit, the allowed share or NaN, and whether they gate an increase."""
-    return _design(alpha, effect, tuple(lanes), steps, skew, tuple(metrics))
+    skews = (skew,) if isinstance(skew, int | float) else tuple(skew)
+    return _design(alpha, effect, tuple(lanes), steps, skews, tuple(metrics))
 
 
 @lru_cache(1024)
@@ -173,11 +185,11 @@ def _design(
     effect: float,
     lanes: tuple[tuple[float, float, bool], ...],
     steps: int,
-    skew: float,
+    skew: tuple[float, ...],
     metrics: tuple[str, ...],
 ) -> Design:
     weights, allowed, gates = (np.array(one) for one in zip(*lanes, strict=True))
-    return Design(alpha, effect, weights / weights.sum(), allowed, gates.astype(bool), steps, skew, metrics)
+    return Design(alpha, effect, weights / weights.sum(), allowed, gates.astype(bool), steps, np.array(skew), metrics)
 
 
 def look_of(lanes: Sequence[tuple[int, int, int, int]]) -> Look:

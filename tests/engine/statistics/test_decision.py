@@ -1,5 +1,7 @@
 """The verdicts of counts, evaluation by evaluation, and of simulated outages that two scrapes see apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,19 @@ def test_an_evaluation_waits_for_the_next_one() -> None:
 def test_what_no_scrape_accounts_for_needs_no_wait() -> None:
     assert after((90, 100, 0, 900), skew=0.25).roll_back
     assert not after((20, 100, 0, 900), skew=0.25).roll_back
+
+
+def test_one_scrape_of_both_needs_no_wait() -> None:
+    """Nor are stable's counts of other moments looked at. Lanes may differ: only the second one waits."""
+    bad = (40, 100, 2, 900)
+    assert after(HEALTHY, bad, skew=0).relative > np.log(1000)
+    assert after((40, 100, 360, 900), bad, (0, 100, 360, 900), skew=0).relative > np.log(1000)
+    lanes, state = replace(design(lanes=2), skew=np.array((0.0, 0.25))), fresh(2)
+    for counts in ((40, 100, 360, 900), (90, 100, 2, 900)):
+        state = decision.fold(state, Look(*(np.full(2, float(one)) for one in counts)), 1, lanes)
+    first, second = decision.weigh(state, lanes).by_lane
+    assert first > np.log(1000)
+    assert second <= 0
 
 
 def test_an_outage_of_both_holds() -> None:
@@ -120,7 +135,8 @@ def test_rollouts_are_judged_as_if_alone() -> None:
 
 
 def outages(rollouts: int, evaluations: int, scrape: int, seconds: int) -> State:
-    """An outage that both share, of one minute; each version is scraped at its own time within a scrape."""
+    """An outage that both share, of one minute; each version is scraped at its own time within a scrape, or both at
+    the same time, if that is 0."""
     random = np.random.default_rng(SEED)
     chosen, state = design(skew=min(1, scrape / seconds)), fresh(rollouts, 1)
     length = seconds * evaluations
@@ -132,7 +148,7 @@ def outages(rollouts: int, evaluations: int, scrape: int, seconds: int) -> State
     for rps in (20, 180):
         requests = random.poisson(rps, (rollouts, length))
         sums += [np.cumsum(random.binomial(requests, rate), axis=1), np.cumsum(requests, axis=1)]
-    phases = random.integers(0, scrape, (2, rollouts))
+    phases = random.integers(0, max(scrape, 1), (2, rollouts))
     rows, known = np.arange(rollouts), [np.zeros(rollouts)] * 4
     for turn in range(1, evaluations + 1):
         at = [np.maximum(turn * seconds - 1 - phases[side], 0) for side in (0, 0, 1, 1)]
@@ -144,7 +160,7 @@ def outages(rollouts: int, evaluations: int, scrape: int, seconds: int) -> State
     return state
 
 
-@pytest.mark.parametrize(("scrape", "seconds"), [(15, 15), (15, 60), (1, 5)])
+@pytest.mark.parametrize(("scrape", "seconds"), [(15, 15), (15, 60), (1, 5), (0, 5), (0, 15)])
 def test_the_onset_of_a_shared_outage_blames_neither_version(scrape: int, seconds: int) -> None:
     outages(rollouts=300, evaluations=600 // seconds, scrape=scrape, seconds=seconds)
 
