@@ -58,7 +58,7 @@ class SequentialRollouts(JudgedRollouts):
         self.state = storage.rounded(state)
         weighed = decision.weigh(self.state, self.design)
         advance, roll_back = self._all(weighed.advance), self._all(weighed.roll_back)
-        known, missing = self._all(self.state.step_total.max(axis=-1) > 0), counts[0][:, TOTAL] == 0
+        known, missing = self._all(self.state.sums.step_total.max(axis=-1) > 0), counts[0][:, TOTAL] == 0
         waits = exposed & settled & ~advance & ~roll_back
         self.inconclusive_since = since(np.where(known, self.inconclusive_since, np.nan), waits, now)
         inconclusive = overdue(self.inconclusive_since, self.settings.on_inconclusive, now)
@@ -103,5 +103,5 @@ def _part(found: object, which: Bools) -> object:
     """Some rollouts of a state, whose arrays have the rollout as the first axis."""
     if isinstance(found, np.ndarray):
         return found[which]
-    parts = {one.name: _part(getattr(found, one.name), which) for one in fields(cast("State", found))}
-    return type(found)(**parts)
+    named = found if isinstance(found, tuple) else [getattr(found, one.name) for one in fields(cast("State", found))]
+    return type(found)(*(_part(one, which) for one in named))

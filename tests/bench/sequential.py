@@ -80,4 +80,5 @@ def _repeated(found: Any) -> Any:
     """With an axis of Canaries in front."""
     if isinstance(found, np.ndarray):
         return np.repeat(found[None], CANARIES, axis=0)
-    return type(found)(**{one.name: _repeated(getattr(found, one.name)) for one in fields(found)})
+    parts = found if isinstance(found, tuple) else [getattr(found, one.name) for one in fields(found)]
+    return type(found)(*map(_repeated, parts))

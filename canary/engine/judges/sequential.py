@@ -49,7 +49,7 @@ class Sequential:
         self, policy: Policy, evidence: Evidence | None, evaluation: Mapping[Query, Sample], standing: Standing
     ) -> Ruling:
         """One more evaluation."""
-        from canary.engine.statistics import decision, recount, storage
+        from canary.engine.statistics import decision, storage
         from canary.engine.statistics.state import look_of
 
         chosen = lanes.lanes_of(policy)
@@ -71,7 +71,7 @@ class Sequential:
             look = look_of(counted.lanes)
             state = storage.rounded(decision.fold(state, look, max(standing.step, 1), design))
             memory = replace(memory, up_to=_up_to(policy, memory, counted, standing))
-            if recount.ongoing(state).any():
+            if state.ongoing.any():
                 memory = replace(memory, again_since=standing.at.isoformat())
         known = words.known(policy, chosen, state, design, counted)
         memory = _counting(policy, memory, known, standing)
@@ -133,7 +133,7 @@ def _together(
 
     None becomes one of them later, for the evaluation before would still have to wait for this one.
     """
-    seen = {lane.metric for lane, total in zip(chosen, state.total, strict=True) if total > 0}
+    seen = {lane.metric for lane, total in zip(chosen, state.sums.total, strict=True) if total > 0}
     new = {metric for metric, same in counted.together.items() if same} - seen
     return sorted(new | {one for one in memory.together or () if counted.together.get(one, True)}) or None
 
@@ -227,7 +227,7 @@ def _borne(
     verdict, reason, sentence = ruling
     if len(missing) < len(lanes.judged(policy)):
         return ruling
-    if not known.state.step_total.any() or clocks.no_data_since is None:
+    if not known.state.sums.step_total.any() or clocks.no_data_since is None:
         return verdict, reason, sentence + words.SEND
     reason, sentence = words.open_question(known)
     sentence += _again_since(memory, known, standing)

@@ -40,14 +40,8 @@ class Findings:
 
     chosen: tuple[Lane, ...]
     state: "State"
-    going: "Sums"
-    """The counts that an increase is decided on, by lane."""
     counts: "Sums"
-    """Those that are shown."""
-    ongoing: "Flags"
-    """The lanes in which both versions err."""
-    again: "Flags"
-    """The lanes in which a shared outage of this step has ended, or goes on."""
+    """Those that are shown, by lane."""
     weighed: "Weighed"
     design: "Design"
     counted: LaneCounts
@@ -64,7 +58,7 @@ def known(
     policy: Policy, chosen: tuple[Lane, ...], state: "State", design: "Design", counted: LaneCounts
 ) -> Findings:
     """Weighs the state, and bounds the error rates."""
-    from canary.engine.statistics import decision, recount
+    from canary.engine.statistics import decision
 
     weighed = decision.weigh(state, design)
     low, high = decision.bounds(state, weighed, design)
@@ -78,10 +72,7 @@ def known(
     return Findings(
         chosen=chosen,
         state=state,
-        going=recount.going(state),
         counts=decision.shown(state, weighed),
-        ongoing=recount.ongoing(state),
-        again=recount.in_step(state),
         weighed=weighed,
         design=design,
         counted=counted,
@@ -120,8 +111,8 @@ def fine(known: Findings) -> str:
 
 def open_question(known: Findings) -> tuple[Reason, str]:
     """Why it waits."""
-    if bool(known.weighed.shared) and (known.ongoing.any() or _stable_misses(known)):
-        return Reason.SHARED_OUTAGE, SHARED.format("err" if _errs(known, known.ongoing) else "are slow")
+    if bool(known.weighed.shared) and (known.state.ongoing.any() or _stable_misses(known)):
+        return Reason.SHARED_OUTAGE, SHARED.format("err" if _errs(known, known.state.ongoing) else "are slow")
     index, needed = known.hardest, known.needed
     if bool(known.weighed.doubted) or bool(known.weighed.shared):
         index = int(known.weighed.by_lane.argmax())
@@ -132,7 +123,7 @@ def open_question(known: Findings) -> tuple[Reason, str]:
     bar = -log(known.design.alpha)
     if known.counted.cold and (known.chosen[index].kind is Kind.WITHIN or known.weighed.rejected[index] >= bar):
         return Reason.GATHERING_EVIDENCE, COLD
-    seen, limit = known.going.step_total[index], 100 * float(known.weighed.limit[index])
+    seen, limit = known.state.going.step_total[index], 100 * float(known.weighed.limit[index])
     what = {Kind.EVENTS: f"events of {known.chosen[index].metric}", Kind.WITHIN: "requests with a known duration"}
     noun = what.get(known.chosen[index].kind, "requests")
     slow = " slow ones" if known.chosen[index].kind is Kind.WITHIN else ""
@@ -143,9 +134,9 @@ def open_question(known: Findings) -> tuple[Reason, str]:
 
 def ended(known: Findings) -> str:
     """What both versions did in this step, before the counts that are left; empty unless it has ended."""
-    if known.ongoing.any() or not known.again.any():
+    if known.state.ongoing.any() or not known.state.recounted.any():
         return ""
-    return f"both versions {'erred' if _errs(known, known.again) else 'were slow'}"
+    return f"both versions {'erred' if _errs(known, known.state.recounted) else 'were slow'}"
 
 
 def _errs(known: Findings, lanes: "Flags") -> bool:
@@ -157,7 +148,7 @@ def _errs(known: Findings, lanes: "Flags") -> bool:
 
 def _stable_misses(known: Findings) -> bool:
     """Whether stable, too, has more bad events than the objective allows; NaN compares as false."""
-    rates = known.going.stable_bad / known.going.stable_total.clip(1)
+    rates = known.state.going.stable_bad / known.state.going.stable_total.clip(1)
     return bool((rates > known.design.allowed).any())
 
 
@@ -216,7 +207,7 @@ def weighing(known: Findings, window: timedelta) -> Weighing:
     against = float(known.weighed.relative)
     if bool(known.weighed.roll_back):
         against = max(against, float(known.weighed.proved))
-    seen, lately = float(known.going.step_total[index]), float(known.state.last.n_c[index])
+    seen, lately = float(known.state.going.step_total[index]), float(known.state.last.n_c[index])
     remaining = None
     if needed is not None and lately > 0:
         remaining = round(max(needed - seen, 0) / lately * (window / SECOND)) * SECOND
@@ -259,7 +250,7 @@ def _check(metric: str, policy: Policy, known: Findings) -> CheckResult:
     own, bar = [at for at, one in enumerate(known.chosen) if one.metric == metric], -log(known.design.alpha)
     # What both versions did in an outage of this step is no check of the requests since.
     weighed = known.weighed
-    whole = [at for at in own if weighed.roll_back or not known.again[at]]
+    whole = [at for at in own if weighed.roll_back or not known.state.recounted[at]]
     worse = any(weighed.by_lane[at] >= bar for at in own) or any(weighed.missed[at] >= bar for at in whole)
     good = round(100 * (1 - float(known.counts.step_bad[index] / total)), 4)
     return CheckResult(

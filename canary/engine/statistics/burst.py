@@ -13,7 +13,7 @@ Source: Winsor's rule of replacing an extreme value by its neighbour (Tukey, The
 for the largest value only.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,8 +24,7 @@ SHARE = 0.25
 """More than this share of the canary's requests is no burst."""
 
 
-@dataclass(frozen=True)
-class Burst:
+class Burst(NamedTuple):
     """The largest values of single evaluations, over any leading axes."""
 
     largest: Floats

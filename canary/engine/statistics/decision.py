@@ -24,7 +24,7 @@ from . import burst, dispersion, objective, recount, relative
 from .dispersion import Spread
 from .relative import Relative
 from .special import Flags, Floats, log0
-from .state import Design, Look, State, Sums
+from .state import Design, Look, Recount, State, Sums
 
 BLAME = np.log(3.0)
 """Evidence against stable at the same time, without which an objective that is missed is no fault of the canary."""
@@ -40,8 +40,9 @@ def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design
     """After one more evaluation, taken in this step (1 is the first that is analysed)."""
     state = _in_step(state, np.asarray(step), design)
     both = (look.n_c > 0) & (look.n_b > 0)
-    began = both & (state.step_total == 0)
+    began = both & (state.sums.step_total == 0)
     against, accounted = _confirmed(state, look, design)
+    sums = state.sums
     after = replace(
         state,
         relative=against,
@@ -50,14 +51,16 @@ def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design
         spread=dispersion.seen(state.spread, state.last.x, state.last.n_b),
         last=look,
         before=state.last,
-        bad=state.bad + look.y,
-        total=state.total + look.n_c,
-        step_bad=state.step_bad + look.y,
-        step_total=state.step_total + look.n_c,
-        stable_bad=np.where(began, 0, state.stable_bad) + look.x,
-        stable_total=np.where(began, 0, state.stable_total) + look.n_b,
+        sums=Sums(
+            bad=sums.bad + look.y,
+            total=sums.total + look.n_c,
+            step_bad=sums.step_bad + look.y,
+            step_total=sums.step_total + look.n_c,
+            stable_bad=np.where(began, 0, sums.stable_bad) + look.x,
+            stable_total=np.where(began, 0, sums.stable_total) + look.n_b,
+        ),
     )
-    return recount.counted(state, after, began, design)
+    return replace(after, recount=recount.counted(state, after, began, design))
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ class Weighed:
     """The error rate that is to be ruled out, over (..., lanes)."""
     phi: Floats
     """The dispersion, over (..., lanes)."""
-    shown: Floats
-    """The same without a guess at clusters, nor shared outages, which may not keep a good canary waiting."""
+    lately: Floats
+    """The same without shared outages, which may not keep a good canary waiting."""
     by_lane: Floats
     """Evidence against stable, over (..., lanes)."""
     missed: Floats
@@ -98,11 +101,11 @@ class Weighed:
 
 def weigh(state: State, design: Design) -> Weighed:
     """The verdicts that this state amounts to."""
-    phi, (lately, shown) = dispersion.dispersion(state.spread), dispersion.both(state.recount.spread)
-    bar, going = -log(design.alpha), recount.going(state)
+    phi, lately = dispersion.dispersion(state.spread), dispersion.dispersion(state.recount.spread)
+    bar = -log(design.alpha)
     against, both, suspicion = _beside_stable(state, design, phi)
-    limit = _limit(state, going, design)
-    shares = _shares(state, going, design, (phi, lately, shown), limit)
+    limit = _limit(state, design)
+    shares = _shares(state, design, phi, lately, limit)
     missed = _objective(state, design, state.log_past, shares.whole, shares.step)
     missing = _objective(state, design, state.recount.log_past, shares.whole_going, shares.step_going)
     if design.judged.any():
@@ -115,20 +118,19 @@ def weigh(state: State, design: Design) -> Weighed:
     roll_back = (both >= bar) | (proved >= bar)
     rejected = shares.rejected
     known = (~design.gates | (rejected >= bar)).all(axis=-1)
-    doubt = np.maximum(suspicion, _step_doubt(going, design, shares.doubt))
-    ongoing = recount.ongoing(state).any(axis=-1)
+    doubt = np.maximum(suspicion, _step_doubt(state.going, design, shares.doubt))
     return Weighed(
         relative=both,
         objective=overall,
         proved=proved,
         suspected=np.maximum(doubt, open_),
         roll_back=roll_back,
-        shared=((open_ >= DOUBT) | ongoing) & ~roll_back & (proved < DOUBT),
+        shared=((open_ >= DOUBT) | state.ongoing.any(axis=-1)) & ~roll_back & (proved < DOUBT),
         advance=~roll_back & known & (doubt < DOUBT) & (open_ < DOUBT),
         rejected=rejected,
         limit=limit,
         phi=phi,
-        shown=shown,
+        lately=lately,
         by_lane=against,
         missed=missed,
         blamed=worse | alone,
@@ -159,19 +161,18 @@ def _own(missed: Floats, missing: Floats, worse: Flags, alone: Flags, design: De
 
 def shown(state: State, weighed: Weighed) -> Sums:
     """The counts that people read: those since a shared outage where there are any, and all for a rollback."""
-    going, all_ = recount.going(state), _all_shown(state, weighed)
-    pairs = zip(vars(state.sums).values(), vars(going).values(), strict=True)
+    all_, pairs = _all_shown(state, weighed), zip(state.sums, state.going, strict=True)
     return Sums(*(np.where(all_, whole, since) for whole, since in pairs))
 
 
 def _all_shown(state: State, weighed: Weighed) -> Flags:
-    return np.asarray(weighed.roll_back[..., None] | recount.ongoing(state))
+    return np.asarray(weighed.roll_back[..., None] | state.ongoing)
 
 
 def bounds(state: State, weighed: Weighed, design: Design) -> tuple[Floats, Floats]:
     """The lowest and the highest rates of bad events in this step that aren't ruled out, over (2, ..., lanes): of the
     canary and of stable."""
-    counts, phi = shown(state, weighed), np.where(_all_shown(state, weighed), weighed.phi, weighed.shown)
+    counts, phi = shown(state, weighed), np.where(_all_shown(state, weighed), weighed.phi, weighed.lately)
     bad, total = np.array((counts.step_bad, counts.stable_bad)), np.array((counts.step_total, counts.stable_total))
     return objective.bounds(bad / phi, (total - bad) / phi, design.alpha)
 
@@ -179,7 +180,7 @@ def bounds(state: State, weighed: Weighed, design: Design) -> tuple[Floats, Floa
 def needed(state: State, weighed: Weighed, design: Design, lane: int) -> int | None:
     """For one rollout: about how many events in this step rule out the lane's limit, if no more of them are bad; None
     where it takes more than a billion."""
-    phi, going = float(weighed.shown[lane]), recount.going(state)
+    phi, going = float(weighed.lately[lane]), state.going
     bad, total = float(going.step_bad[lane]), float(going.step_total[lane])
     more = objective.more_good(bad, total - bad, float(weighed.limit[lane]), design.alpha, phi)
     return None if more is None else ceil(total + more)
@@ -203,17 +204,17 @@ class _Shares:
     """That the canary's in this step is below the limit, without what was left out."""
 
 
-def _shares(state: State, going: Sums, design: Design, phis: tuple[Floats, Floats, Floats], limit: Floats) -> _Shares:
+def _shares(state: State, design: Design, phi: Floats, lately: Floats, limit: Floats) -> _Shares:
     """All at once: numpy takes as long for an array of one number as for one of a hundred.
 
-    The dispersions are those of all counts, of those that weren't left out, and of these as they are shown.
+    The dispersions are those of all counts and of those that weren't left out.
     """
-    phi, lately, shown = phis
-    (whole, step), lasting = _without_burst(state, state.sums), _without_burst(state, going)
-    bad = np.array((whole, step, state.stable_bad, *lasting, going.step_bad, going.step_bad))
-    totals = (state.total, state.step_total, state.stable_total, going.total, *[going.step_total] * 3)
+    sums, going = state.sums, state.going
+    (whole, step), lasting = _without_burst(state, sums), _without_burst(state, going)
+    bad = np.array((whole, step, sums.stable_bad, *lasting, going.step_bad, going.step_bad))
+    totals = (sums.total, sums.step_total, sums.stable_total, going.total, *[going.step_total] * 3)
     by, p0 = np.empty(bad.shape), np.empty(bad.shape)
-    by[:3], by[3:5], by[5], by[6] = phi, lately, 1.0, shown
+    by[:3], by[3:5], by[5], by[6] = phi, lately, 1.0, lately
     p0[:6], p0[6] = design.limits, limit
     above, below = objective.log_evidence(bad / by, (np.array(totals) - bad) / by, p0)
     return _Shares(above[0], above[1], above[2], above[3], above[4], above[5], below[6])
@@ -241,20 +242,20 @@ def _in_step(state: State, step: NDArray[np.int64], design: Design) -> State:
         return state
     started = (state.step > 0)[..., None]
     skipped = log0(np.maximum(step - state.step - 1, 0))[..., None]
-    again, zero = new[..., None], 0.0
+    again = new[..., None]
 
     def past(before: Floats, counts: Sums, spread: Spread) -> Floats:
         ended = np.where(started, _step_evidence(state, counts, design, dispersion.dispersion(spread)), -np.inf)
         return np.where(again, np.logaddexp(np.logaddexp(before, ended), skipped), before)
 
     kept = state.recount
+    log_past = past(state.log_past, state.sums, state.spread)
     return replace(
         state,
-        log_past=past(state.log_past, state.sums, state.spread),
-        step_bad=np.where(again, zero, state.step_bad),
-        step_total=np.where(again, zero, state.step_total),
+        sums=state.sums.next_step(again),
+        log_past=log_past,
         step=np.where(new, step, state.step),
-        recount=recount.next_step(kept, again, past(kept.log_past, recount.going(state), kept.spread)),
+        recount=Recount(kept.left_out.next_step(again), past(kept.log_past, state.going, kept.spread), kept.spread),
     )
 
 
@@ -275,7 +276,7 @@ def _confirmed(state: State, following: Look, design: Design) -> tuple[Relative,
 def _without_burst(state: State, counts: Sums) -> Floats:
     """The canary's bad events in the rollout and in this step, over (2, ..., lanes), if its worst evaluation had had
     only as many as the second worst. The worst one may be among those that are left out."""
-    excess = np.where(counts.total == state.total, burst.excess(state.errors), 0.0)
+    excess = np.where(counts.total == state.sums.total, burst.excess(state.errors), 0.0)
     return np.maximum(np.array((counts.bad, counts.step_bad)) - excess, 0)
 
 
@@ -323,7 +324,7 @@ def _step_evidence(state: State, counts: Sums, design: Design, phi: Floats) -> F
 
 def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:
     """Whether stable has too few requests to compare with, and has itself met the objective when it had them."""
-    expected = state.last.n_b * state.step_bad / np.maximum(state.step_total, 1)
+    expected = state.last.n_b * state.sums.step_bad / np.maximum(state.sums.step_total, 1)
     none = ~design.judged
     few = (none | (expected < design.effect * BLAME * phi)).all(axis=-1)
     sparse = (state.last.n_b < state.last.n_c).all(axis=-1)
@@ -331,8 +332,9 @@ def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:
     return np.asarray(few & sparse & fine)
 
 
-def _limit(state: State, going: Sums, design: Design) -> Floats:
+def _limit(state: State, design: Design) -> Floats:
     """What is to be ruled out: the gate's rate, or more where the objective or stable itself is no better."""
+    going = state.going
     stable = (going.stable_bad + 1) / (going.stable_total + 10)
     normal = np.maximum(design.least, np.where(going.stable_total > 0, stable, 0.0))
     least = np.where(going.stable_total >= 100, normal, design.least)

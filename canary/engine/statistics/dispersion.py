@@ -8,7 +8,7 @@ Source: McCullagh and Nelder, Generalized Linear Models, 1989, 4.5 (Pearson's es
 quasi-likelihood).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,8 +23,7 @@ HIGHEST = 25.0
 """A spike in stable's history doesn't make the judge blind."""
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(NamedTuple):
     """Sums over stable's evaluations, each with its weight, over any leading axes."""
 
     bad: Floats
@@ -52,12 +51,7 @@ def seen(spread: Spread, x: ArrayLike, n: ArrayLike) -> Spread:
     )
 
 
-def both(spread: Spread) -> Floats:
-    """`dispersion` with the prior, and with that of independent errors, over (2, ...)."""
-    return dispersion(spread, np.array((PRIOR, 1.0)).reshape(2, *[1] * np.ndim(spread.bad)))
-
-
-def dispersion(spread: Spread, prior: ArrayLike = PRIOR) -> Floats:
+def dispersion(spread: Spread) -> Floats:
     """φ over (...): Σ (x − p·n)² / (n·p·(1−p)) = (Σ x²/n − p·Σ x) / (p·(1−p)), over one less than the evaluations.
 
     It is drawn towards the prior while there are few, or few errors, and is at least 1.
@@ -67,5 +61,5 @@ def dispersion(spread: Spread, prior: ArrayLike = PRIOR) -> Floats:
     varies = variance > 0
     pearson = np.maximum(spread.square - p * spread.bad, 0) * varies / np.where(varies, variance, 1)
     known = np.maximum(spread.weight - 1, 0) * varies
-    estimate = (np.asarray(prior) * PRIOR_WEIGHT + pearson) / (PRIOR_WEIGHT + known)
+    estimate = (PRIOR * PRIOR_WEIGHT + pearson) / (PRIOR_WEIGHT + known)
     return np.minimum(np.maximum(estimate, 1.0), HIGHEST)

@@ -7,7 +7,7 @@ shape (..., lanes), where the leading axes are rollouts: the judge has none, a s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +83,7 @@ class Design:
         return np.asarray(names[:, None] == names)
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """The counts of one evaluation, over (..., lanes)."""
 
     y: Floats
@@ -102,8 +101,7 @@ class Look:
         return cls(*(np.zeros(shape) for _ in range(4)))
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(NamedTuple):
     """Counts of many evaluations, over (..., lanes)."""
 
     bad: Floats
@@ -115,6 +113,12 @@ class Sums:
     stable_bad: Floats
     """Of stable in the last step in which both had requests."""
     stable_total: Floats
+
+    def next_step(self, new: Flags) -> Self:
+        """With the canary's counts of the step at 0, where another one begins."""
+        return self._replace(
+            step_bad=np.where(new, 0.0, self.step_bad), step_total=np.where(new, 0.0, self.step_total)
+        )
 
 
 @dataclass(frozen=True)
@@ -141,15 +145,8 @@ class State:
     """The last evaluation, whose evidence waits for the next one."""
     before: Look
     """The one before it."""
-    bad: Floats
-    """Of the canary in the whole rollout."""
-    total: Floats
-    step_bad: Floats
-    """Of the canary in the present step."""
-    step_total: Floats
-    stable_bad: Floats
-    """Of stable in the last step in which both had requests."""
-    stable_total: Floats
+    sums: Sums
+    """All counts: what a rollback is decided on."""
     log_past: Floats
     """ln of the sum of the evidence against the objective that each earlier step ended with."""
     step: NDArray[np.int64]
@@ -160,10 +157,21 @@ class State:
     """The canary's bad events in single evaluations."""
     recount: Recount
 
+    @cached_property
+    def going(self) -> Sums:
+        """Those that weren't left out after a shared outage: what an increase is decided on."""
+        return Sums(*map(np.subtract, self.sums, self.recount.left_out))
+
+    @cached_property
+    def ongoing(self) -> Flags:
+        """Lanes with a shared outage after which nothing was counted yet, over (..., lanes)."""
+        out = self.recount.left_out.total
+        return np.asarray((out > 0) & (out == self.sums.total))
+
     @property
-    def sums(self) -> Sums:
-        """All counts, for a rollback."""
-        return Sums(self.bad, self.total, self.step_bad, self.step_total, self.stable_bad, self.stable_total)
+    def recounted(self) -> Flags:
+        """Lanes in which requests of the present step are left out, over (..., lanes)."""
+        return np.asarray(self.recount.left_out.step_total > 0)
 
 
 def design_of(
@@ -199,21 +207,16 @@ def look_of(lanes: Sequence[tuple[int, int, int, int]]) -> Look:
 
 def fresh(*shape: int) -> State:
     """Before the first evaluation; the last axis is that of lanes."""
-    zeros = np.zeros(shape)
+    none = Sums(*[np.zeros(shape)] * 6)
     return State(
         relative=relative.fresh(*shape),
         spread=dispersion.fresh(*shape),
         last=Look.none(*shape),
         before=Look.none(*shape),
-        bad=zeros,
-        total=zeros,
-        step_bad=zeros,
-        step_total=zeros,
-        stable_bad=zeros,
-        stable_total=zeros,
+        sums=none,
         log_past=np.full(shape, -np.inf),
         step=np.zeros(shape[:-1], np.int64),
         proof=burst.fresh(*shape),
         errors=burst.fresh(*shape),
-        recount=Recount(Sums(*[zeros] * 6), np.full(shape, -np.inf), dispersion.fresh(*shape)),
+        recount=Recount(none, np.full(shape, -np.inf), dispersion.fresh(*shape)),
     )

@@ -1,6 +1,6 @@
 """The state of one rollout as JSON, rounded: about 400 bytes a lane. What is read again is what was kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from .state import Look, Recount, State, Sums
 
 LOWEST = -9999.0
 """Stands for the logarithm of 0, which JSON doesn't have."""
-COUNTS = ("bad", "total", "step_bad", "step_total", "stable_bad", "stable_total")
 
 
 def rounded(state: State) -> State:
@@ -26,7 +25,7 @@ def rounded(state: State) -> State:
         relative=Relative(log_s, state.relative.looks),
         spread=_spread(state.spread),
         log_past=_logs(state.log_past),
-        proof=Burst(*map(_logs, vars(state.proof).values())),
+        proof=Burst(*map(_logs, state.proof)),
         recount=replace(recount, log_past=_logs(recount.log_past), spread=_spread(recount.spread)),
     )
 
@@ -35,21 +34,21 @@ def dumped(state: State) -> dict[str, Any]:
     """JSON-ready data of a state that is `rounded`; with a `recount` only once there was a shared outage."""
     recount = state.recount
     again = {
-        "counts": {name: one.tolist() for name, one in vars(recount.left_out).items()},
+        "counts": _by_name(recount.left_out),
         "past": recount.log_past.tolist(),
-        "spread": [one.tolist() for one in vars(recount.spread).values()],
+        "spread": _lists(recount.spread),
     }
     return {
         "relative": state.relative.log_s.tolist(),
         "looks": state.relative.looks.tolist(),
-        "spread": [one.tolist() for one in vars(state.spread).values()],
-        "last": [one.tolist() for one in vars(state.last).values()],
-        "before": [one.tolist() for one in vars(state.before).values()],
-        "counts": {name: getattr(state, name).tolist() for name in COUNTS},
+        "spread": _lists(state.spread),
+        "last": _lists(state.last),
+        "before": _lists(state.before),
+        "counts": _by_name(state.sums),
         "past": state.log_past.tolist(),
         "step": int(state.step),
-        "proof": [one.tolist() for one in vars(state.proof).values()],
-        "errors": [one.tolist() for one in vars(state.errors).values()],
+        "proof": _lists(state.proof),
+        "errors": _lists(state.errors),
     } | ({"recount": again} if recount.left_out.total.any() else {})
 
 
@@ -62,7 +61,7 @@ def loaded(data: Mapping[str, Any]) -> State:
         spread=spread,
         last=Look(*map(_floats, data["last"])),
         before=Look(*map(_floats, data["before"])),
-        **{name: _floats(data["counts"][name]) for name in COUNTS},
+        sums=_sums(data["counts"]),
         log_past=log_past,
         step=np.asarray(data["step"]),
         proof=Burst(*map(_floats, data["proof"])),
@@ -72,12 +71,23 @@ def loaded(data: Mapping[str, Any]) -> State:
 
 
 def _recount(data: Mapping[str, Any]) -> Recount:
-    left_out = Sums(**{name: _floats(one) for name, one in data["counts"].items()})
-    return Recount(left_out, _floats(data["past"]), Spread(*map(_floats, data["spread"])))
+    return Recount(_sums(data["counts"]), _floats(data["past"]), Spread(*map(_floats, data["spread"])))
+
+
+def _sums(data: Mapping[str, Any]) -> Sums:
+    return Sums(*(_floats(data[name]) for name in Sums._fields))
+
+
+def _by_name(sums: Sums) -> dict[str, Any]:
+    return {name: one.tolist() for name, one in sums._asdict().items()}
+
+
+def _lists(arrays: Iterable[Floats]) -> list[Any]:
+    return [one.tolist() for one in arrays]
 
 
 def _spread(spread: Spread) -> Spread:
-    return Spread(*(np.round(one, 4) for one in vars(spread).values()))
+    return Spread(*(np.round(one, 4) for one in spread))
 
 
 def _logs(values: Floats) -> Floats:

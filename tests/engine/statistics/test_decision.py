@@ -84,7 +84,7 @@ def test_the_counts_of_a_step_are_its_own() -> None:
     chosen, state = design(), fresh(1)
     for step, count in ((1, 500.0), (STEPS, 5.0)):
         state = decision.fold(state, Look(*(np.array([one]) for one in (0.0, count, 1.0, 900.0))), step, chosen)
-    assert state.total == 505
+    assert state.sums.total == 505
     assert not decision.weigh(state, chosen).advance
 
 

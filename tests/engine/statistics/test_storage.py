@@ -2,13 +2,30 @@
 
 import json
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
+import pytest
 
 from canary.engine.statistics import decision, storage
 from canary.engine.statistics.state import design_of, fresh, look_of
 
 SEED = 20_260_103
+SUMS = {"bad": [3.0], "total": [300.0], "step_bad": [1.0], "step_total": [100.0]}
+STORED = {
+    "relative": [[-1.0 + ratio / 4 for ratio in range(30)]],
+    "looks": [2.0],
+    "spread": [[8.85], [2565.0], [0.0306], [2.8525]],
+    "last": [[1.0], [100.0], [2.0], [900.0]],
+    "before": [[2.0], [200.0], [7.0], [901.0]],
+    "counts": {**SUMS, "stable_bad": [9.0], "stable_total": [1801.0]},
+    "past": [-9999.0],
+    "step": 2,
+    "proof": [[0.31], [0.12]],
+    "errors": [[2.0], [1.0]],
+}
+"""The form in which statuses of clusters have it, written out."""
+AGAIN = {"counts": {**SUMS, "stable_bad": [5.0], "stable_total": [900.0]}, "past": [-2.5], "spread": [[0.0]] * 4}
 
 
 def test_a_restart_changes_nothing() -> None:
@@ -25,3 +42,13 @@ def test_a_restart_changes_nothing() -> None:
     before, after = decision.weigh(stays, design), decision.weigh(read, design)
     for one in fields(before):
         assert np.array_equal(getattr(before, one.name), getattr(after, one.name)), one.name
+
+
+@pytest.mark.parametrize("stored", [STORED, {**STORED, "recount": AGAIN}], ids=["usual", "after a shared outage"])
+def test_what_is_stored_already_is_read(stored: dict[str, Any]) -> None:
+    """A change of this form needs another number in `sequential_memory.py`, as the evidence of a rollout is lost."""
+    state = storage.loaded(stored)
+    assert storage.dumped(state) == stored
+    assert state.sums.step_total == [100]
+    assert state.last.n_b == [900]
+    assert state.going.stable_total == 1801 - (900 if "recount" in stored else 0)
