@@ -61,30 +61,28 @@ def known(
     from canary.engine.statistics import decision
 
     weighed = decision.weigh(state, design)
-    low, high = decision.bounds(state, weighed, design)
-    bounds = tuple(
-        (_bounds(low[0][index], high[0][index]), _bounds(low[1][index], high[1][index]))
-        for index in range(len(chosen))
-    )
+    counts, phi = decision.shown(state, weighed)
+    low, high = decision.bounds(counts, phi, design)
+    canary, stable = (map(_bounds, *pair) for pair in zip(low.tolist(), high.tolist(), strict=True))
     slowest = policy.sequential.slowest if policy.sequential else None
     hardest = _hardest(chosen, weighed, counted)
     needed = decision.needed(state, weighed, design, hardest)
     return Findings(
         chosen=chosen,
         state=state,
-        counts=decision.shown(state, weighed),
+        counts=counts,
         weighed=weighed,
         design=design,
         counted=counted,
         slowest=slowest,
-        bounds=bounds,
+        bounds=tuple(zip(canary, stable, strict=True)),
         hardest=hardest,
         needed=needed,
     )
 
 
 def _bounds(low: float, high: float) -> RateBounds:
-    return RateBounds(low=round(100 * float(low), 4), high=round(100 * float(high), 4))
+    return RateBounds(low=round(100 * low, 4), high=round(100 * high, 4))
 
 
 # ---- sentences -------------------------------------------------------------------------------------------------

@@ -106,12 +106,8 @@ def weigh(state: State, design: Design) -> Weighed:
     against, both, suspicion = _beside_stable(state, design, phi)
     limit = _limit(state, design)
     shares = _shares(state, design, phi, lately, limit)
-    missed = _objective(state, design, state.log_past, shares.whole, shares.step)
-    missing = _objective(state, design, state.recount.log_past, shares.whole_going, shares.step_going)
-    if design.judged.any():
-        overall, open_ = _average(np.array((missed, missing)) + design.log_shares)
-    else:
-        overall = open_ = np.zeros(both.shape)
+    missed, missing = each = _objective(state, design, shares)
+    overall, open_ = _average(each + design.log_shares) if design.objectives else np.zeros((2, *both.shape))
     worse = (both >= BLAME)[..., None] & (against >= BLAME)
     alone = _alone(state, design, phi, shares.stable)[..., None]
     proved = _own(missed, missing, worse, alone, design)
@@ -159,20 +155,17 @@ def _own(missed: Floats, missing: Floats, worse: Flags, alone: Flags, design: De
     return _average(own + design.log_shares)
 
 
-def shown(state: State, weighed: Weighed) -> Sums:
-    """The counts that people read: those since a shared outage where there are any, and all for a rollback."""
-    all_, pairs = _all_shown(state, weighed), zip(state.sums, state.going, strict=True)
-    return Sums(*(np.where(all_, whole, since) for whole, since in pairs))
+def shown(state: State, weighed: Weighed) -> tuple[Sums, Floats]:
+    """The counts that people read, and their dispersion: those since a shared outage where there are any, and all for
+    a rollback."""
+    all_ = weighed.roll_back[..., None] | state.ongoing
+    counts = Sums(*(np.where(all_, whole, since) for whole, since in zip(state.sums, state.going, strict=True)))
+    return counts, np.where(all_, weighed.phi, weighed.lately)
 
 
-def _all_shown(state: State, weighed: Weighed) -> Flags:
-    return np.asarray(weighed.roll_back[..., None] | state.ongoing)
-
-
-def bounds(state: State, weighed: Weighed, design: Design) -> tuple[Floats, Floats]:
-    """The lowest and the highest rates of bad events in this step that aren't ruled out, over (2, ..., lanes): of the
-    canary and of stable."""
-    counts, phi = shown(state, weighed), np.where(_all_shown(state, weighed), weighed.phi, weighed.lately)
+def bounds(counts: Sums, phi: Floats, design: Design) -> tuple[Floats, Floats]:
+    """The lowest and the highest rates of bad events in this step that aren't ruled out by the counts with this
+    dispersion, over (2, ..., lanes): of the canary and of stable."""
     bad, total = np.array((counts.step_bad, counts.stable_bad)), np.array((counts.step_total, counts.stable_total))
     return objective.bounds(bad / phi, (total - bad) / phi, design.alpha)
 
@@ -191,15 +184,13 @@ class _Shares:
     """Evidence about shares of bad events, over (..., lanes); all but the last that one is above the objective."""
 
     whole: Floats
-    """Of the canary in the whole rollout."""
+    """Of the canary in the whole rollout, over (2, ..., lanes): of all counts, and without those that were left out
+    after a shared outage."""
     step: Floats
-    """In the present step."""
+    """The same in the present step."""
     stable: Floats
-    whole_going: Floats
-    """As `whole`, without what was left out after a shared outage."""
-    step_going: Floats
     doubt: Floats
-    """As `step_going`, as if errors were independent."""
+    """Of the canary in the present step without what was left out, as if errors were independent."""
     rejected: Floats
     """That the canary's in this step is below the limit, without what was left out."""
 
@@ -210,14 +201,13 @@ def _shares(state: State, design: Design, phi: Floats, lately: Floats, limit: Fl
     The dispersions are those of all counts and of those that weren't left out.
     """
     sums, going = state.sums, state.going
-    (whole, step), lasting = _without_burst(state, sums), _without_burst(state, going)
-    bad = np.array((whole, step, sums.stable_bad, *lasting, going.step_bad, going.step_bad))
-    totals = (sums.total, sums.step_total, sums.stable_total, going.total, *[going.step_total] * 3)
-    by, p0 = np.empty(bad.shape), np.empty(bad.shape)
-    by[:3], by[3:5], by[5], by[6] = phi, lately, 1.0, lately
+    (whole, step), (lasting, lately_step) = _without_burst(state, sums), _without_burst(state, going)
+    bad = np.array((whole, lasting, step, lately_step, sums.stable_bad, going.step_bad, going.step_bad))
+    totals = (sums.total, going.total, sums.step_total, going.step_total, sums.stable_total, *[going.step_total] * 2)
+    by, p0 = np.array((phi, lately, phi, lately, phi, np.ones(phi.shape), lately)), np.empty(bad.shape)
     p0[:6], p0[6] = design.limits, limit
     above, below = objective.log_evidence(bad / by, (np.array(totals) - bad) / by, p0)
-    return _Shares(above[0], above[1], above[2], above[3], above[4], above[5], below[6])
+    return _Shares(above[:2], above[2:4], above[4], above[5], below[6])
 
 
 def _step_doubt(going: Sums, design: Design, missed: Floats) -> Floats:
@@ -231,7 +221,8 @@ def _step_doubt(going: Sums, design: Design, missed: Floats) -> Floats:
 
 def gate(step: NDArray[np.int64] | int, steps: int) -> Floats:
     """The error rate that is to be ruled out for the end of a step: evenly spaced in its logarithm."""
-    part = np.clip((np.asarray(step) - 1) / max(steps - 1, 1), 0, 1) if steps > 1 else np.ones(np.shape(step))
+    done = (np.asarray(step) - 1) / max(steps - 1, 1)
+    part = np.minimum(np.maximum(done, 0.0), 1.0) if steps > 1 else np.ones(np.shape(step))
     return np.asarray(FIRST_GATE * (LAST_GATE / FIRST_GATE) ** part)
 
 
@@ -268,9 +259,9 @@ def _confirmed(state: State, following: Look, design: Design) -> tuple[Relative,
     last, phi = state.last, dispersion.dispersion(state.spread)
     y = np.array((last.y, last.y - burst.part(last.y, last.n_c)))
     factors = _least(y, last.n_c, (last, state.before, following), design, phi)
-    whole = relative.update(state.relative, factors[0], _counted(last))
-    rest = relative.update(state.relative, factors[1], _counted(last))
-    return whole, relative.log_evidence(whole) - relative.log_evidence(rest)
+    both = relative.update(state.relative, factors, _counted(last))
+    whole, rest = relative.log_evidence(both)
+    return Relative(both.log_s[0], both.looks), whole - rest
 
 
 def _without_burst(state: State, counts: Sums) -> Floats:
@@ -307,13 +298,14 @@ def _provisional(state: State, design: Design, phi: Floats) -> Floats:
     return relative.log_evidence(relative.update(state.relative, factors, _counted(last)))
 
 
-def _objective(state: State, design: Design, log_past: Floats, whole: Floats, step: Floats) -> Floats:
-    """Evidence against the objective by lane: half of it on the whole rollout, half shared by its steps; 0 where a
-    lane has no objective."""
+def _objective(state: State, design: Design, shares: _Shares) -> Floats:
+    """Evidence against the objective by lane, with and without an outage: half of it on the whole rollout, half
+    shared by its steps; 0 where a lane has no objective."""
     left = log0(np.maximum(design.steps - state.step, 0))[..., None]
-    steps = np.logaddexp(np.logaddexp(log_past, step), left)
-    each = np.maximum(design.steps, np.maximum(state.step, 1))[..., None]
-    return np.where(design.judged, np.logaddexp(whole, steps - np.log(each)) - log(2), 0.0)
+    past = np.array((state.log_past, state.recount.log_past))
+    steps = np.logaddexp(np.logaddexp(past, shares.step), left)
+    each = np.log(np.maximum(design.steps, state.step))[..., None]
+    return np.where(design.judged, np.logaddexp(shares.whole, steps - each) - log(2), 0.0)
 
 
 def _step_evidence(state: State, counts: Sums, design: Design, phi: Floats) -> Floats:
@@ -325,19 +317,16 @@ def _step_evidence(state: State, counts: Sums, design: Design, phi: Floats) -> F
 def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:
     """Whether stable has too few requests to compare with, and has itself met the objective when it had them."""
     expected = state.last.n_b * state.sums.step_bad / np.maximum(state.sums.step_total, 1)
-    none = ~design.judged
-    few = (none | (expected < design.effect * BLAME * phi)).all(axis=-1)
-    sparse = (state.last.n_b < state.last.n_c).all(axis=-1)
-    fine = (none | (stable < BLAME)).all(axis=-1)
-    return np.asarray(few & sparse & fine)
+    few, fine = expected < design.effect * BLAME * phi, stable < BLAME
+    sparse = state.last.n_b < state.last.n_c
+    return np.asarray((sparse & (~design.judged | few & fine)).all(axis=-1))
 
 
 def _limit(state: State, design: Design) -> Floats:
     """What is to be ruled out: the gate's rate, or more where the objective or stable itself is no better."""
     going = state.going
     stable = (going.stable_bad + 1) / (going.stable_total + 10)
-    normal = np.maximum(design.least, np.where(going.stable_total > 0, stable, 0.0))
-    least = np.where(going.stable_total >= 100, normal, design.least)
+    least = np.where(going.stable_total >= 100, np.maximum(design.least, stable), design.least)
     rate = gate(state.step, design.steps)[..., None]
     return np.minimum(np.maximum(rate, design.effect * least), 0.95)
 

@@ -46,7 +46,7 @@ def seen(spread: Spread, x: ArrayLike, n: ArrayLike) -> Spread:
     return Spread(
         bad=spread.bad * fade + x,
         total=spread.total * fade + n,
-        square=spread.square * fade + np.where(n > 0, x * x / np.maximum(n, 1), 0.0),
+        square=spread.square * fade + x * x / np.maximum(n, 1),
         weight=spread.weight * fade + (n > 0),
     )
 

@@ -103,21 +103,20 @@ def _odds_of_bounds(bad: Floats, good: Floats, alpha: float) -> Floats:
     other one goes too far. It starts where the divergence from the observed share would be as large as needed if
     arcsin √p had a constant variance, as it nearly has.
     """
-    total, mixed, bar = bad + good, log_beta(PRIOR_BAD + bad, PRIOR_GOOD + good) - PRIOR_LOG_BETA, -log(alpha)
+    total, goal = bad + good, log_beta(PRIOR_BAD + bad, PRIOR_GOOD + good) - PRIOR_LOG_BETA + log(alpha)
     share = np.minimum(np.maximum(bad / np.maximum(total, 1), SMALLEST), 1 - SMALLEST)
     fit = bad * np.log(share) + good * np.log1p(-share)
-    reach = np.sqrt(np.maximum(bar - mixed + fit, 0.0) / (2 * np.maximum(total, 1)))
+    reach = np.sqrt(np.maximum(fit - goal, 0.0) / (2 * np.maximum(total, 1)))
     angle, end = np.arcsin(np.sqrt(share)), np.arcsin(np.sqrt(SMALLEST))
     angles = np.array((np.maximum(angle - reach, end), np.minimum(angle + reach, np.pi / 2 - end)))
     odds, sign = 2 * np.log(np.tan(angles)), _sides(bad)
     lower, most = sign < 0, -log(SMALLEST)
     for _ in range(NEWTON):
         log_good = -np.logaddexp(0, odds)
-        log_bad = odds + log_good
-        p0, above = np.exp(log_bad), PRIOR_GOOD * log_good
+        p0, above = np.exp(odds + log_good), PRIOR_GOOD * log_good
         left = -np.expm1(np.minimum(above, -1e-300))
-        found = mixed - np.where(lower, above, np.log(left)) - bad * log_bad - good * log_good - bar
-        prior = np.where(lower, PRIOR_GOOD * p0, -PRIOR_GOOD * p0 * np.exp(above) / left)
+        found = goal - np.where(lower, above, np.log(left)) - bad * odds - total * log_good
+        prior = PRIOR_GOOD * p0 * np.where(lower, 1.0, 1 - 1 / left)
         slope = sign * np.maximum(sign * (total * p0 - bad + prior), 1e-9)
         before, odds = odds, np.minimum(np.maximum(odds - found / slope, -most), most)
         if np.abs(odds - before).max() < CLOSE:

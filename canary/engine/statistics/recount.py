@@ -26,8 +26,9 @@ from .state import Design, Recount, State, Sums
 def shared(state: State, design: Design) -> Flags:
     """Lanes with an outage of both versions in the last two evaluations, over (..., lanes)."""
     y, n_c, x, n_b = map(np.add, state.last, state.before)
-    missed = objective.log_evidence_above(x, n_b - x, design.limits) >= -log(design.alpha)
-    found = design.judged & missed & (y > design.least * n_c)
+    found = design.judged & (y > design.least * n_c) & (x > design.least * n_b)
+    if found.any():  # stable at its objective, or below it, gives none
+        found &= objective.log_evidence_above(x, n_b - x, design.limits) >= -log(design.alpha)
     return np.asarray((found[..., None, :] & design.together).any(axis=-1))
 
 

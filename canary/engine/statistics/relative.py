@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .special import Floats
+from .special import Floats, log0
 
 RATIOS = 30
 """How many ratios are mixed."""
@@ -72,6 +72,16 @@ def unspent(looks: ArrayLike) -> Floats:
     return np.where(looks == 0, 1.0, np.maximum(1 - AT_FIRST - LATER * (looks - 1), 0.0))
 
 
+ALL_SPENT = EVALUATIONS + 2
+"""After so many evaluations, or more, nothing is left."""
+LOG_STARTS, LOG_LEFT = (log0(of(np.arange(ALL_SPENT + 1))) for of in (start_weight, unspent))
+"""The logarithms of both, by the number of evaluations."""
+
+
+def _row(looks: Floats) -> NDArray[np.intp]:
+    return np.minimum(looks, ALL_SPENT).astype(np.intp)
+
+
 def log_factors(
     y: ArrayLike, n_c: ArrayLike, x: ArrayLike, n_b: ArrayLike, r0: float, phi: ArrayLike = 1.0
 ) -> Floats:
@@ -91,18 +101,16 @@ def log_factors(
 
 
 def update(state: Relative, factors: Floats, counts: ArrayLike = True) -> Relative:
-    """One more evaluation with these `log_factors`; as it was where `counts` is false."""
-    weight = start_weight(state.looks)
-    with np.errstate(divide="ignore"):
-        begun = np.logaddexp(state.log_s, np.log(weight)[..., None]) + factors
+    """One more evaluation with these `log_factors`, which may have further axes in front; as it was where `counts` is
+    false."""
+    begun = np.logaddexp(state.log_s, LOG_STARTS[_row(state.looks)][..., None]) + factors
     counts = np.asarray(counts)
     return Relative(np.where(counts[..., None], begun, state.log_s), state.looks + counts)
 
 
 def log_evidence(state: Relative) -> Floats:
     """ln E, over (...)."""
-    with np.errstate(divide="ignore"):
-        left = np.log(unspent(state.looks))
+    left = LOG_LEFT[_row(state.looks)]
     highest = np.maximum(state.log_s.max(axis=-1), left)
     mixed = np.exp(state.log_s - highest[..., None]).sum(axis=-1) / RATIOS + np.exp(left - highest)
     return np.asarray(np.log(mixed) + highest)

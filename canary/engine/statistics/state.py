@@ -47,6 +47,11 @@ class Design:
         return ~np.isnan(self.allowed)
 
     @cached_property
+    def objectives(self) -> bool:
+        """Whether any lane has one."""
+        return bool(self.judged.any())
+
+    @cached_property
     def limits(self) -> Floats:
         """The objective, and some number where a lane has none."""
         return np.where(self.judged, self.allowed, 0.5)

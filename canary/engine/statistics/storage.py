@@ -25,7 +25,7 @@ def rounded(state: State) -> State:
         relative=Relative(log_s, state.relative.looks),
         spread=_spread(state.spread),
         log_past=_logs(state.log_past),
-        proof=Burst(*map(_logs, state.proof)),
+        proof=Burst(*_logs(np.array(state.proof))),
         recount=replace(recount, log_past=_logs(recount.log_past), spread=_spread(recount.spread)),
     )
 
@@ -54,28 +54,28 @@ def dumped(state: State) -> dict[str, Any]:
 
 def loaded(data: Mapping[str, Any]) -> State:
     """The state that was dumped."""
-    log_past, spread = _floats(data["past"]), Spread(*map(_floats, data["spread"]))
+    log_past, spread = _floats(data["past"]), Spread(*_floats(data["spread"]))
     none = Recount(Sums(*[np.zeros(log_past.shape)] * 6), log_past, spread)
     return State(
         relative=Relative(_floats(data["relative"]), _floats(data["looks"])),
         spread=spread,
-        last=Look(*map(_floats, data["last"])),
-        before=Look(*map(_floats, data["before"])),
+        last=Look(*_floats(data["last"])),
+        before=Look(*_floats(data["before"])),
         sums=_sums(data["counts"]),
         log_past=log_past,
         step=np.asarray(data["step"]),
-        proof=Burst(*map(_floats, data["proof"])),
-        errors=Burst(*map(_floats, data["errors"])),
+        proof=Burst(*_floats(data["proof"])),
+        errors=Burst(*_floats(data["errors"])),
         recount=_recount(data["recount"]) if "recount" in data else none,
     )
 
 
 def _recount(data: Mapping[str, Any]) -> Recount:
-    return Recount(_sums(data["counts"]), _floats(data["past"]), Spread(*map(_floats, data["spread"])))
+    return Recount(_sums(data["counts"]), _floats(data["past"]), Spread(*_floats(data["spread"])))
 
 
 def _sums(data: Mapping[str, Any]) -> Sums:
-    return Sums(*(_floats(data[name]) for name in Sums._fields))
+    return Sums(*_floats([data[name] for name in Sums._fields]))
 
 
 def _by_name(sums: Sums) -> dict[str, Any]:
@@ -87,11 +87,11 @@ def _lists(arrays: Iterable[Floats]) -> list[Any]:
 
 
 def _spread(spread: Spread) -> Spread:
-    return Spread(*(np.round(one, 4) for one in spread))
+    return Spread(*np.array(spread).round(4))
 
 
 def _logs(values: Floats) -> Floats:
-    return np.asarray(np.round(np.clip(values, LOWEST, -LOWEST), 2), np.float64)
+    return np.asarray(np.minimum(np.maximum(values, LOWEST), -LOWEST).round(2))
 
 
 def _floats(values: Any) -> Floats:

@@ -181,7 +181,7 @@ def test_bounds_of_both() -> None:
     chosen, state = design(), fresh(1)
     for _ in range(5):
         state = decision.fold(state, Look(*(np.array([one]) for one in (10.0, 100.0, 20.0, 900.0))), 1, chosen)
-    low, high = decision.bounds(state, decision.weigh(state, chosen), chosen)
+    low, high = decision.bounds(*decision.shown(state, decision.weigh(state, chosen)), chosen)
     assert low[0] < 0.1 < high[0]
     assert low[1] < 20 / 900 < high[1]
     assert low[0] > 0.03
