@@ -30,6 +30,8 @@ class Tally:
     """When the first request left."""
     last: float
     """When the last answer arrived."""
+    left: float
+    """When the last request left."""
     p50: float
     p99: float
 
@@ -50,9 +52,9 @@ class Load(Worker):
         """`file` gets a line for each request."""
         super().__init__(__name__, log, file)
 
-    def start(self, port: int, rate: float) -> None:
-        """Begins to send `rate` requests a second to 127.0.0.1."""
-        self.ask("start", port=port, rate=rate)
+    def start(self, ports: Sequence[int], rate: float) -> None:
+        """Begins to send `rate` requests a second to each of these ports of 127.0.0.1, at the same moments."""
+        self.ask("start", ports=ports, rate=rate)
 
     def tally(self) -> dict[str, Tally]:
         """What was answered so far, by version."""
@@ -77,22 +79,24 @@ def tallied(met: Sequence[Met]) -> Tally:
     answers = Counter(str(one.status) for one in met)
     seconds = sorted(one.seconds for one in met)
     p50, p99 = (seconds[int(len(seconds) * share)] * 1000 for share in (0.5, 0.99))
-    return Tally(dict(answers), min(one.sent for one in met), max(one.sent + one.seconds for one in met), p50, p99)
+    sent, last = [one.sent for one in met], max(one.sent + one.seconds for one in met)
+    return Tally(dict(answers), first=min(sent), last=last, left=max(sent), p50=p50, p99=p99)
 
 
 class Generator:
-    """The worker's state: one timer, what is under way, the idle connections to Envoy, and what was met."""
+    """The worker's state: one timer, what is under way, the idle connections to Envoy by port, and what was met."""
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
         self.met: dict[str, list[Met]] = {}
-        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: dict[int, list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]] = {}
         self.under_way: set[asyncio.Task[None]] = set()
         self.sent = 0
         self.timer: asyncio.TimerHandle | None = None
 
-    def start(self, port: int, rate: float) -> None:
-        self.port, self.rate, self.began = port, rate, asyncio.get_running_loop().time()
+    def start(self, ports: Sequence[int], rate: float) -> None:
+        self.idle = {port: [] for port in ports}
+        self.rate, self.began = rate, asyncio.get_running_loop().time()
         self.epoch = time.time() - self.began
         self._send()
 
@@ -106,16 +110,16 @@ class Generator:
             await asyncio.wait(self.under_way, timeout=PATIENCE / 2)
         self.file.flush()
 
-    async def _request(self, due: float) -> None:
-        version, status = await self._answer()
+    async def _request(self, port: int, due: float) -> None:
+        version, status = await self._answer(port)
         sent, seconds = self.epoch + due, asyncio.get_running_loop().time() - due
         self.met.setdefault(version, []).append(Met(status, sent, seconds))
         print(f"{sent:.3f},{version},{status},{seconds * 1000:.1f}", file=self.file)
 
-    async def _answer(self) -> tuple[str, int]:
+    async def _answer(self, port: int) -> tuple[str, int]:
         """The version and status that answer one request, which has a connection of its own meanwhile."""
         try:
-            reader, writer = await self._connection()
+            reader, writer = await self._connection(port)
         except OSError:
             return "", 0
         try:
@@ -126,25 +130,26 @@ class Generator:
         except (OSError, asyncio.IncompleteReadError):
             writer.close()
             return "", 0
-        self.idle.append((reader, writer))
+        self.idle[port].append((reader, writer))
         return fields.get("x-version", ""), int(head[0].split(" ")[1])
 
-    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        while self.idle:
-            reader, writer = self.idle.pop()
+    async def _connection(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self.idle[port]:
+            reader, writer = self.idle[port].pop()
             if not (reader.at_eof() or writer.is_closing()):
                 return reader, writer
             writer.close()
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_connection("127.0.0.1", port)
 
     def _send(self) -> None:
         """Sends what is due by now, and comes back for the next one."""
         loop = asyncio.get_running_loop()
         while (due := self.began + self.sent / self.rate) <= loop.time():
             self.sent += 1
-            task = loop.create_task(self._request(due))
-            self.under_way.add(task)
-            task.add_done_callback(self.under_way.discard)
+            for port in self.idle:
+                task = loop.create_task(self._request(port, due))
+                self.under_way.add(task)
+                task.add_done_callback(self.under_way.discard)
         self.timer = loop.call_at(due, self._send)
 
 

@@ -16,14 +16,16 @@ from canary.api.exit_codes import Exit
 from canary.rollout.drive import Interrupts
 from canary.rollout.end import Ending
 from canary.rollout.reconcile import Turn
-from canary.sandbox.scenarios import HEALTHY
+from canary.sandbox.scenarios import HEALTHY, SCENARIOS
 from canary.show.lines import Lines
 from canary.show.live_view import Live
 from canary.show.outputs import discard_output
 
+from .judges import results, roll_out, sites
+from .judges_story import JudgesStory
 from .load import Tally
 from .proxy import ROUTE
-from .stage import DemoStage, Pace, stage
+from .stage import DemoStage, Pace, stage, stages
 from .story import Act, Story
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -39,6 +41,8 @@ class DemoSettings:
     rate: float = 150.0
     """Requests a second."""
     keep: bool = False
+    judge: str = ""
+    """One to compare with `threshold`, on the same scenario at the same time; empty for none."""
     pace: Pace = field(default_factory=Pace)
 
 
@@ -49,7 +53,7 @@ def play(settings: DemoSettings) -> int:
     """
     with _interrupts() as interrupts:
         try:
-            return _play(settings, interrupts)
+            return (_compare if settings.judge else _play)(settings, interrupts)
         except (OSError, termios.error) as error:
             if error.args[0] not in UNWATCHED:
                 raise
@@ -70,6 +74,31 @@ def _play(settings: DemoSettings, interrupts: Interrupts) -> int:
     if settings.keep:
         story.kept(folder)
     return code
+
+
+def _compare(settings: DemoSettings, interrupts: Interrupts) -> int:
+    scenario = SCENARIOS[settings.scenarios[0]]
+    story = JudgesStory(sys.stdout, settings.pace, scenario)
+    with _folder(settings.keep) as folder:
+        story.opening(settings.rate, folder, settings.keep)
+        with stages(folder, sites(scenario.canary), settings.rate, settings.pace, interrupts) as running:
+            watched = roll_out(running, interrupts, story.evaluated)
+            counted = running[0].count()
+    rollouts = tuple(results(watched, counted))
+    code = Exit.INTERRUPTED if any(one.ending.code is Exit.INTERRUPTED for one in rollouts) else Exit.PROMOTED
+    if code is Exit.INTERRUPTED:
+        story.interrupted()
+    else:
+        story.summary(rollouts, counted)
+    if settings.keep:
+        story.kept(folder)
+    due = Exit.PROMOTED if scenario.promoted else Exit.ROLLED_BACK
+    wrong = [one for one in rollouts if one.ending.code is not due]
+    if code is Exit.INTERRUPTED or not wrong:
+        return code
+    for one in wrong:
+        story.surprise(one)
+    return 1
 
 
 def _perform(running: DemoStage, story: Story) -> int:

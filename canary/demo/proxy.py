@@ -47,14 +47,19 @@ resources:
 
 
 class Proxy(Child):
-    """An Envoy before `services`, ports by version; the first of them serves everything."""
+    """An Envoy before services: for each route a listener, and ports by version; the first of them serves everything.
 
-    def __init__(self, folder: Path, services: Mapping[str, int]) -> None:
-        self.folder, self.routes = folder, folder / "routes" / "routes.yaml"
-        self.routes.parent.mkdir()
-        self.routes.write_text(routes(list(services)))
+    One route has its files in the folder, several have them in folders below it, by their names.
+    """
+
+    def __init__(self, folder: Path, sites: Mapping[str, Mapping[str, int]]) -> None:
+        self.folder, self.sites = folder, {name: folder if len(sites) == 1 else folder / name for name in sites}
+        self.routes = {name: own / "routes" / "routes.yaml" for name, own in self.sites.items()}
+        for name, path in self.routes.items():
+            path.parent.mkdir(parents=True)
+            path.write_text(routes(name, list(sites[name])))
         configuration = folder / "envoy.json"
-        configuration.write_text(json.dumps(bootstrap(self.routes, services), indent=2))
+        configuration.write_text(json.dumps(bootstrap(self.routes, sites), indent=2))
         super().__init__(
             [binary(), "--config-path", configuration, "--admin-address-path", folder / "admin", *OPTIONS],
             folder / "envoy.log",
@@ -74,11 +79,12 @@ class Proxy(Child):
         return f"http://{(self.folder / 'admin').read_text().strip()}"
 
     @property
-    def port(self) -> int:
-        """Where the shop's callers connect."""
+    def ports(self) -> list[int]:
+        """Where callers connect, by route, in their order."""
         with closing(Admin(self.admin)) as admin:
             listeners = admin.json("/listeners", format="json")["listener_statuses"]
-        return int(listeners[0]["local_address"]["socket_address"]["port_value"])
+        found = {one["name"]: one["local_address"]["socket_address"]["port_value"] for one in listeners}
+        return [int(found[name]) for name in self.sites]
 
     def answers(self) -> dict[str, dict[str, int]]:
         """By version and HTTP status, the answers that Envoy counted."""
@@ -110,32 +116,33 @@ def binary() -> Path:
     return path
 
 
-def routes(versions: list[str]) -> str:
+def routes(route: str, versions: list[str]) -> str:
     """The file of routes: all requests to the first version."""
     lines = [f"          - {{name: {name}, weight: {0 if index else 100}}}" for index, name in enumerate(versions)]
-    return ROUTES.format(type=TYPE, name=ROUTE, clusters="\n".join(lines))
+    return ROUTES.format(type=TYPE, name=route, clusters="\n".join(lines))
 
 
-def bootstrap(routes: Path, services: Mapping[str, int]) -> dict[str, Any]:
+def bootstrap(routes: Mapping[str, Path], sites: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """Envoy's own configuration; field names are Envoy's."""
+    services = {version: port for ports in sites.values() for version, port in ports.items()}
     return {
         "node": {"id": "demo", "cluster": "demo"},
         "admin": {"address": _address(0)},
         "stats_flush_interval": "1s",
         "static_resources": {
-            "listeners": [_listener(routes)],
+            "listeners": [_listener(name, path) for name, path in routes.items()],
             "clusters": [_cluster(name, port) for name, port in services.items()],
         },
     }
 
 
-def _listener(routes: Path) -> dict[str, Any]:
+def _listener(name: str, routes: Path) -> dict[str, Any]:
     source = {"path": str(routes), "watched_directory": {"path": str(routes.parent)}}
     manager = {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": ROUTE,
+        "stat_prefix": name,
         "rds": {
-            "route_config_name": ROUTE,
+            "route_config_name": name,
             "config_source": {"resource_api_version": "V3", "path_config_source": source},
         },
         "http_filters": [
@@ -143,7 +150,7 @@ def _listener(routes: Path) -> dict[str, Any]:
         ],
     }
     chain = {"filters": [{"name": "http", "typed_config": manager}]}
-    return {"name": ROUTE, "address": _address(0), "filter_chains": [chain]}
+    return {"name": name, "address": _address(0), "filter_chains": [chain]}
 
 
 def _cluster(name: str, port: int) -> dict[str, Any]:

@@ -30,9 +30,10 @@ class Services(Worker):
     def __init__(self, log: Path) -> None:
         super().__init__(__name__, log)
 
-    def open(self, version: str, behaviour: Behaviour) -> int:
-        """Starts one more version; the port on 127.0.0.1 that it answers on."""
-        return int(self.ask("open", version=version, behaviour=asdict(behaviour)))
+    def open(self, version: str, behaviour: Behaviour, seed: int | None = None) -> int:
+        """Starts one more version; the port on 127.0.0.1 that it answers on. Versions with the same seed give their
+        first request the same answer, their second one, and so on."""
+        return int(self.ask("open", version=version, behaviour=asdict(behaviour), seed=seed))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By version and HTTP status, the answers that it gave."""
@@ -42,8 +43,8 @@ class Services(Worker):
 class DemoService:
     """One version, in the worker."""
 
-    def __init__(self, version: str, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
+    def __init__(self, version: str, behaviour: Behaviour, seed: int | None) -> None:
+        self.behaviour, self.random = behaviour, random.Random(seed)
         self.answers: Counter[int] = Counter()
         self.connections: set[asyncio.StreamWriter] = set()
         self.server: asyncio.Server | None = None
@@ -62,8 +63,8 @@ class DemoService:
         if not self.met and self.behaviour.dies_after is not None:
             asyncio.get_running_loop().call_later(self.behaviour.dies_after, self.die)
         self.met = True
-        drawn = random.lognormvariate(math.log(self.behaviour.p50), self.sigma)
-        status = 500 if random.random() < self.behaviour.errors else 200
+        drawn = self.random.lognormvariate(math.log(self.behaviour.p50), self.sigma)
+        status = 500 if self.random.random() < self.behaviour.errors else 200
         return min(drawn, 3 * self.behaviour.p99) / 1000, status
 
     def die(self) -> None:
@@ -96,8 +97,8 @@ async def main() -> None:
     """The worker."""
     services: dict[str, DemoService] = {}
 
-    async def open_one(version: str, behaviour: dict[str, Any]) -> int:
-        services[version] = DemoService(version, Behaviour(**behaviour))
+    async def open_one(version: str, behaviour: dict[str, Any], seed: int | None) -> int:
+        services[version] = DemoService(version, Behaviour(**behaviour), seed)
         return await services[version].open()
 
     def counts() -> dict[str, Counter[int]]:

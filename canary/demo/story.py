@@ -74,7 +74,7 @@ class Story:
         due = "promoted" if act.scenario.promoted else "rolled back"
         self._say((Span(f"{act.version} should have been {due}: {ending.sentence}", "bad"),))
         if first is not None and first.p99 > self.pace.limit:
-            self._say((Span(_too_slow(first, self.pace), "warn"),))
+            self._say((Span(too_slow(first, self.pace), "warn"),))
 
     def interrupted(self) -> None:
         """A person or the system ended the demo."""
@@ -88,7 +88,7 @@ class Story:
             *_table(counted.load, endings),
             (),
             *[line for act in self.acts for line in _cost(act, counted.load.get(act.version), endings)],
-            _agreement(counted),
+            agreement(counted),
         )
 
     def kept(self, folder: Path) -> None:
@@ -101,7 +101,7 @@ class Story:
         self.out.flush()
 
 
-def _too_slow(first: Tally, pace: Pace) -> str:
+def too_slow(first: Tally, pace: Pace) -> str:
     """What a busy machine does to the demo: the healthy first version breaks the limit that it should keep."""
     took = f"v1 is healthy and took {first.p99:.0f} ms (p99), over the limit of {pace.limit} ms"
     return f"This machine is too slow or too busy for the demo: {took}. Try again with fewer requests: --rps 50"
@@ -157,7 +157,8 @@ def _cost(act: Act, tally: Tally | None, endings: Mapping[str, Ending]) -> Itera
     yield (Span(f"{act.version} failed "), Span(failed, "strong"), Span(seconds))
 
 
-def _agreement(counted: Counted) -> Line:
+def agreement(counted: Counted) -> Line:
+    """Whether the three who count have counted the same."""
     if counted.agree:
         return (Span("Counted alike by the load, by the versions themselves and by Envoy.", "dim"),)
     envoy, services = dict(counted.envoy), dict(counted.services)

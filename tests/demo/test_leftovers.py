@@ -26,13 +26,13 @@ ON_A_TERMINAL = [
 class Run:
     """A demo in a process of its own, its temporary files in `folder`."""
 
-    def __init__(self, folder: Path, terminal: int | None = None) -> None:
+    def __init__(self, folder: Path, terminal: int | None = None, *options: str) -> None:
         self.mark = f"DEMO_TEST={folder}"
         self.folder = folder / "tmp"
         self.folder.mkdir()
         self.output = folder / "output"
         environ = {**os.environ, "TMPDIR": str(self.folder), "DEMO_TEST": str(folder), "TERM": "xterm"}
-        argv = DEMO if terminal is None else [*ON_A_TERMINAL, *DEMO]
+        argv = [*DEMO, *options] if terminal is None else [*ON_A_TERMINAL, *DEMO, *options]
         with self.output.open("wb") as out:
             stream = out if terminal is None else terminal
             self.process = subprocess.Popen(
@@ -53,8 +53,8 @@ def start(envoy_binary: Path, tmp_path: Path) -> Iterator[Callable[..., Run]]:
     """Starts a demo, which ends with the test at the latest."""
     runs: list[Run] = []
 
-    def started(terminal: int | None = None) -> Run:
-        runs.append(Run(tmp_path, terminal))
+    def started(terminal: int | None = None, *options: str) -> Run:
+        runs.append(Run(tmp_path, terminal, *options))
         return runs[-1]
 
     yield started
@@ -92,6 +92,23 @@ def test_a_signal_leaves_nothing(
     run = start()
     run.reached(moment)
     run.process.send_signal(number)
+    assert exit_code(run.process, 10) == 130
+    assert run.left == []
+    assert list(run.folder.iterdir()) == []
+    assert "Traceback" not in run.output.read_text()
+    assert "nothing is left running" in run.output.read_text()
+
+
+def both_shifted(run: Run) -> bool:
+    found = [path.read_text() for path in run.folder.glob("canary-demo-*/*/routes/routes.yaml")]
+    return len(found) == 2 and all("weight: 20}" in text for text in found)
+
+
+def test_a_signal_ends_two_rollouts(start: Callable[..., Run]) -> None:
+    """Two judges side by side end with one signal, as a single rollout does."""
+    run = start(None, "--judge", "sequential")
+    run.reached(both_shifted)
+    run.process.send_signal(signal.SIGINT)
     assert exit_code(run.process, 10) == 130
     assert run.left == []
     assert list(run.folder.iterdir()) == []

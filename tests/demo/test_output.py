@@ -88,7 +88,7 @@ def test_a_machine_that_is_too_slow_is_named(p99: float, blamed: bool) -> None:
     """A healthy version that is rolled back on a busy machine isn't reported as a wrong decision alone."""
     out = StringIO()
     story = Story(out, FAST, (Act("v2", "good"),))
-    first = Tally({"200": 10}, first=0.0, last=1.0, p50=p99 / 2, p99=p99)
+    first = Tally({"200": 10}, first=0.0, last=1.0, left=1.0, p50=p99 / 2, p99=p99)
     story.surprise(
         story.acts[0],
         Ending(Exit.ROLLED_BACK, Reason("RequestDurationAboveMaximum"), "rolled back: request-duration"),

@@ -9,7 +9,7 @@ import pytest
 
 from canary.demo.children import Child, Failed, Worker
 from canary.demo.load import Counted, Load
-from canary.demo.proxy import Proxy
+from canary.demo.proxy import ROUTE, Proxy
 from canary.demo.services import Services
 from canary.sandbox.scenarios import HEALTHY, Behaviour
 from tests.demo.watching import noted
@@ -29,8 +29,8 @@ def start(envoy_binary: Path, tmp_path: Path) -> Iterator[Start]:
             services = stack.enter_context(Services(tmp_path / "services.log"))
             load = stack.enter_context(Load(tmp_path / "load.log", tmp_path / "requests.csv"))
             ports = {version: services.open(version, behaviour) for version, behaviour in versions.items()}
-            proxy = stack.enter_context(Proxy(tmp_path, ports))
-            weigh(proxy.routes, weights)
+            proxy = stack.enter_context(Proxy(tmp_path, {ROUTE: ports}))
+            weigh(proxy.routes[ROUTE], weights)
             proxy.wait()
             return services, proxy, load
 
@@ -53,7 +53,7 @@ def test_load_services_and_envoy_count_the_same(start: Start, tmp_path: Path) ->
     """Healthy, failing and dying versions: each request is counted once, by everybody whom it reached."""
     behaviours = {"v1": HEALTHY, "v2": Behaviour(errors=0.3), "v3": Behaviour(dies_after=0.5)}
     services, proxy, load = start(behaviours, {"v1": 50, "v2": 25, "v3": 25})
-    load.start(proxy.port, RATE)
+    load.start(proxy.ports, RATE)
     wait_for(lambda: load.tally().get("v3") and load.tally()["v3"].failed > 50, "v3 to be dead")
     counted = Counted(load.stop(), services.counts(), proxy.answers())
     assert counted.agree, counted
@@ -69,7 +69,7 @@ def test_latencies_are_as_the_behaviour_says(start: Start) -> None:
     """Half of the answers within p50, nearly all within p99; the machine's own delays come on top."""
     _, proxy, load = start({"v1": Behaviour(p50=40, p99=200)}, {})
     busy = Busyness()
-    load.start(proxy.port, RATE)
+    load.start(proxy.ports, RATE)
     wait_for(lambda: requests(load) > 600, "600 answers")
     tally = load.stop()["v1"]
     assert (tally.p50 > 35, tally.p99 > 110) == (True, True)
@@ -80,7 +80,7 @@ def test_latencies_are_as_the_behaviour_says(start: Start) -> None:
 def test_the_load_does_not_wait_for_slow_answers(start: Start, tmp_path: Path) -> None:
     """An open loop: with everybody frozen for a while, what was due meanwhile was sent, and waited for in full."""
     services, proxy, load = start({"v1": HEALTHY}, {})
-    load.start(proxy.port, RATE)
+    load.start(proxy.ports, RATE)
     wait_for(lambda: requests(load) > 50, "the load to run")
     freeze(services)
     first = load.tally()["v1"].last
@@ -107,7 +107,10 @@ def test_health_checks_are_counted_nowhere(start: Start) -> None:
 
 def test_an_envoy_that_does_not_start_says_why(envoy_binary: Path, tmp_path: Path) -> None:
     """What Envoy printed is in the sentence."""
-    with Proxy(tmp_path, {"v1": -1}) as proxy, pytest.raises(Failed, match=r"(?s)Envoy doesn't start:.*port_value"):
+    with (
+        Proxy(tmp_path, {ROUTE: {"v1": -1}}) as proxy,
+        pytest.raises(Failed, match=r"(?s)Envoy doesn't start:.*port_value"),
+    ):
         proxy.wait()
 
 
