@@ -12,6 +12,8 @@ from .duration import Duration
 from .model import Model
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+MESH = "mesh"
+"""Stands among the gateways for all sidecars."""
 LONGEST_SERVICE = 63
 """Characters of a Service's name, and of its ports'."""
 NO_PORT = "is no port: write a number from 1 to 65535, or the name of a container's port"
@@ -153,6 +155,11 @@ class Service(Model):
     def is_tcp(self) -> bool:
         """Whether connections are shared out, and not requests."""
         return self.protocol in TCP_PROTOCOLS
+
+    @property
+    def by_gateways_only(self) -> bool:
+        """Whether no sidecar uses the routes, so that no caller has labels."""
+        return bool(self.gateways) and MESH not in self.gateways and not self.delegation
 
 
 Queries = Annotated[dict[str, Annotated[str, Field(max_length=8192)]], Field(max_length=50)]

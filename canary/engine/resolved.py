@@ -13,7 +13,7 @@ from canary.api.webhooks import NOTIFY, Webhook
 
 from .pairs import TargetType, pair_for
 from .policy_merge import effective, resolve
-from .strategies import plan_of
+from .strategies import plan_of, without_labels
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,11 @@ def resolve_spec(
     """Resolves a Canary. Raises Invalid where it refers to a template that isn't there."""
     analysis = effective(canary.spec, policy)
     pair = pair_for(canary.spec)
-    plan = plan_of(analysis, canary.spec.skip_analysis, TargetType.VERSIONS if pair is None else pair.type)
+    target = TargetType.VERSIONS if pair is None else pair.type
+    if target is TargetType.PRIMARY and canary.spec.service is not None and canary.spec.service.by_gateways_only:
+        plan = plan_of(without_labels(analysis), canary.spec.skip_analysis, target)
+    else:
+        plan = plan_of(analysis, canary.spec.skip_analysis, target)
     guards = (*canary.spec.guards, *(policy.spec.guards if policy is not None else ()))
     given, alerts = templates or {}, analysis.alerts or ()
     pinned = resolve(canary.spec, analysis, given)

@@ -60,6 +60,18 @@ def plan_of(analysis: Analysis, skip_analysis: bool = False, target: TargetType 
     return Plan(steps=(START, *steps), promotion=PROMOTIONS[target](analysis, steps))
 
 
+def without_labels(analysis: Analysis) -> Analysis:
+    """An analysis for requests that come through gateways: none has a caller with labels, and Istio would ignore
+    `sourceLabels` there, so that a match by them would catch other users. If it is the only one, it stays, and the
+    router refuses it."""
+    steps = tuple(step.but(match=_unlabelled(step.match)) for step in analysis.steps or ())
+    return analysis.but(match=_unlabelled(analysis.match or ()) or None, steps=steps or None)
+
+
+def _unlabelled(matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    return tuple(match for match in matches if not match.source_labels) or matches
+
+
 def mirrored(analysis: Analysis) -> int:
     """Share of requests to copy, in per cent; all of them unless `mirrorWeight` says otherwise."""
     return 100 if analysis.mirror_weight is None else analysis.mirror_weight

@@ -8,6 +8,7 @@ import pytest
 from canary.api.canary import Canary
 from canary.engine import pairs
 from canary.engine.pairs import Capabilities, Pairing, TargetType
+from canary.engine.resolved import resolve_spec
 from canary.engine.validation import check
 
 RATE: dict[str, Any] = {"name": "request-success-rate", "thresholdRange": {"min": 99}}
@@ -272,3 +273,52 @@ def test_a_good_canary_has_no_problem(given: Canary, monkeypatch: pytest.MonkeyP
 def test_what_is_wrong(given: Canary, problems: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in a sentence that says what to do."""
     assert told(given, monkeypatch) == problems
+
+
+LABELLED = {"sourceLabels": {"app": "tester"}}
+TESTERS = {"headers": {"x-tester": {"exact": "yes"}}}
+NO_CALLER = "has sourceLabels, and no request through gateways has a caller with labels; add mesh to service.gateways"
+
+
+@pytest.mark.parametrize(
+    ("matches", "service", "problems"),
+    [
+        pytest.param([LABELLED], {}, [], id="sidecars know the labels of callers"),
+        pytest.param([LABELLED], {"gateways": ["public", "mesh"]}, [], id="so do those beside a gateway"),
+        pytest.param(
+            [LABELLED], {"gateways": ["public"], "delegation": True}, [], id="what delegates has other gateways"
+        ),
+        pytest.param(
+            [TESTERS, {**TESTERS, **LABELLED}], {"gateways": ["public"]},
+            [f"warning: spec.analysis.match[1]: {NO_CALLER}; it is left out"],
+            id="through a gateway alone, others can be met",
+        ),
+        pytest.param(
+            [LABELLED], {"gateways": ["public"]},
+            [f"warning: spec.analysis.match[0]: {NO_CALLER}; the first increase is refused, unless your own "
+             "VirtualService has mesh"],
+            id="through a gateway alone, nobody would be met",
+        ),
+    ],
+)  # fmt: skip
+def test_source_labels_and_gateways(
+    matches: list[Any], service: dict[str, Any], problems: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Istio would ignore the labels, and let the match catch everybody."""
+    shape = {"interval": "1m", "threshold": 5, "iterations": 3, "match": matches, "metrics": [RATE]}
+    found = told(canary({"analysis": shape}, service), monkeypatch)
+    assert [one for one in found if "sourceLabels" in one] == problems
+
+
+@pytest.mark.parametrize("strategy", ["iterations", "steps"])
+def test_a_match_that_no_request_meets_is_left_out(strategy: str) -> None:
+    """Unless it is the only one: the router refuses it then."""
+    both, alone = [TESTERS, {**TESTERS, **LABELLED}], [LABELLED]
+
+    def planned(matches: list[Any], *gateways: str) -> int:
+        steps = {"steps": [{"match": matches}]} if strategy == "steps" else {"iterations": 3, "match": matches}
+        given = {"analysis": {"interval": "1m", "threshold": 5, "metrics": [RATE], **steps}}
+        return len(resolve_spec(canary(given, {"gateways": gateways})).plan.steps[1].traffic.match)
+
+    assert (planned(both, "public"), planned(both, "public", "mesh"), planned(both)) == (1, 2, 2)
+    assert planned(alone, "public") == 1

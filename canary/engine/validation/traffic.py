@@ -29,6 +29,8 @@ ONE_COOKIE_EACH = "is cookieName as well; the two versions need a cookie each"
 NOT_SECURE = "needs `secure: true`, or browsers refuse the cookie"
 COOKIE = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 ATTRIBUTE = "[!#-+./0-9:<-\\[\\]-~-]+"
+NO_CALLER = "has sourceLabels, and no request through gateways has a caller with labels; add mesh to service.gateways"
+REFUSED = "the first increase is refused, unless your own VirtualService has mesh"
 NO_CHOICE = "is in service.match as well, so it chooses none of the requests; remove it"
 NOTHING_OPENS = "must have exactly one of approval, webhook and opa, such as `approval: {count: 1}`"
 NO_NAME = "is missing; a gate that isn't an approval needs a name"
@@ -72,6 +74,7 @@ def matches(case: Case) -> Iterator[Problem]:
         if not (match.headers or match.query_params or match.source_labels):
             yield case.problem(name, NO_CONDITION, *way)
         yield from _repeated(case, (name, way), match)
+        yield from _without_caller(case, (name, way), match)
         for kind, conditions in (("headers", match.headers), ("queryParams", match.query_params)):
             for key, condition in conditions.items():
                 yield from _one_comparison(case, (name, (*way, kind, key)), condition)
@@ -178,6 +181,17 @@ def _repeated(case: Case, at: At, match: Match) -> Iterator[Problem]:
         for key, condition in conditions.items():
             if routed and all((one.get(kind) or {}).get(key) == condition for one in routed):
                 yield case.problem(at[0], NO_CHOICE, *at[1], kind, key)
+
+
+def _without_caller(case: Case, at: At, match: Match) -> Iterator[Problem]:
+    """No error: others of the same list may be met, and a VirtualService that is adopted keeps its own gateways."""
+    service = service_of(case)
+    if service is None or not service.by_gateways_only or not match.source_labels:
+        return
+    name, way = at
+    beside = (case.analysis.match if name == "match" else (case.analysis.steps or ())[int(way[0])].match) or ()
+    follows = REFUSED if all(one.source_labels for one in beside) else "it is left out"
+    yield case.warning(name, f"{NO_CALLER}; {follows}", *way)
 
 
 def _one_comparison(case: Case, at: At, condition: StringMatch) -> Iterator[Problem]:
