@@ -10,7 +10,7 @@ from hypothesis import settings
 from canary.api.kinds import KINDS
 from canary.crds import text
 from tests.examples import examples
-from tests.parts import cluster, envoy, missing, prometheus
+from tests.parts import cluster, envoy, missing, modules, prometheus
 from tests.parts.cluster import ControlPlane
 from tests.parts.envoy import Envoy
 from tests.parts.prometheus import Prometheus
@@ -133,6 +133,12 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 def kinds(control_plane: ControlPlane) -> None:
     """The control plane serves canary's own kinds."""
     control_plane.kube.create_crds(text(kind) for kind in KINDS)
+
+
+@pytest.fixture(scope="session")
+def scaled_objects(control_plane: ControlPlane) -> None:
+    """The control plane serves KEDA's ScaledObjects; nothing scales by them."""
+    control_plane.kube.create_crds([modules.scaled_objects()])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ The word SPACE in a file stands for the namespace.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,14 @@ FILES = sorted((Path(__file__).parent / "flagger").glob("*.yaml"))
 FORMS: tuple[list[str], ...] = ([], ["--modern"])
 
 
-def imported(file: Path, space: str, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """What `canary import` writes, which has no error to correct."""
-    written = file.read_text().replace("SPACE", space)
+def in_space(space: str) -> Callable[[str], str]:
+    """For a namespace."""
+    return lambda text: text.replace("SPACE", space)
+
+
+def imported(file: Path, named: Callable[[str], str], capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `canary import` writes, which has no error to correct; `named` replaces the word SPACE."""
+    written = named(file.read_text())
     before = Path(file.name)
     before.write_text(written)
     assert run(["import", "flagger", "-f", str(before), *options]) == 0
@@ -42,7 +48,7 @@ def test_a_manifest_is_imported_and_rolled_out(
     """A good version is promoted, a bad one is rolled back."""
     monkeypatch.chdir(tmp_path)
     made = tmp_path / "made.yaml"
-    made.write_text(imported(file, "shop", capsys, *options))
+    made.write_text(imported(file, in_space("shop"), capsys, *options))
     assert run(["lint", "-f", str(made)]) == 0
     assert run(["simulate", "-f", str(made), "--scenario", "good"]) == 0
     assert run(["simulate", "-f", str(made), "--scenario", "bad"]) == 3
@@ -59,7 +65,7 @@ def test_the_api_server_takes_them(
     monkeypatch.chdir(tmp_path)
     assert len(FILES) == 10
     for options in FORMS:
-        made = "---\n".join(imported(file, namespace, capsys, *options) for file in FILES)
+        made = "---\n".join(imported(file, in_space(namespace), capsys, *options) for file in FILES)
         answer = kubectl("apply", "--validate=strict", "-f", "-", given=made)
         assert answer.done, answer.err
     kept = json.loads(kubectl("get", "canaries,metrictemplates,alertproviders", "-o", "json").out)["items"]

@@ -6,8 +6,6 @@ import pytest
 
 from canary.api.plan import Traffic
 from canary.primary.scalers import PAUSED
-from tests.parts import modules
-from tests.parts.cluster import ControlPlane
 from tests.parts.processes import wait_for
 from tests.podinfo.site import NAME, PRIMARY, PodinfoSite
 
@@ -49,9 +47,8 @@ def paused(site: PodinfoSite) -> str | None:
     return said
 
 
-def test_a_scaled_object_is_copied_paused_and_resumed(site: PodinfoSite, control_plane: ControlPlane) -> None:
+def test_a_scaled_object_is_copied_paused_and_resumed(site: PodinfoSite, scaled_objects: None) -> None:
     """The primary's asks about the primary, and is never paused; the target's scales only in a rollout."""
-    control_plane.kube.create_crds([modules.scaled_objects()])
     site.mesh.apply(SCALED)
     limits = {"primaryScalerReplicas": {"minReplicas": 2, "maxReplicas": 6}}
     site.provisioned(

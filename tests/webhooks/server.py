@@ -35,7 +35,8 @@ class Posted:
 
 @dataclass
 class HookServer:
-    """`replies` has what each path gets, or a function that may take its time; others get 200."""
+    """`replies` has what each path gets, with or without its query, or a function that may take its time; others get
+    200."""
 
     replies: dict[str, Reply | Callable[[], Reply]] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)
@@ -54,9 +55,11 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[HookServer]:
     class Handler(serving.Handler):
         def do_POST(self) -> None:
             state.posted.append(Posted(self.path, dict(self.headers), self.sent()))
-            found = state.replies.get(self.path, Reply())
+            found = state.replies.get(self.path) or state.replies.get(self.path.partition("?")[0], Reply())
             reply = found if isinstance(found, Reply) else found()
             self.answer(reply.status, reply.body, reply.headers)
+
+        do_GET = do_POST
 
     with serving.serving(Handler, tls) as state.url:
         yield state

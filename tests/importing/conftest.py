@@ -1,0 +1,5 @@
+"""A mesh for each test module."""
+
+from tests.mesh.conftest import shared
+
+__all__ = ["shared"]
