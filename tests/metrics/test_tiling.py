@@ -22,6 +22,26 @@ SCRAPE, LOOKBACK = 15.0, 3600.0
 LONG = 3.5 * 3600.0
 """Seconds of a history."""
 EDGE = 500.0
+EVALUATIONS = (
+    1800.0,
+    1920.5,
+    2000.0,
+    2300.25,
+    2360.0,
+    2420.0,
+    2480.0,
+    2540.0,
+    2900.0,
+    2960.0,
+    3500.0,
+    3560.0,
+    5000.0,
+)
+"""When workloads with late samples are evaluated."""
+OLDEST = 900.0
+"""No last sample before a window is older: some arrive late, and some scrapes fail."""
+STALLS = ((1920.5, 2010.0), (2360.0, 2600.0))
+"""When no sample arrived of one of them, each from an evaluation to after a later one."""
 Points = list[tuple[float, int]]
 
 
@@ -45,6 +65,10 @@ class World:
 
     seed: int
     targets: list[Target] = field(default_factory=list)
+    late: list[Target] = field(default_factory=list)
+    """Whose samples reach Prometheus late, as by remote write: what really happened."""
+    arrived: list[Target] = field(default_factory=list)
+    """What had arrived of them at each evaluation, as a workload of its own."""
     away: tuple[float, float] = (5400.0, 10_000.0)
     """When Prometheus itself was away: longer than the look-back."""
 
@@ -58,6 +82,27 @@ class World:
             }
             for pod in range(chance.choice((1, 1, 2, 3))):
                 self.targets.append(self._pod(chance, f"web-{number}", pod, troubles))
+        self.late.append(self._pod(chance, "stalled", 0, {}))
+        for number, what in enumerate(((), ("fails",), ("restarts", "late"), ("loops", "fails"))):
+            wrong = dict.fromkeys(what, True)
+            self.late += [self._pod(chance, f"late-{number}", pod, wrong) for pod in range(1 + number % 2)]
+        for one in self.late:
+            self.arrived += self._arrived(one, self._arrivals(chance, one))
+
+    def _arrivals(self, chance: random.Random, one: Target) -> dict[float, float]:
+        """When each scrape reaches Prometheus: at once or minutes later, and those of a stall all at its end."""
+        if one.workload == "stalled":
+            return {at: max([at, *(end for begin, end in STALLS if begin < at <= end)]) for at, _ in one.up}
+        return {at: at + (chance.uniform(0, 400) if chance.random() < 0.3 else 0.0) for at, _ in one.up}
+
+    def _arrived(self, one: Target, arrivals: dict[float, float]) -> Iterator[Target]:
+        for number, end in enumerate(EVALUATIONS):
+
+            def there(points: Points, end: float = end) -> Points:
+                return [(at, value) for at, value in points if arrivals[at] <= end and at > end - 2 * LOOKBACK]
+
+            series = {name: there(points) for name, points in one.series.items()}
+            yield Target(f"{one.workload}-{number}", f"{one.name}-{number}", there(one.up), series)
 
     def _pod(self, chance: random.Random, workload: str, number: int, troubles: dict[str, bool]) -> Target:
         pod = Target(workload, f"{workload}-{number}")
@@ -97,22 +142,25 @@ class World:
 
     def happened(self, workload: str, end: float, *, scraped: bool = False) -> tuple[int, int]:
         """(all, failed) requests of a workload so far; or those that the last scrape had seen."""
-        own = [one for one in self.targets if one.workload == workload]
+        own = [one for one in self.targets + self.late if one.workload == workload]
         ends = {one.name: max((at for at, up in one.up if up and at <= end), default=0) for one in own}
         bad = [failed for one in own for at, failed in one.happened if at <= (ends[one.name] if scraped else end)]
         return len(bad), sum(bad)
 
     def openmetrics(self, begin: float) -> str:
-        """All samples, by metric."""
+        """All samples, by metric; those that arrive late arrive twice."""
         lines = ["# TYPE up gauge"]
-        for one in self.targets:
-            lines += [f'up{{job="mesh",instance="{one.name}"}} {value} {begin + at:.3f}' for at, value in one.up]
+        times = {one.name: 2 for one in self.arrived}
+        every = self.targets + self.arrived
+        for one in every:
+            up = (f'up{{job="mesh",instance="{one.name}"}} {value} {begin + at:.3f}' for at, value in one.up)
+            lines += [line for line in up for _ in range(times.get(one.name, 1))]
         for metric, bucket in (("istio_requests_total", False), ("istio_request_duration_milliseconds_bucket", True)):
             lines.append(
                 f"# TYPE {metric.removesuffix('_total').removesuffix('_bucket')} "
                 f"{'histogram' if bucket else 'counter'}"
             )
-            for one in self.targets:
+            for one in every:
                 whose = (
                     f'job="mesh",instance="{one.name}",reporter="destination",destination_workload="{one.workload}",'
                     f'destination_workload_namespace="shop"'
@@ -120,7 +168,8 @@ class World:
                 for name, points in one.series.items():
                     if name.startswith("le=") == bucket:
                         own = f'le="{name[3:]}"' if bucket else f'response_code="{name}"'
-                        lines += [f"{metric}{{{whose},{own}}} {value} {begin + at:.3f}" for at, value in points]
+                        own_lines = (f"{metric}{{{whose},{own}}} {value} {begin + at:.3f}" for at, value in points)
+                        lines += [line for line in own_lines for _ in range(times.get(one.name, 1))]
         return "\n".join([*lines, "# EOF\n"])
 
 
@@ -135,7 +184,7 @@ class Oracle:
         restart as before, but others: no one can see that it is another one, and a bucket shrinks.
         """
         sums: dict[str, int] = {}
-        for target in self.world.targets:
+        for target in self.world.targets + self.world.arrived:
             if target.workload == workload:
                 whole = target.series.get("le=+Inf", [])
                 for name, points in target.series.items():
@@ -165,7 +214,8 @@ class Oracle:
 
     def _known(self, target: Target, whole: Points, start: float, end: float) -> bool:
         """Whether a new series is known to have begun from 0."""
-        hours = {one.name: [up for at, up in one.up if start - LOOKBACK < at <= start] for one in self.world.targets}
+        everything = self.world.targets + self.world.arrived
+        hours = {one.name: [up for at, up in one.up if start - LOOKBACK < at <= start] for one in everything}
         own, watched = hours[target.name], max(len(one) for one in hours.values())
         began = watched >= 3 and not (own and not any(own) and len(own) >= watched - 1)
         scrapes = sum(value for at, value in target.up if start < at <= end)
@@ -231,10 +281,18 @@ def looks(seed: int) -> list[float]:
     return sorted([*ends, World.away[1] + SCRAPE / 2, World.away[1] + 20 * SCRAPE])
 
 
+def after_gaps(world: World) -> list[tuple[float, float]]:
+    """The minutes in which pods are scraped again that couldn't be for longer than two."""
+    ups = ([at for at, up in one.up if up] for one in world.targets)
+    gaps = [(after - 50, after + 10) for own in ups for before, after in pairwise(own) if 120 < after - before < 600]
+    return gaps[:4]
+
+
 def test_each_window_is_what_its_samples_say(told: Told) -> None:
     """Pods, scrapes, Prometheus and the client may all fail or restart."""
-    oracle, seen = Oracle(told.world), set[Cause | None]()
-    for start, end in pairwise(looks(1)):
+    oracle, seen, gaps = Oracle(told.world), set[Cause | None](), after_gaps(told.world)
+    assert gaps
+    for start, end in [*pairwise(looks(1)), *gaps]:
         for name, answer in told.counts(start, end).items():
             expected = oracle.counts(name, start, end)
             told_ = replace(answer, detail="") if isinstance(answer, Missing) else answer
@@ -264,6 +322,35 @@ def test_windows_that_tile_invent_nothing(told: Told) -> None:
             assert (counted.total <= total, counted.bad <= bad) == (True, True), (name, end)
     seen = [told.world.happened("steady", end, scraped=True) for end in (ends[0], ends[-1])]
     assert (sums["steady"].total, sums["steady"].bad) == (seen[1][0] - seen[0][0], seen[1][1] - seen[0][1])
+
+
+def test_late_and_duplicate_samples_invent_nothing(told: Told) -> None:
+    """Of each window its samples count that had arrived by its evaluation. Those that arrive after it are lost, and
+    none is counted twice; but of a window in which none had arrived, all are in the next one."""
+    oracle, names = Oracle(told.world), sorted({one.workload for one in told.world.late})
+    begun, sums, missing = dict.fromkeys(names, EVALUATIONS[0]), {name: Counts(0, 0) for name in names}, 0
+    for number, end in list(enumerate(EVALUATIONS))[1:]:
+        for start in sorted(set(begun.values())):
+            asked = {f"{name}-{number}": name for name, its in begun.items() if its == start}
+            for own, answer in told.counts(start, end, asked).items():
+                told_ = replace(answer, detail="") if isinstance(answer, Missing) else answer
+                assert told_ == oracle.counts(own, start, end), (own, start, end)
+                missing += isinstance(answer, Missing)
+                if isinstance(answer, Counts):
+                    assert 0 <= answer.bad <= answer.total
+                    assert 0 <= answer.slower[0][1] <= answer.timed
+                    sums[asked[own]], begun[asked[own]] = plus(sums[asked[own]], answer), end
+        for name, counted in sums.items():
+            before, by_now = told.world.happened(name, EVALUATIONS[0] - OLDEST), told.world.happened(name, end)
+            total, bad = (now - then for now, then in zip(by_now, before, strict=True))
+            assert (counted.total <= total, counted.bad <= bad) == (True, True), (name, end)
+    whole = {
+        name: [told.world.happened(name, at, scraped=True)[0] for at in (EVALUATIONS[0], EVALUATIONS[-1])]
+        for name in names
+    }
+    assert sums["stalled"].total == whole["stalled"][1] - whole["stalled"][0]
+    assert missing >= 2
+    assert any(sums[name].total < whole[name][1] - whole[name][0] for name in names)
 
 
 def plus(one: Counts, other: Counts) -> Counts:
