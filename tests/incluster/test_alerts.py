@@ -47,8 +47,9 @@ def test_each_alert_is_sent_once_by_the_next_controller(site: Site, chat: Endpoi
     first = site.controller("--cluster-name", "eu-1")
     site.apply(alerts=ALERTS, stepWeights=[50])
     site.until_phase("Succeeded")
-    due = ["Started", "Promoted"]
-    site.when(lambda: [one.reason for one in site.status.outbox] == due, "an outbox of alerts, its Events made")
+    site.when(lambda: all(one.alerts for one in site.status.outbox), "Events of all messages")
+    due = [str(one.reason) for one in site.status.outbox]  # on a busy machine also of a check that failed
+    assert (due[0], due[-1]) == ("Started", "Promoted")
     first.send(signal.SIGKILL)
     first.ends()
     tried = len(chat.posted)
@@ -56,8 +57,9 @@ def test_each_alert_is_sent_once_by_the_next_controller(site: Site, chat: Endpoi
     up.set()
     second = site.controller("--cluster-name", "eu-1")
     wait_for(lambda: site.status.outbox == (), "an empty outbox")
-    start, end = shown(chat.posted[tried:])
-    assert (field_of(start, "Reason"), field_of(end, "Reason")) == ("Started", "Promoted")
+    sent = shown(chat.posted[tried:])
+    assert sorted(str(field_of(one, "Reason")) for one in sent) == sorted(due)
+    [end] = [one for one in sent if field_of(one, "Reason") == "Promoted"]
     assert field_of(end, "Canary") == f"{site.name}.{site.mesh.namespace}"
     assert field_of(end, "Cluster") == "eu-1"
     assert field_of(end, "Command") == f"canary undo {site.name} -n {site.mesh.namespace}"
