@@ -122,7 +122,7 @@ def _turn(parts: Parts, record: Record, last: bool, may_evaluate: bool) -> tuple
     record, unsaved = _save(parts, replace(record, fresh=fresh), decision, now, last)
     applied = apply(parts, decision.actions, decreases_only=bool(unsaved))
     new = tuple(one for one in record.status.outbox if one.alerts is None or not one.alerts.notified)
-    record, undelivered = _tell(parts, record, new)
+    record, undelivered = _tell(parts, record, new, last)
     delivered = () if undelivered else new
     trouble = (*unread(observed, decision), *unsaved, *applied.trouble, *undelivered)
     turn = Turn(now, resolved, observed, decision, record, delivered, trouble)
@@ -152,7 +152,7 @@ def _save(
         return replace(record, status=decision.status), (f"status can't be saved: {error}",)
 
 
-def _tell(parts: Parts, record: Record, new: tuple[Message, ...]) -> tuple[Record, tuple[str, ...]]:
+def _tell(parts: Parts, record: Record, new: tuple[Message, ...], last: bool) -> tuple[Record, tuple[str, ...]]:
     """Empties the outbox, but for messages that could not be delivered or have alerts that aren't sent yet. The next
     save removes the others."""
     outbox = record.status.outbox
@@ -162,7 +162,9 @@ def _tell(parts: Parts, record: Record, new: tuple[Message, ...]) -> tuple[Recor
     try:
         if new:
             parts.notifier.notify(new)
-    except Unreachable as error:
+    except (Conflict, Unreachable) as error:
+        if isinstance(error, Conflict) and not last:
+            raise
         trouble = (f"notification failed, retrying: {error}",)
     outbox = outbox if parts.alerts is None else parts.alerts.deliver(outbox)
     if not trouble:

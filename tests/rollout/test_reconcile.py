@@ -1,7 +1,7 @@
 """One reconcile: saved before the route is touched, lowering first, told at least once."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from canary.api.action import Verb
 from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
-from canary.api.status import Outcome, Status
+from canary.api.status import Message, Outcome, Status
 from canary.engine.decide import needs
 from canary.engine.errors import Conflict
 from canary.rollout.drive import Options
@@ -159,6 +159,25 @@ def test_a_conflict_without_end_is_left_to_the_next_reconcile() -> None:
     box.router.write = real  # type: ignore[method-assign]
     last(reconcile(box.parts, turns[-1].record))
     assert box.world.traffic == Traffic()
+
+
+@pytest.mark.parametrize("owner", [False, True], ids=["a run, which ends", "the controller, in the end"])
+def test_who_may_not_write_any_more_sends_nothing(owner: bool) -> None:
+    """A leader whose Lease is another's gets a Conflict from the notifier, too; its messages stay to be sent."""
+    box, record = at_first_step()
+
+    def fenced(messages: Sequence[Message]) -> None:
+        raise Conflict("another may lead")
+
+    box.notifier.notify = fenced  # type: ignore[method-assign]
+    ask(box, Verb.ROLLBACK)
+    if owner:
+        turn = last(reconcile(box.parts, record, last=True))
+        assert turn.trouble == ("notification failed, retrying: another may lead",)
+        assert "RollbackAsked" in {message.reason for message in turn.record.status.outbox}
+    else:
+        with pytest.raises(Conflict):
+            last(reconcile(box.parts, record))
 
 
 def test_what_could_not_be_sent_is_sent_later() -> None:
