@@ -39,6 +39,8 @@ class Watched:
     late: timedelta = timedelta()
     """The most that one of them came after its time."""
     ending: Ending | None = None
+    end_said: bool = False
+    """Whether people have read why it ends."""
 
     def __call__(self, turn: Turn) -> bool:
         """Whether the turn has judged the canary."""

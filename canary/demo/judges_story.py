@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import wrap
 from threading import Lock
 from typing import TextIO
 
 from canary.api.exit_codes import Exit
+from canary.api.status import Rollout
 from canary.rollout.reconcile import Turn
 from canary.sandbox.scenarios import Scenario
 from canary.show import bars, metric_checks, times
-from canary.show.lines import evaluation_of
 from canary.show.terminal import Line, Screen, Span, Tone, length, screen_of
 from canary.show.weighing import MOST
 
@@ -23,7 +23,7 @@ from .story import WIDEST, agreement, too_slow
 
 LATE = timedelta(seconds=1)
 """An evaluation that comes later than this shows that the machine is too slow."""
-LABEL, SAID = 12, 25
+LABEL, SAID = 12, 26
 """Widths of columns."""
 
 
@@ -56,11 +56,18 @@ class JudgesStory:
         )
 
     def evaluated(self, judge: str, watched: Watched, turn: Turn) -> None:
-        """A line for each evaluation; the reason as well where the rollout ends with it."""
+        """A line for each evaluation, and why the rollout ends, with one or without."""
         with self.lock:
-            if not watched(turn):
+            rollout, new = turn.decision.status.rollout, watched(turn)
+            if rollout is None:
                 return
-            self._say(*_evaluation(judge, turn, self.screen))
+            if new:
+                self._say(_evaluation(judge, turn, rollout, self.screen))
+            if rollout.end is not None and not watched.end_said:
+                watched.end_said = True
+                margin = length(_head(judge, turn.at, rollout, self.screen)[:1])
+                self._say(*(() if new else (_head(judge, turn.at, rollout, self.screen),)))
+                self._say(*self._wrapped(rollout.end.message, "", " " * margin))
 
     def interrupted(self) -> None:
         """A person or the system ended the demo."""
@@ -100,8 +107,9 @@ class JudgesStory:
                 return [f"This machine is too slow or too busy to compare: {one.judge} {said}. Try --rps 50"]
         return []
 
-    def _wrapped(self, text: str, tone: Tone) -> Iterable[Line]:
-        return [(Span(part, tone),) for part in wrap(text, min(self.screen.width, WIDEST))]
+    def _wrapped(self, text: str, tone: Tone, margin: str = "") -> Iterable[Line]:
+        width = min(self.screen.width, WIDEST)
+        return [(Span(part, tone),) for part in wrap(text, width, initial_indent=margin, subsequent_indent=margin)]
 
     def _say(self, *lines: Line) -> None:
         for line in lines:
@@ -109,16 +117,19 @@ class JudgesStory:
         self.out.flush()
 
 
-def _evaluation(judge: str, turn: Turn, screen: Screen) -> Iterable[Line]:
-    """`14:46:03 threshold    10%  ●●○ 2 of 3 failed checks success 88.9%  p99 311ms`."""
-    rollout, evaluation = turn.decision.status.rollout, evaluation_of(turn)
-    assert rollout is not None
-    assert evaluation is not None
-    head: Line = (
-        Span(f"{times.clock(evaluation.at, screen.zone)} ", "dim"),
+def _head(judge: str, at: datetime, rollout: Rollout, screen: Screen) -> Line:
+    """`14:46:03 threshold    10%`."""
+    return (
+        Span(f"{times.clock(at, screen.zone)} ", "dim"),
         Span(f"{judge:<{LABEL}}", "strong"),
         Span(f"{rollout.desired.weight:>3}%  ", "bad" if rollout.end and rollout.desired.weight == 0 else ""),
     )
+
+
+def _evaluation(judge: str, turn: Turn, rollout: Rollout, screen: Screen) -> Line:
+    """`14:46:03 threshold    10%  ●●○ 2 of 3 failed checks  success 88.9%  p99 311ms`; as many checks as fit."""
+    evaluation = rollout.evaluation
+    assert evaluation is not None
     if evaluation.weighing is not None:
         evidence, bar = evaluation.weighing.evidence, evaluation.weighing.bar
         shown = (
@@ -128,16 +139,12 @@ def _evaluation(judge: str, turn: Turn, screen: Screen) -> Iterable[Line]:
     else:
         pips = bars.pips(turn.decision.status.failed_checks, rollout.policy.threshold, screen)
         said = (*pips, Span(" failed checks"))
-    row = (*head, *said, Span(" " * max(SAID - length(said), 2)))
+    row = (*_head(judge, evaluation.at, rollout, screen), *said, Span(" " * max(SAID - length(said), 2)))
     ways = (
         (*row, *metric_checks.compact(evaluation.checks[:number], screen.signs, beside=False))
         for number in range(len(evaluation.checks), -1, -1)
     )
-    yield screen.clip(next((way for way in ways if length(way) <= screen.width), row))
-    if rollout.end is not None:
-        margin = " " * length(head[:1])
-        for part in wrap(rollout.end.message, min(screen.width, WIDEST) - len(margin)):
-            yield (Span(margin + part),)
+    return screen.clip(next((way for way in ways if length(way) <= screen.width), row))
 
 
 def _table(rollouts: Iterable[JudgedRollout]) -> Iterable[Line]:

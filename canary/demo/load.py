@@ -17,6 +17,8 @@ from .children import PATIENCE, Worker, answer
 
 END = b"\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nhost: shop\r\nuser-agent: canary-demo\r\n\r\n"
+STOPS = 5
+"""How often answers are waited for; Envoy gives each request up after 15 seconds."""
 COLUMNS = "sent,version,status,milliseconds"
 
 
@@ -62,7 +64,9 @@ class Load(Worker):
 
     def stop(self) -> dict[str, Tally]:
         """Sends no more, waits for the answers that are still due, and returns all there were."""
-        self.ask("stop")
+        for _ in range(STOPS):
+            if self.ask("stop") == 0:
+                break
         return self.tally()
 
 
@@ -103,12 +107,14 @@ class Generator:
     def tally(self) -> dict[str, dict[str, Any]]:
         return {version: asdict(tallied(met)) for version, met in self.met.items()}
 
-    async def stop(self) -> None:
+    async def stop(self) -> int:
+        """How many requests are still under way."""
         if self.timer is not None:
             self.timer.cancel()
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=PATIENCE / 2)
         self.file.flush()
+        return len(self.under_way)
 
     async def _request(self, port: int, due: float) -> None:
         version, status = await self._answer(port)
