@@ -1,11 +1,12 @@
 """The verdicts of counts, evaluation by evaluation, and of simulated outages that two scrapes see apart."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from canary.engine.statistics import decision
+from canary.engine.statistics import decision, objective
 from canary.engine.statistics.decision import Weighed
 from canary.engine.statistics.state import Design, Look, State, fresh
 
@@ -80,6 +81,62 @@ def test_enough_requests_without_an_error_advance() -> None:
     assert after(enough, step=STEPS).advance
 
 
+@pytest.mark.parametrize(("errors", "advance"), [(3, True), (4, False), (5, False)])
+def test_a_sign_of_more_than_five_to_one_delays_an_increase(errors: int, advance: bool) -> None:
+    found = after(HEALTHY, (errors, 100, 2, 900))
+    assert (bool(found.advance), bool(found.doubted), bool(found.roll_back)) == (advance, not advance, False)
+    assert np.log(1.5) < found.suspected < np.log(50)
+
+
+NO_OBJECTIVE = float("nan")
+
+
+def test_errors_of_the_last_evaluation_alone_delay_an_increase() -> None:
+    """They prove nothing yet, and are few among all of the step."""
+    found = after(*[HEALTHY] * 30, (6, 100, 2, 900))
+    assert (bool(found.advance), bool(found.doubted)) == (False, True)
+
+
+def test_a_step_that_is_worse_as_a_whole_delays_an_increase() -> None:
+    """Stable's clusters of errors take all of the evidence away, but not the sign."""
+    found = after(
+        *[(5, 100, 0, 900), (5, 100, 0, 900), (5, 100, 0, 900), (5, 100, 60, 900)] * 2, allowed=NO_OBJECTIVE
+    )
+    assert found.relative < 0
+    assert (bool(found.advance), bool(found.doubted)) == (False, True)
+
+
+def test_evidence_of_an_earlier_step_delays_an_increase() -> None:
+    """Also where nothing in the present one speaks for it."""
+    chosen, state = design(allowed=NO_OBJECTIVE), fresh(1)
+    for step, errors in ((1, 2), (1, 2), (1, 2), (1, 2), (2, 0)):
+        state = decision.fold(state, Look(*(np.array([float(one)]) for one in (errors, 100, 2, 900))), step, chosen)
+    found = decision.weigh(state, chosen)
+    assert (bool(found.advance), bool(found.doubted)) == (False, True)
+
+
+@pytest.mark.parametrize("gates", [True, False])
+def test_only_lanes_that_gate_need_requests(gates: bool) -> None:
+    chosen = replace(design(lanes=2), gates=np.array([True, gates]))
+    look = Look(np.zeros(2), np.array([100.0, 0.0]), np.ones(2), np.full(2, 900.0))
+    assert decision.weigh(decision.fold(fresh(2), look, 1, chosen), chosen).advance == (not gates)
+
+
+@pytest.mark.parametrize(("evaluations", "errors", "blamed"), [(3, 3, False), (5, 2, True)])
+def test_a_lane_is_blamed_for_its_own_evidence_and_only_if_all_lanes_agree(
+    evaluations: int, errors: int, blamed: bool
+) -> None:
+    """The first lane has evidence over 3 both times; the average of all four only once."""
+    chosen, state = design(lanes=4), fresh(4)
+    look = Look(np.array([float(errors), 0, 0, 0]), np.full(4, 100.0), np.full(4, 2.0), np.full(4, 900.0))
+    for _ in range(evaluations):
+        state = decision.fold(state, look, 1, chosen)
+    found = decision.weigh(state, chosen)
+    assert found.by_lane[0] > np.log(3)
+    assert (found.relative > np.log(3)) == blamed
+    assert found.blamed.tolist() == [blamed, False, False, False]
+
+
 def test_the_counts_of_a_step_are_its_own() -> None:
     chosen, state = design(), fresh(1)
     for step, count in ((1, 500.0), (STEPS, 5.0)):
@@ -92,6 +149,62 @@ def test_a_canary_that_serves_everything_is_judged_on_the_objective() -> None:
     steps = [HEALTHY] * 5
     assert not after(*steps, *[(5, 1000, 0, 0)] * 3, step=STEPS).roll_back
     assert after(*steps, *[(60, 1000, 0, 0)] * 3, step=STEPS).roll_back
+
+
+def test_a_canary_that_serves_everything_and_fails_wholly_is_rolled_back_at_once() -> None:
+    """Only a quarter of an evaluation may be a burst."""
+    steps = [HEALTHY] * 5
+    assert after(*steps, (1000, 1000, 0, 0), step=STEPS).roll_back
+    assert not after(*steps, (240, 1000, 0, 0), step=STEPS).roll_back
+
+
+def test_counts_of_stable_begin_with_the_first_requests_of_both_in_a_step() -> None:
+    """Those of the step before are kept until then, for nothing else says how stable does."""
+    chosen, state, seen = design(), fresh(1), []
+    for step, counts in ((1, HEALTHY), (2, (0, 0, 1, 900)), (2, (0, 0, 1, 900)), (2, HEALTHY), (2, HEALTHY)):
+        state = decision.fold(state, Look(*(np.array([float(each)]) for each in counts)), step, chosen)
+        seen.append(state.sums.stable_bad.item())
+    assert seen == [2, 3, 4, 2, 4]
+
+
+def test_evidence_against_the_objective_is_half_of_the_rollout_and_half_of_its_steps() -> None:
+    """By hand. A step that was skipped counts as no evidence, and so does each to come. Errors are alike in all
+    evaluations, so that none is a burst, and stable has none, so that the dispersion is 1."""
+
+    def evidence(evaluations: int) -> float:
+        return float(np.exp(objective.log_evidence_above(2 * evaluations, 98 * evaluations, 0.01)))
+
+    chosen, state, turns = design(), fresh(1), Counter[int]()
+    look = Look(*(np.array([one]) for one in (2.0, 100.0, 0.0, 900.0)))
+    for step in (1, 1, 2, 4, 5):
+        state = decision.fold(state, look, step, chosen)
+        turns[step] += 1
+        without = (step >= 4) + max(STEPS - step, 0)
+        steps = (sum(map(evidence, turns.values())) + without) / max(STEPS, step)
+        if turns.total() > 1:  # the first one alone may be a burst
+            expected = np.log((evidence(turns.total()) + steps) / 2)
+            assert decision.weigh(state, chosen).missed == pytest.approx(expected), step
+
+
+def test_an_objective_that_was_missed_delays_an_increase() -> None:
+    """Beside no stable version, and though nothing in the present step speaks for it."""
+    chosen, state = design(), fresh(1)
+    for step, errors in ((1, 4), (1, 4), (1, 4), (2, 0)):
+        state = decision.fold(state, Look(*(np.array([float(one)]) for one in (errors, 100, 0, 0))), step, chosen)
+    found = decision.weigh(state, chosen)
+    assert np.log(5) < found.suspected < np.log(100)
+    assert (bool(found.advance), bool(found.doubted), bool(found.shared)) == (False, True, False)
+
+
+@pytest.mark.parametrize(("canary", "stable", "alone"), [(10, 25, False), (25, 10, True)])
+def test_stable_is_compared_with_unless_it_has_fewer_requests(canary: int, stable: int, alone: bool) -> None:
+    """Few errors are expected of it either way."""
+    assert after(*[(0, canary, 0, stable), (1, canary, 0, stable)] * 3).blamed == alone
+
+
+def test_requests_of_one_scrape_are_rounded_up() -> None:
+    """A quarter of ten requests may be three of them."""
+    assert after(HEALTHY, (3, 10, 0, 900), skew=0.25).by_lane <= 0
 
 
 def test_stable_had_missed_the_objective_too() -> None:
@@ -177,6 +290,21 @@ def test_about_as_many_requests_are_needed_as_it_takes() -> None:
     assert decision.weigh(decision.fold(state, more, STEPS, chosen), chosen).advance
 
 
+@pytest.mark.parametrize(
+    ("bad", "total", "allowed", "limit"),
+    [
+        pytest.param(0, 900, 0.01, 0.05, id="the last gate"),
+        pytest.param(0, 900, 0.2, 0.3, id="an objective that allows more"),
+        pytest.param(90, 900, 0.01, 0.15, id="a stable version that errs more"),
+        pytest.param(9, 90, 0.01, 0.05, id="too few requests to know"),
+        pytest.param(800, 900, 0.01, 0.95, id="a stable version that fails"),
+    ],
+)
+def test_no_less_is_to_be_ruled_out_than_is_normal(bad: int, total: int, allowed: float, limit: float) -> None:
+    """What is normal, times the ratio from which on the canary is worse."""
+    assert after((0, 100, bad, total), step=STEPS, allowed=allowed).limit == pytest.approx(limit)
+
+
 def test_bounds_of_both() -> None:
     chosen, state = design(), fresh(1)
     for _ in range(5):
@@ -186,3 +314,6 @@ def test_bounds_of_both() -> None:
     assert low[1] < 20 / 900 < high[1]
     assert low[0] > 0.03
     assert high[1] < 0.06
+    wider = decision.bounds(state.sums, np.array([4.0]), chosen)
+    assert (wider[0] < low).all()
+    assert (wider[1] > high).all()

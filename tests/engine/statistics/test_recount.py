@@ -105,6 +105,19 @@ def test_a_canary_that_is_worse_in_an_outage_misses_the_objective_with_all_its_r
     assert found.roll_back
 
 
+def test_people_read_what_the_verdict_is_about() -> None:
+    """All counts in an outage and for a rollback, and between them those since its end."""
+    state, found = seen(*[HEALTHY] * 3, *[OUTAGE] * 3), []
+    for following in (HEALTHY, HEALTHY, *[(100.0, 100.0, 2.0, 900.0)] * 8):
+        weighed = decision.weigh(state, design())
+        counts, phi = decision.shown(state, weighed)
+        all_ = phi == weighed.phi
+        found.append((bool(weighed.roll_back), int(counts.step_total.item()), bool(all_.item())))
+        state = seen(following, state=state)
+    assert found[:4] == [(False, 600, True), (False, 700, True), (False, 100, False), (False, 200, False)]
+    assert found[-1] == (True, 1500, True)
+
+
 def test_without_an_outage_nothing_differs() -> None:
     """Both kinds of counts are the same, also over steps."""
     random, state = np.random.default_rng(SEED), fresh(1)
