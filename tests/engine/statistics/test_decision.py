@@ -98,10 +98,12 @@ def test_errors_of_the_last_evaluation_alone_delay_an_increase() -> None:
 
 
 def test_a_step_that_is_worse_as_a_whole_delays_an_increase() -> None:
-    """Stable's clusters of errors take all of the evidence away, but not the sign."""
-    found = after(
-        *[(5, 100, 0, 900), (5, 100, 0, 900), (5, 100, 0, 900), (5, 100, 60, 900)] * 2, allowed=NO_OBJECTIVE
-    )
+    """Stable's clusters of errors take all of the evidence away, but not the sign. One lane of two is enough."""
+    chosen, state = design(lanes=2, allowed=NO_OBJECTIVE), fresh(2)
+    for clusters in (0.0, 0.0, 0.0, 60.0) * 2:
+        look = Look(np.array([0.0, 5.0]), np.full(2, 100.0), np.full(2, clusters), np.full(2, 900.0))
+        state = decision.fold(state, look, 1, chosen)
+    found = decision.weigh(state, chosen)
     assert found.relative < 0
     assert (bool(found.advance), bool(found.doubted)) == (False, True)
 
@@ -198,8 +200,9 @@ def test_an_objective_that_was_missed_delays_an_increase() -> None:
 
 @pytest.mark.parametrize(("canary", "stable", "alone"), [(10, 25, False), (25, 10, True)])
 def test_stable_is_compared_with_unless_it_has_fewer_requests(canary: int, stable: int, alone: bool) -> None:
-    """Few errors are expected of it either way."""
+    """Few errors are expected of it either way. With many it is compared with, however few requests it has."""
     assert after(*[(0, canary, 0, stable), (1, canary, 0, stable)] * 3).blamed == alone
+    assert not after(*[HEALTHY] * 3, (30, 1000, 2, 900)).blamed
 
 
 def test_requests_of_one_scrape_are_rounded_up() -> None:
@@ -208,7 +211,9 @@ def test_requests_of_one_scrape_are_rounded_up() -> None:
 
 
 def test_stable_had_missed_the_objective_too() -> None:
-    assert not after(*[(9, 100, 80, 900)] * 5, *[(90, 1000, 0, 0)] * 3, step=STEPS).roll_back
+    found = after(*[(9, 100, 80, 900)] * 5, *[(90, 1000, 0, 0)] * 3, step=STEPS)
+    assert not found.roll_back
+    assert not found.blamed
 
 
 def test_without_an_objective_only_stable_counts() -> None:
@@ -286,6 +291,9 @@ def test_about_as_many_requests_are_needed_as_it_takes() -> None:
     assert not weighed.advance
     assert needed is not None
     assert 110 < needed < 140
+    clustered = decision.needed(state, replace(weighed, lately=np.array([4.0])), chosen, 0)
+    assert clustered is not None
+    assert clustered > 2 * needed
     more = Look(*(np.array([one]) for one in (0.0, needed - 38.0, 1.0, 900.0)))
     assert decision.weigh(decision.fold(state, more, STEPS, chosen), chosen).advance
 

@@ -24,6 +24,14 @@ def test_it_finds_the_size_of_clusters(size: int) -> None:
     assert np.mean(found) == pytest.approx(size, rel=0.25)
 
 
+def test_against_pearsons_sum() -> None:
+    """Over evaluations that fade by a twentieth each, with four of independent errors before them."""
+    x, n, weight = np.array([0, 9, 2, 30]), np.array([100, 300, 200, 400]), 0.95 ** np.arange(3, -1, -1)
+    p = (weight * x).sum() / (weight * n).sum()
+    pearson = (weight * (x - p * n) ** 2 / (n * p * (1 - p))).sum()
+    assert after(x[None], n[None]) == pytest.approx((4 + pearson) / (4 + weight.sum() - 1))
+
+
 def test_changing_traffic_is_no_dispersion() -> None:
     random = np.random.default_rng(SEED)
     n = random.integers(10, 3000, (2000, 60))

@@ -55,7 +55,11 @@ def test_nothing_goes_on_during_an_outage() -> None:
         assert (bool(found.shared), bool(found.advance), bool(found.roll_back)) == (True, False, False)
 
 
-@pytest.mark.parametrize("count", [ALONE, STABLE_ALONE, HEALTHY], ids=["canary", "stable", "neither"])
+@pytest.mark.parametrize(
+    "count",
+    [ALONE, STABLE_ALONE, HEALTHY, (5, 100, 17, 900)],
+    ids=["canary", "stable", "neither", "stable too little to prove it"],
+)
 def test_nothing_is_left_out_unless_both_err(count: Count) -> None:
     assert not seen(*[HEALTHY] * 2, *[count] * 4, *[HEALTHY] * 2).recount.left_out.total.any()
 
@@ -103,6 +107,13 @@ def test_a_canary_that_is_worse_in_an_outage_misses_the_objective_with_all_its_r
     assert log(3) <= found.relative < log(100) <= found.proved
     assert found.proved == found.missed
     assert found.roll_back
+
+
+def test_the_dispersion_of_an_increase_is_that_without_the_outage() -> None:
+    """Nor the evaluations beside it, which may hold its beginning and its end; the last one isn't in it yet."""
+    spread = seen(*[HEALTHY] * 3, *[OUTAGE] * 3, *[HEALTHY] * 4).recount.spread
+    weights = sum(0.95**age for age in range(4))
+    assert np.concatenate(spread) == pytest.approx(np.array([2, 900, 4 / 900, 1]) * weights)
 
 
 def test_people_read_what_the_verdict_is_about() -> None:
