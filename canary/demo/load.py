@@ -185,9 +185,9 @@ class Counted:
 
     @property
     def agree(self) -> bool:
-        """Whether they counted the same; a version can't count what never reached it (503, from Envoy)."""
+        """Whether they counted the same; a version can't count what it didn't answer (503 and 504, from Envoy)."""
         load = {version: tally.answers for version, tally in self.load.items()}
-        reached = {version: {**answers, "503": 0} for version, answers in load.items()}
+        reached = {version: {**answers, "503": 0, "504": 0} for version, answers in load.items()}
         met = {version: answers for version, answers in self.services.items() if answers}
         return load == _positive(self.envoy) and _positive(reached) == met
 
