@@ -31,7 +31,7 @@ def sites(canary: Behaviour) -> dict[str, dict[str, Behaviour]]:
 
 
 @dataclass
-class Watched:
+class EvaluationsSeen:
     """What the evaluations of one rollout tell."""
 
     evaluations: list[datetime] = field(default_factory=list)
@@ -65,7 +65,7 @@ class JudgedRollout:
     """How one of the rollouts went, once the load has ended."""
 
     judge: str
-    watched: Watched
+    watched: EvaluationsSeen
     ending: Ending
     canary: Tally | None
     """None where it got no request."""
@@ -90,13 +90,13 @@ class JudgedRollout:
         return self.canary.failed if self.canary else 0
 
 
-Report = Callable[[str, Watched, Turn], None]
+Report = Callable[[str, EvaluationsSeen, Turn], None]
 """Gets the judge, what was seen of its rollout so far, and the turn; from two threads."""
 
 
-def roll_out(running: tuple[DemoStage, ...], interrupts: Interrupts, report: Report) -> dict[str, Watched]:
+def roll_out(running: tuple[DemoStage, ...], interrupts: Interrupts, report: Report) -> dict[str, EvaluationsSeen]:
     """Both rollouts to their ends, by judge. What one of them raises ends the other as well."""
-    watched = {one.route: Watched() for one in running}
+    watched = {one.route: EvaluationsSeen() for one in running}
 
     def one(stage: DemoStage) -> None:
         seen = watched[stage.route]
@@ -115,7 +115,7 @@ def roll_out(running: tuple[DemoStage, ...], interrupts: Interrupts, report: Rep
     return watched
 
 
-def results(watched: dict[str, Watched], counted: Counted) -> Iterator[JudgedRollout]:
+def results(watched: dict[str, EvaluationsSeen], counted: Counted) -> Iterator[JudgedRollout]:
     """What came of each rollout, in the order of `JUDGES`."""
     for judge in JUDGES:
         ending = watched[judge].ending

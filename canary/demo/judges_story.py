@@ -16,7 +16,7 @@ from canary.show import bars, metric_checks, times
 from canary.show.terminal import Line, Screen, Span, Tone, length, screen_of
 from canary.show.weighing import MOST
 
-from .judges import JudgedRollout, Watched
+from .judges import EvaluationsSeen, JudgedRollout
 from .load import Counted
 from .stage import Pace
 from .story import WIDEST, agreement, too_slow
@@ -55,7 +55,7 @@ class JudgesStory:
             (),
         )
 
-    def evaluated(self, judge: str, watched: Watched, turn: Turn) -> None:
+    def evaluated(self, judge: str, watched: EvaluationsSeen, turn: Turn) -> None:
         """A line for each evaluation, and why the rollout ends, with one or without."""
         with self.lock:
             rollout, new = turn.decision.status.rollout, watched(turn)

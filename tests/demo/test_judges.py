@@ -10,7 +10,7 @@ import pytest
 
 from canary.api.exit_codes import Exit
 from canary.api.reason import Reason
-from canary.demo.judges import JUDGES, JudgedRollout, Watched, version_of
+from canary.demo.judges import JUDGES, EvaluationsSeen, JudgedRollout, version_of
 from canary.demo.judges_story import JudgesStory
 from canary.demo.load import Counted, Tally
 from canary.demo.play import DemoSettings, play
@@ -79,7 +79,7 @@ def rollout(
 ) -> JudgedRollout:
     """So many evaluations, three seconds apart unless `gap` says otherwise."""
     times = [NOON + timedelta(seconds=more.get("gap", 3) * index) for index in range(evaluations)]
-    watched = Watched(times, timedelta(seconds=more.get("late", 0)))
+    watched = EvaluationsSeen(times, timedelta(seconds=more.get("late", 0)))
     canary = Tally({"200": 100, "500": failed}, first=0.0, last=seconds, left=seconds, p50=60, p99=450)
     stable = Tally({"200": 1000}, first=0.0, last=20.0, left=20.0, p50=8, p99=more.get("p99", 40))
     return JudgedRollout(judge, watched, Ending(code, Reason.CANARY_WORSE, "the end"), canary, stable)

@@ -295,8 +295,8 @@ NO_CALLER = "has sourceLabels, and no request through gateways has a caller with
         ),
         pytest.param(
             [LABELLED], {"gateways": ["public"]},
-            [f"warning: spec.analysis.match[0]: {NO_CALLER}; the first increase is refused, unless your own "
-             "VirtualService has mesh"],
+            [f"warning: spec.analysis.match[0]: {NO_CALLER}; the first increase is refused, unless "
+             "routes of your own have mesh"],
             id="through a gateway alone, nobody would be met",
         ),
     ],

@@ -30,7 +30,7 @@ NOT_SECURE = "needs `secure: true`, or browsers refuse the cookie"
 COOKIE = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 ATTRIBUTE = "[!#-+./0-9:<-\\[\\]-~-]+"
 NO_CALLER = "has sourceLabels, and no request through gateways has a caller with labels; add mesh to service.gateways"
-REFUSED = "the first increase is refused, unless your own VirtualService has mesh"
+REFUSED = "the first increase is refused, unless routes of your own have mesh"
 NO_CHOICE = "is in service.match as well, so it chooses none of the requests; remove it"
 NOTHING_OPENS = "must have exactly one of approval, webhook and opa, such as `approval: {count: 1}`"
 NO_NAME = "is missing; a gate that isn't an approval needs a name"
@@ -184,7 +184,7 @@ def _repeated(case: Case, at: At, match: Match) -> Iterator[Problem]:
 
 
 def _without_caller(case: Case, at: At, match: Match) -> Iterator[Problem]:
-    """No error: others of the same list may be met, and a VirtualService that is adopted keeps its own gateways."""
+    """No error: others of the same list may be met, and routes that are adopted keep their own gateways."""
     service = service_of(case)
     if service is None or not service.by_gateways_only or not match.source_labels:
         return
