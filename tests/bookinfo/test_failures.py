@@ -4,15 +4,11 @@ Whatever is missing: the run says so, lowers first when it is back, and ends as 
 """
 
 import json
-import socket
-import ssl
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +16,7 @@ from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
 from tests.bookinfo.site import GATED, NAME, Run, Site
+from tests.kube.pressure import refused
 from tests.mesh import bookinfo
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY, Kube
@@ -32,7 +29,6 @@ pytestmark = [
 ]
 
 AUTHORIZATION = "rbac.authorization.k8s.io/v1"
-FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 OWN = "canary-virtualservice-reviews"
 EXPOSED = [{"weight": 50, "hold": "5m"}]
 """A step that only bad evidence ends."""
@@ -58,7 +54,10 @@ def generation(site: Site) -> int:
 
 def says(run: Run, what: str, within: float = SLOWLY) -> None:
     """Waits until the run says so."""
-    wait_for(lambda: what in run.text, f"{what!r} from the run, which said {run.text[-3000:]}", within=within)
+    try:
+        wait_for(lambda: what in run.text, f"{what!r} from the run", within=within)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it said {run.text[-3000:]}") from None
 
 
 def exposed(site: Site, *options: str) -> Run:
@@ -187,54 +186,6 @@ def bind(site: Site, role: str, **subject: str) -> None:
     metadata = {"name": f"{role}-{subject['name']}"}
     body = {"apiVersion": AUTHORIZATION, "kind": "RoleBinding", "metadata": metadata}
     site.mesh.apply({**body, "roleRef": reference, "subjects": [subject]})
-
-
-@contextmanager
-def refused(control_plane: ControlPlane) -> Iterator[None]:
-    """429 with Retry-After for each request of alice: she may have one at a time, and that one hangs."""
-    kube = control_plane.kube
-    limited = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "limitResponse": {"type": "Reject"}}
-    level = {"type": "Limited", "limited": {**limited, "borrowingLimitPercent": 0}}
-    everything: dict[str, Any] = {
-        "subjects": [{"kind": "User", "user": {"name": "alice"}}],
-        "resourceRules": [
-            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
-        ],
-        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-    }
-    schema = {"priorityLevelConfiguration": {"name": "seat"}, "matchingPrecedence": 2, "rules": [everything]}
-    kube.create(f"{FLOW}/prioritylevelconfigurations", {"metadata": {"name": "seat"}, "spec": level})
-    kube.create(f"{FLOW}/flowschemas", {"metadata": {"name": "seat"}, "spec": schema})
-    held = wait_for(lambda: _item(control_plane), "alice's seat", within=SLOWLY)
-    try:
-        yield
-    finally:
-        if held is not None:
-            held.close()
-        kube.request("DELETE", f"{FLOW}/flowschemas/seat")
-        kube.request("DELETE", f"{FLOW}/prioritylevelconfigurations/seat")
-
-
-def _item(control_plane: ControlPlane) -> ssl.SSLSocket | None:
-    """A request of hers whose body never comes, if it was let in."""
-    port = int(control_plane.url.rpartition(":")[2])
-    context = ssl.create_default_context(cafile=str(control_plane.ca))
-    context.check_hostname = False
-    held = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30))
-    review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    token = control_plane.tokens["alice"]
-    head = f"POST {review} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {token}\r\n"
-    held.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n".encode())
-    for _ in range(20):
-        if control_plane.kube.request("GET", "/version", user="alice").status_code == 429:
-            held.settimeout(0.2)
-            try:
-                held.recv(1)
-            except TimeoutError:
-                return held
-            break
-    held.close()
-    return None
 
 
 def test_the_api_server_answers_429_to_everything(site: Site, role: str, control_plane: ControlPlane) -> None:

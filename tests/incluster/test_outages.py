@@ -18,9 +18,9 @@ import pytest
 from canary.api.plan import Traffic
 from canary.api.status import Outcome
 from tests.bookinfo.site import NAME
-from tests.bookinfo.test_failures import refused
 from tests.incluster.site import API, Replica, Site
 from tests.incluster.test_crashes import REPLICA, generation
+from tests.kube.pressure import refused
 from tests.kube.proxy import Proxy, proxied
 from tests.mesh import bookinfo
 from tests.parts.cluster import ControlPlane

@@ -32,7 +32,7 @@ from canary.kube.requests import delete, get, patch
 from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Resource
 from canary.routers.istio import VIRTUAL_SERVICES
 from tests.kube.conftest import Connect
-from tests.kube.pressure import item, limited
+from tests.kube.pressure import refused
 from tests.parts.cluster import ControlPlane
 from tests.parts.fences import unfenced
 from tests.parts.kube import SLOWLY
@@ -195,7 +195,7 @@ def test_an_admission_policy_has_its_say(client: Client, control_plane: ControlP
 def test_a_server_with_too_much_to_do(control_plane: ControlPlane, connect: Connect, namespace: str) -> None:
     """What it asks to wait is waited, within the time that the request has; its plain text is understood."""
     admin, alice = connect(), connect("alice", timeout=3.0)
-    with limited(control_plane), item(control_plane):
+    with refused(control_plane):
         wait_for(lambda: isinstance(failed(alice, namespace), TooManyRequests), "429", within=SLOWLY)
         alice.calls.take()
         error = failed(alice, namespace)

@@ -18,7 +18,7 @@ from canary.kube.reflector import Event, Reflector, Timing, Watch
 from canary.kube.resources import CONFIG_MAPS, Resource
 from canary.routers.istio import VIRTUAL_SERVICES
 from tests.kube.conftest import Connect
-from tests.kube.pressure import item, limited
+from tests.kube.pressure import refused
 from tests.kube.proxy import Proxy, proxied
 from tests.parts.cluster import ControlPlane
 from tests.parts.fences import unfenced
@@ -281,17 +281,16 @@ def test_a_server_with_too_much_to_do(
     allow(control_plane, maps.namespace, "list")
     allow(control_plane, maps.namespace, "watch")
     alice = connect("alice")
-    with limited(control_plane):
-        with item(control_plane):
-            wait_for(lambda: throttled(alice, maps.namespace), "429", within=SLOWLY)
-            seen = follow(alice, timing=Timing(answer=2.5, longest=0.1))
-            wait_for(lambda: "asks to wait 1s" in (seen.reflector.trouble or ""), "its trouble", within=SLOWLY)
-            began = time.monotonic()
-            alice.calls.take()
-            wait_for(alice.calls.take, "another try", within=SLOWLY)
-            assert time.monotonic() - began > 0.5
-        seen.synced()
-        seen.wait(("m", None, "0"))
+    with refused(control_plane):
+        wait_for(lambda: throttled(alice, maps.namespace), "429", within=SLOWLY)
+        seen = follow(alice, timing=Timing(answer=2.5, longest=0.1))
+        wait_for(lambda: "asks to wait 1s" in (seen.reflector.trouble or ""), "its trouble", within=SLOWLY)
+        began = time.monotonic()
+        alice.calls.take()
+        wait_for(alice.calls.take, "another try", within=SLOWLY)
+        assert time.monotonic() - began > 0.5
+    seen.synced()
+    seen.wait(("m", None, "0"))
 
 
 def test_a_kind_that_is_not_served(follow: Follow) -> None:
