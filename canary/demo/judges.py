@@ -57,7 +57,7 @@ class EvaluationsSeen:
     def skipped(self, interval: timedelta) -> int:
         """Evaluations that were due between two others, and weren't made."""
         pairs = zip(self.evaluations, self.evaluations[1:], strict=False)
-        return sum(round((after - before) / interval) - 1 for before, after in pairs)
+        return sum(max(round((after - before) / interval) - 1, 0) for before, after in pairs)
 
 
 @dataclass(frozen=True)

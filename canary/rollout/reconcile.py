@@ -102,8 +102,8 @@ def reconcile(parts: Parts, record: Record, last: bool = False, may_evaluate: bo
     """Usually one turn; more where another client wrote in between, decided again at once.
 
     Raises Conflict where another writer owns the state, and nothing else that a port foresees. `last` is for who owns
-    the state, and read it again and again to no avail: then that is a state that can't be saved. Unless it
-    `may_evaluate`, an evaluation that is due stays due, and metrics aren't asked.
+    the state, and read it again and again to no avail: then that is a state that can't be saved, or a message that
+    can't be sent. Unless it `may_evaluate`, an evaluation that is due stays due, and metrics aren't asked.
     """
     for _ in range(ATTEMPTS):
         turn, conflict = _turn(parts, record, last, may_evaluate)

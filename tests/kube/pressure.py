@@ -27,10 +27,10 @@ def _limited(control_plane: ControlPlane) -> Iterator[None]:
     made = kube.create(f"{root}/prioritylevelconfigurations", {"metadata": {"name": "alice"}, "spec": level})
     kube.create(f"{root}/flowschemas", {"metadata": {"name": "alice"}, "spec": schema})
     uid, header = made["metadata"]["uid"], "X-Kubernetes-PF-PriorityLevel-UID"
-    wait_for(
-        lambda: kube.request("GET", "/version", user="alice").headers.get(header) == uid, "limits", within=SLOWLY
-    )
     try:
+        wait_for(
+            lambda: kube.request("GET", "/version", user="alice").headers.get(header) == uid, "limits", within=SLOWLY
+        )
         yield
     finally:
         kube.request("DELETE", f"{root}/flowschemas/alice")

@@ -80,7 +80,7 @@ def _become(module: str, argv: list[str], environment: Mapping[str, str], files:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for descriptor, file in enumerate(files, start=1):
             os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), descriptor)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - until it ends
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115 - until it ends
         os.environ.clear()
         os.environ.update(environment)
         time.tzset()

@@ -80,7 +80,7 @@ def rollout_hooks(analysis: Analysis) -> list[Webhook]:
 def only_starts(hook: Webhook) -> bool:
     """Whether the load tester says yes before it knows how the command ends, as it does for load."""
     root = re.fullmatch(r"\w+://[^/?#]*/?", hook.url) is not None
-    return root and "cmd" in hook.metadata and hook.metadata.get("type", "cmd") == "cmd"
+    return root and "cmd" in hook.metadata and (hook.metadata.get("type") or "cmd") == "cmd"
 
 
 def _splits(url: str) -> bool:
