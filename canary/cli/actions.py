@@ -138,8 +138,8 @@ def _follows(status: Status, action: CanaryAction) -> str:
     if rollout is None:
         return ""
     if action.verb in (Verb.REJECT, Verb.ROLLBACK) and rollout.end is not None:
-        _, but, nobody = rollout.end.message.rpartition("; but no replica of ")
-        return but + nobody if but else ""
+        _, but, rest = rollout.end.message.rpartition("; but no replica of ")
+        return but + rest if but else ""
     if action.verb in (Verb.APPROVE, Verb.PROMOTE, Verb.SKIP) and rollout.pause is not None:
         return f"; the rollout is paused, nothing moves until canary {Verb.RESUME}"
     return ""

@@ -29,7 +29,7 @@ AllowUnanalysed = Annotated[
 
 
 def follow(memory: Memory, terms: WaitTerms, output: Output, live: bool = False) -> int:
-    """Until the end; the exit code. Traffic is left alone whatever happens to the command. Raises Problem."""
+    """Until the end; the exit code. Traffic is left alone, however the command ends. Raises Problem."""
     followed = object_of(memory, "waited for")
     clock = WallClock()
     return _shown(memory, output, live, lambda report, stop: Wait(followed, terms, clock, report, stop).run())

@@ -93,7 +93,7 @@ def _judges(policy: Data) -> bool:
 
 
 def _denies(binding: Data, policy: str) -> bool:
-    """Whether whatever the policy judges is refused by the binding."""
+    """Whether the binding refuses all that the policy judges."""
     match = binding.get("matchResources") or {}
     rules = match.get("resourceRules") or ()
     aimed = binding.get("policyName") == policy and "Deny" in (binding.get("validationActions") or ())

@@ -14,7 +14,7 @@ from canary.metrics.prometheus import Prometheus
 from canary.metrics.promql import Dialect
 from canary.metrics.providers.adapter import Providers, Routed, Surroundings, Templates
 from canary.metrics.secrets import ClusterSecrets
-from canary.metrics.sources import Confined, Nobody
+from canary.metrics.sources import Confined, NoServer
 from canary.ports import Metrics
 
 from .settings import Area
@@ -51,7 +51,7 @@ class MetricSources:
                 own = self._prometheus[key]
                 found = self._routed.setdefault(key, Routed(own, self._providers, server))
         except Invalid as error:
-            return Nobody(str(error))
+            return NoServer(str(error))
         allowed = self._area().allowed
         return found if allowed.everything else Confined(found, server, allowed)
 

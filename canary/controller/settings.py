@@ -79,7 +79,7 @@ class Settings:
     workers: int
     """Rollouts that are reconciled side by side."""
     resync: timedelta
-    """How often Canaries at rest are looked at unasked."""
+    """How often Canaries at rest are reconciled without an event."""
     qps: float
     burst: int
     action_policy: str

@@ -1,6 +1,6 @@
 """The parts together: services, Envoy before them, a load on it, and rollouts driven as `canary run` drives them.
 
-All there is on disk lies in one folder. Nothing outlives the block of `stage`, whatever ends it.
+All there is on disk lies in one folder. Nothing outlives the block of `stage`, however it ends.
 """
 
 import os

@@ -356,7 +356,7 @@ def _with(
 
 
 def _finish(draft: Draft, resolved: ResolvedSpec, before: Status, observed: Observed, now: datetime) -> Decision:
-    """Phase, conditions, messages: what follows from the draft, whatever it concluded."""
+    """Phase, conditions, messages: what follows from every draft."""
     finding, status, name = draft.finding, draft.status, resolved.manifest.metadata.name
     rollout = status.rollout
     phase = _phase(status, resolved)

@@ -52,10 +52,10 @@ def rollback_asked(s: Situation) -> Finding | None:
         return None
     said = next(remark for remark in s.heard.remarks if remark.reason in (Reason.REJECT_ASKED, Reason.ROLLBACK_ASKED))
     alone = s.exposed and s.stable_available == 0
-    nobody = f"; but {wording.no_stable(s)}: requests fail until one is" if alone else ""
+    unserved = f"; but {wording.no_stable(s)}: requests fail until one is" if alone else ""
     if action.alert:
-        return Finding(RollBack(), Reason.ALERT_FIRED, f"{said.message}{nobody}")
-    return Finding(RollBack(Outcome.REJECTED), Reason.REJECTED_BY_PERSON, f"{said.message}{nobody}")
+        return Finding(RollBack(), Reason.ALERT_FIRED, f"{said.message}{unserved}")
+    return Finding(RollBack(Outcome.REJECTED), Reason.REJECTED_BY_PERSON, f"{said.message}{unserved}")
 
 
 def changed(s: Situation) -> Finding | None:
@@ -83,14 +83,16 @@ def canary_lost(s: Situation) -> Finding | None:
     """The canary has no available replica, or too few for longer than `unreadyGrace`: users get errors now."""
     name, available = s.rollout.canary_version.name, s.available
     if s.copying:
-        return to_primary(s, Reason.CANARY_UNAVAILABLE, wording.nobody(s)) if s.exposed and available == 0 else None
+        return (
+            to_primary(s, Reason.CANARY_UNAVAILABLE, wording.no_canary(s)) if s.exposed and available == 0 else None
+        )
     stuck = getattr(s.observed.canary_workload, "stuck", None)
     if stuck:
         return decrease(s, Outcome.ROLLED_BACK, Reason.CANARY_UNAVAILABLE, f"{name} doesn't get ready: {stuck}")
     if not s.exposed or available is None:
         return None
     if available == 0:
-        return decrease(s, Outcome.ROLLED_BACK, Reason.CANARY_UNAVAILABLE, wording.nobody(s))
+        return decrease(s, Outcome.ROLLED_BACK, Reason.CANARY_UNAVAILABLE, wording.no_canary(s))
     since, grace = s.rollout.short_since, s.rollout.policy.unready_grace
     if since is not None and s.now - since >= grace:
         wants = needed(s.rollout, s.rollout.desired)

@@ -122,10 +122,10 @@ def asked(canary: Canary, rollout: Rollout, observed: Observed, now: datetime) -
     an answer."""
     if rollout.step > 0 or not due(rollout, now):
         return None
-    unasked = Missing(Cause.TIMED_OUT, "not answered")
+    unanswered = Missing(Cause.TIMED_OUT, "not answered")
     shown = {metric.name for metric in rollout.policy.metrics if metric.dry_run}
     counted = (query for query in queries(canary, rollout, now) if query.metric not in shown)
-    answers = ((query, observed.samples.get(query, unasked)) for query in counted)
+    answers = ((query, observed.samples.get(query, unanswered)) for query in counted)
     lacks = [(query, one) for query, one in answers if isinstance(one, Missing) and one.cause.unreachable]
     at = grid(rollout, now)
     if not lacks:

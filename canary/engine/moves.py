@@ -26,8 +26,8 @@ def decrease(s: Situation, outcome: Outcome, reason: Reason, sentence: str, way_
     if s.stranded and s.serves_all and s.rollout.skipped and outcome is Outcome.ROLLED_BACK:
         return None
     if not s.stranded and outcome in (Outcome.SUPERSEDED, Outcome.RETURNED):
-        nobody = f"{sentence}; but {wording.no_stable(s)} either: requests fail until one is"
-        return Finding(RollBack(outcome), reason, nobody)
+        neither = f"{sentence}; but {wording.no_stable(s)} either: requests fail until one is"
+        return Finding(RollBack(outcome), reason, neither)
     stays = f"{sentence}; but {wording.no_stable(s)} to go back to: {way_out}" if way_out else ""
     return Finding(Hold(), Reason.NOTHING_TO_GO_BACK_TO, stays or f"{sentence}; but {wording.no_stable(s)} either")
 

@@ -118,7 +118,7 @@ class Situation:
 
     @property
     def stable_available(self) -> int | None:
-        """Of any build: whatever serves there is what requests can go back to."""
+        """Of any build: requests can go back to all that serves there."""
         seen = self.observed.stable_workload
         return seen.available + seen.others if isinstance(seen, WorkloadSeen) else _available(seen)
 

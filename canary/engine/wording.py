@@ -11,7 +11,7 @@ from .observed import Cause, Missing, RouteSeen, WorkloadSeen
 from .situation import Situation
 
 
-def nobody(s: Situation) -> str:
+def no_canary(s: Situation) -> str:
     """Why no replica of the canary can answer."""
     name, seen = s.rollout.canary_version.name, s.observed.canary_workload
     if isinstance(seen, Missing) and seen.detail:

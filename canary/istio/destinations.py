@@ -15,8 +15,6 @@ from canary.engine.did_you_mean import did_you_mean
 
 CLUSTER_DOMAIN = "cluster.local"
 """The domain of cluster services, unless the cluster was set up with another."""
-MESH = "mesh"
-"""The name under which VirtualServices list all sidecars among their gateways."""
 
 
 def resolve(host: str, namespace: str, domain: str = CLUSTER_DOMAIN) -> str:

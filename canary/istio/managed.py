@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from canary.api.plan import Match, StringMatch, Traffic
+from canary.api.service import MESH
 from canary.engine.errors import Rejected
 
-from .destinations import MESH
 from .marks import Mark
 from .weights import Order, entry_of
 

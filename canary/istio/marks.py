@@ -27,7 +27,7 @@ class Mark:
     added: str | None = None
     """The version whose destination was added."""
     implied: Literal["absent", "zero"] | None = None
-    """How the weight of a single destination was written, which has everything whatever it says."""
+    """How the weight of a single destination was written, which has all requests with any number."""
     absent: bool = False
     """One of the pair had no weight in writing."""
     factor: Annotated[int, Field(ge=1)] = 1

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from canary.api.canary import Canary
+from canary.api.service import MESH
 
-from .destinations import CLUSTER_DOMAIN, MESH
+from .destinations import CLUSTER_DOMAIN
 
 PERSONAL = ("queryParams", "sourceLabels", "sourceNamespace")
 """Conditions that pick single users or callers, beside headers."""

@@ -85,7 +85,7 @@ class TooManyRequests(Failure, Unreachable):
 
 @dataclass(frozen=True)
 class ApiAnswer:
-    """What came back, whatever it is."""
+    """What came back, of any kind."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The adapter for Prometheus, and for whatever speaks its API: queries → samples.
+"""The adapter for Prometheus, and for servers with the same API: queries → samples.
 
 `batching.py` makes the requests, `session.py` carries them, `answers.py` reads them. One deadline covers all.
 """

@@ -138,7 +138,7 @@ class Sources(Metrics):
 
 
 @dataclass(frozen=True)
-class Nobody(Metrics):
+class NoServer(Metrics):
     """A source of evidence that has none: what protects needs no evidence, and mustn't fail for want of it."""
 
     why: str

@@ -10,8 +10,8 @@ from typing import Any
 
 from canary.api.canary import Canary
 from canary.api.duration import brief
-from canary.api.service import Service, ServiceMetadata
-from canary.istio.destinations import CLUSTER_DOMAIN, MESH, resolve, spelled
+from canary.api.service import MESH, Service, ServiceMetadata
+from canary.istio.destinations import CLUSTER_DOMAIN, resolve, spelled
 from canary.istio.managed import is_ours
 from canary.istio.weights import weighed
 

@@ -21,7 +21,7 @@ def bar(traffic: Traffic, plan: Plan, width: int, signs: Signs, tone: Tone = "ac
 
 
 def weight(traffic: Traffic) -> str:
-    """`20%`, and whatever else meets the canary."""
+    """`20%`, and what else meets the canary."""
     parts = [f"{traffic.weight}%"]
     parts += [matching_words(traffic)] if traffic.match else []
     parts += [f"a mirror of {traffic.mirror}%"] if traffic.mirror else []

@@ -110,7 +110,7 @@ def _entry_tone(turn: Turn) -> Tone:
 
 
 ROWS = 16
-"""The most that is shown, whatever the height of the screen."""
+"""The most that is shown, also on a high screen."""
 BLANK: Line = ()
 PHASES: dict[Phase, Tone] = {
     Phase.SUCCEEDED: "good",

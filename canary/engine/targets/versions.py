@@ -118,7 +118,7 @@ def stable_is_wanted(s: Idle) -> Finding | None:
 def failed_before(s: Idle) -> Finding | None:
     """This same version and revision was tried last and failed: no loop of failing rollouts.
 
-    A failure is a state that stays, and so do its reason and what was said of it, whatever wakes the Canary.
+    A failure is a state that stays, and so do its reason and its message, in each later reconcile.
     """
     if s.desired_version is None or s.status.failed != s.desired_version:
         return None
