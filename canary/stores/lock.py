@@ -20,10 +20,12 @@ from canary import files
 from canary.engine.errors import Conflict, Unreachable
 
 AGAIN = 0.2
-"""Seconds between two tries to take the lock."""
-_LARGEST = 64 * 1024
+"""Seconds between two tries to take the lock from another run."""
 BLINK = 0.3
 """Seconds that every run waits at least: a command that only asks for the holder has the lock for a moment."""
+SOON = 0.002
+"""Seconds between two tries in that time. Commands that ask all the time leave gaps between them, often short ones."""
+_LARGEST = 64 * 1024
 
 
 @contextmanager
@@ -94,14 +96,15 @@ def _check(descriptor: int, path: Path) -> None:
 
 
 def _wait(descriptor: int, path: Path, patience: float) -> None:
-    until = time.monotonic() + max(patience, BLINK)
+    start = time.monotonic()
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            if time.monotonic() >= until:
+            waited = time.monotonic() - start
+            if waited >= max(patience, BLINK):
                 raise Conflict(_who(path)) from error
-            time.sleep(AGAIN)
+            time.sleep(SOON if waited < BLINK else AGAIN)
 
 
 def _sign(descriptor: int, path: Path, state: Path | None) -> None:

@@ -30,22 +30,24 @@ def test_asking_for_the_holder_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_asking_for_the_holder_keeps_no_run_from_starting(tmp_path: Path) -> None:
-    """Somebody who asks all the time never makes a run end with `another run holds the target`."""
+    """Commands that ask all the time never make a run end with `another run holds the target`."""
     state, stop = tmp_path / "shop.state.json", threading.Event()
 
     def ask() -> None:
         while not stop.is_set():
             holder(state)
 
-    curious = threading.Thread(target=ask)
-    curious.start()
+    curious = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in curious:
+        thread.start()
     try:
         for _ in range(50):
             with held(state):
                 pass
     finally:
         stop.set()
-        curious.join()
+        for thread in curious:
+            thread.join()
 
 
 def test_a_run_waits_as_long_as_its_option_says(tmp_path: Path) -> None:
