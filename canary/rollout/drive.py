@@ -44,7 +44,7 @@ PATIENCE = timedelta(minutes=2)
 ALERTS = timedelta(seconds=15)
 """How long a run waits at its end for alerts to be sent."""
 UNREAD = timedelta(seconds=10)
-"""How long a run may read nothing before it gives up, as long as it has not begun anything."""
+"""How long a run may read nothing, without a pause, before it gives up; a rollout that has begun waits on."""
 
 
 class Then(StrEnum):
@@ -111,6 +111,8 @@ class Drive:
     """Why the run itself asked for a rollback: `interrupted` or `timed out`."""
     hurried: bool = False
     """Whether it has asked to promote without the remaining steps."""
+    unread_since: datetime | None = None
+    """Since when each reconcile has missed what it must read."""
 
     def __post_init__(self) -> None:
         self.actions = OwnActions(self.parts.inbox)
@@ -210,8 +212,11 @@ class Drive:
         return Ending(Exit.NEEDS_APPROVAL, turn.decision.reason, turn.decision.sentence)
 
     def _unreadable(self, turn: Turn, elapsed: timedelta) -> Ending | None:
-        unread = Trait.UNREAD in turn.decision.reason.traits
-        if not unread or turn.decision.status.rollout is not None or elapsed < UNREAD:
+        if Trait.UNREAD not in turn.decision.reason.traits or turn.decision.status.rollout is not None:
+            self.unread_since = None
+            return None
+        self.unread_since = self.unread_since or turn.at
+        if turn.at - self.unread_since < UNREAD:
             return None
         return Ending(Exit.ERROR, turn.decision.reason, turn.decision.sentence)
 

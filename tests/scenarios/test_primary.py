@@ -12,9 +12,10 @@ from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.reason import Reason
 from canary.api.status import Phase, Status, Version
-from canary.engine.observed import Missing, PodsRefused, Stored, WorkloadSeen
+from canary.engine.observed import Cause, Missing, PodsRefused, Stored, WorkloadSeen
 from canary.engine.resolved import resolve_spec
 from canary.manifests.linting import load
+from canary.rollout.drive import Options
 from canary.sandbox.parts import Sandbox, SandboxPrimary, SandboxTarget
 from canary.sandbox.scenarios import SCENARIOS
 from canary.sandbox.simulate import sandbox_of, simulate
@@ -65,6 +66,28 @@ def test_promoted() -> None:
     )
     copied = next(turn for turn in run.turns if turn.decision.reason is Reason.PROMOTING and turn.decision.actions)
     assert copied.decision.status.canary_weight == 50
+
+
+@pytest.mark.parametrize(
+    ("away", "code"),
+    [
+        pytest.param(5, Exit.UNANALYSED, id="shorter than its patience"),
+        pytest.param(15, Exit.ERROR, id="for longer"),
+    ],
+)
+def test_the_cluster_is_away_while_the_primary_gets_ready(away: float, code: Exit) -> None:
+    """The run counts how long it has read nothing, not how long it has been running: provisioning takes minutes."""
+    made = box(stable=None)
+    primary(made).slow = True
+    run = Driven(made, Options(reconcile_interval=timedelta(seconds=1)))
+    real, unknown = made.target.desired_version, Missing(Cause.TIMED_OUT, "no answer")
+
+    def answers(yes: bool) -> None:
+        made.target.desired_version = real if yes else lambda: unknown  # type: ignore[method-assign]
+
+    run.at(60, lambda: answers(False)).at(60 + away, lambda: answers(True))
+    run.at(90, lambda: setattr(primary(made), "slow", False))
+    assert run.run().code is code
 
 
 def test_a_bad_version() -> None:
