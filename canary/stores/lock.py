@@ -24,7 +24,7 @@ AGAIN = 0.2
 BLINK = 0.3
 """Seconds that every run waits at least: a command that only asks for the holder has the lock for a moment."""
 SOON = 0.002
-"""Seconds between two tries in that time. Commands that ask all the time leave gaps between them, often short ones."""
+"""Seconds between two tries in that time. Commands that ask all the time leave gaps, often short ones."""
 _LARGEST = 64 * 1024
 
 
