@@ -1,73 +1,23 @@
-"""When are two states of a rollout the same? What no later decision can tell apart is made equal here.
+"""When are two rollouts the same? What no later decision can tell apart is made equal here.
 
-Times are kept relative to now and cut where longer makes no difference; ids, messages and history are dropped;
-the version that serves is called v1, and the build in flight b. So the states of a small plan are finitely many.
+Times are kept relative to now and cut where longer makes no difference; ids, messages and history are dropped.
+The worlds do the same with the rest of a state. So the states of a small plan are finitely many.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from canary.api.evidence import EvaluationResult, Evidence
 from canary.api.plan import Traffic
 from canary.api.reason import Reason
-from canary.api.status import Approval, End, GateWait, Pause, Rollout, Status, Version
+from canary.api.status import Approval, End, GateWait, Pause, Rollout
 from canary.api.webhooks import HookRun
 from canary.engine.next_traffic import step_at
 
 from .situations import NOW
 
 ZERO = timedelta()
-OTHER_BUILD = {"b": "c", "c": "b"}
-OTHER_NAME = {"v1": "v2", "v2": "v1"}
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that outlives a reconcile, as of NOW."""
-
-    status: Status
-    route: Traffic | None
-    """Where the route stands; None: its parts disagree."""
-    foreign: bool
-    """Whether somebody else put it there. The engine doesn't see this; checks do."""
-    fresh: bool
-    """Whether the process has just been started."""
-    partly: tuple[Traffic, ...] = ()
-    """Where `route` is None: the states of its parts, if those are states at all."""
-
-    @property
-    def rollout(self) -> Rollout | None:
-        return self.status.rollout
-
-
-def canonical(state: State, now: datetime) -> tuple[Hashable, State]:
-    """A key that is equal for equal states, and the state with NOW as its present."""
-    status, route = _renamed(state.status, state.route)
-    rollout = rebased(status.rollout, now) if status.rollout is not None else None
-    bare = Status(
-        phase=status.phase, stable=status.stable, failed=status.failed, rollout=rollout,
-        rollouts=1, failed_checks=status.failed_checks if rollout else 0,
-    )  # fmt: skip
-    kept = State(bare, route, state.foreign, state.fresh, state.partly if rollout else ())
-    versions = (bare.phase, str(bare.stable), str(bare.failed))
-    parts = tuple(map(_traffic, kept.partly))
-    return (versions, key_of(rollout), _traffic(route), parts, state.foreign, state.fresh), kept
-
-
-def _renamed(status: Status, route: Traffic | None) -> tuple[Status, Traffic | None]:
-    """At rest what serves becomes v1 (again); in flight what is tried becomes build b."""
-    rollout = status.rollout
-    if rollout is None and status.stable is not None and status.stable.name == "v2":
-        turned = Traffic(weight=100 - route.weight) if route is not None else None
-        return status.but(stable=Version(name="v1", revision="a"), failed=None), turned
-    if rollout is not None and rollout.canary_version.revision == "c":
-        failed = status.failed and status.failed.but(revision=OTHER_BUILD[status.failed.revision])
-        return status.but(
-            failed=failed, rollout=rollout.but(canary_version=rollout.canary_version.but(revision="b"))
-        ), route
-    return status, route
 
 
 def rebased(rollout: Rollout, now: datetime) -> Rollout:
@@ -146,8 +96,9 @@ def key_of(rollout: Rollout | None) -> Hashable:
         return None
     data = rollout.evidence.data if rollout.evidence else {}
     return (
-        rollout.step, _traffic(rollout.desired), _traffic(rollout.previous), rollout.in_place_since, rollout.deadline,
-        rollout.next_evaluation, rollout.iterations, rollout.evaluation and rollout.evaluation.verdict,
+        rollout.step, traffic_key(rollout.desired), traffic_key(rollout.previous), rollout.in_place_since,
+        rollout.deadline, rollout.next_evaluation, rollout.iterations,
+        rollout.evaluation and rollout.evaluation.verdict,
         tuple(data.values()),
         rollout.short_since, rollout.growing_since,
         rollout.pause is not None, rollout.stopped_at, rollout.halted_at, rollout.skipped,
@@ -158,5 +109,5 @@ def key_of(rollout: Rollout | None) -> Hashable:
     )  # fmt: skip
 
 
-def _traffic(traffic: Traffic | None) -> Hashable:
+def traffic_key(traffic: Traffic | None) -> Hashable:
     return traffic and (traffic.weight, traffic.mirror, bool(traffic.match))

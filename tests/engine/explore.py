@@ -1,181 +1,216 @@
-"""Every state that a small rollout can reach, under every combination of what a reconcile may see.
+"""The harness that walks all states a small rollout can reach, with all that a reconcile may see in each of them.
 
-`explore(world)` goes from the first sight of a Canary through all successors: what is measured, how many replicas
-answer, what the route says, what people ask, the desired version, how a write goes, and a crash at each point of a
-reconcile. `judged.py` judges each step; the same judgements need no knowledge of how the engine comes to its
-decisions.
+`explore(world, promises, limit)` starts at the first reconcile of a Canary and follows all successors: what metrics
+say, how many replicas are available, what the route says, what users ask for, the desired version, how a write ends,
+and a crash at each point of a reconcile. A `World` is a plan and what may happen to it. What differs between kinds of
+targets is in `explore_versions.py` and `explore_primary.py`; the promises are in `judged.py` and `judged_primary.py`,
+and need no knowledge of how the engine comes to its decisions.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import cached_property
 from itertools import product
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.plan import Traffic
-from canary.api.status import Phase, Status, Version
+from canary.api.status import Phase, Rollout, Status
+from canary.engine.actions import Action
 from canary.engine.decide import Decision, Needs, decide, needs
-from canary.engine.observed import (
-    Cause,
-    HookAnswer,
-    HookCall,
-    Missing,
-    Observed,
-    Query,
-    RouteSeen,
-    Sample,
-    Value,
-    WorkloadSeen,
-)
-from canary.engine.phases import Need
+from canary.engine.observed import Cause, Missing, Observed, Query, RouteSeen, Sample, Value
+from canary.engine.phases import TRANSITIONS, Need
 from canary.engine.resolved import ResolvedSpec
-from tests.moves import moves
 
-from .canonical import State, canonical
-from .situations import CANARY, NOW, STABLE, deleted, good, wants
+from .situations import NOW, deleted, good, wants
 from .situations import Case as Shown
 
 TICK = timedelta(seconds=10)
 ANALYSIS: dict[str, Any] = {
     "interval": "10s", "threshold": 2, "deadline": "60s", "settle": "0s", "scrapeInterval": "10s", "drain": "10s",
-    "unreadyGrace": "10s", "onNoData": {"after": "20s"}, "onUnreachable": {"after": "20s"},
+    "unreadyGrace": "10s", "onNoData": {"after": "20s"}, "onUnreachable": {"after": "20s"}, "steps": None,
     "metrics": [{"name": "request-success-rate", "interval": "10s", "thresholdRange": {"min": 99}}],
 }  # fmt: skip
 SPEC = {"progressDeadlineSeconds": 30, "metricsServer": None}
 
-
-class AnyState(Protocol):
-    """What all worlds have in common of a state."""
-
-    @property
-    def status(self) -> Status:
-        """What was saved."""
-
-
-class AnyStep(Protocol):
-    """The same of a decision."""
-
-    @property
-    def before(self) -> AnyState:
-        """The state in which it was taken."""
-
-    @property
-    def decision(self) -> Decision:
-        """What was decided."""
-
-    @property
-    def benign(self) -> bool:
-        """Nobody acts, and nothing goes wrong."""
-
-    @property
-    def alone(self) -> bool:
-        """Stable has no replica, and nothing else goes wrong."""
-
-
-S = TypeVar("S")
-P = TypeVar("P", bound=AnyStep)
+IN_PARTS = ("killed in the write", "not saved, killed in the write")
+"""Of several routes one was written, the other not."""
+KILLED = ("killed before the save", "not saved", "killed before the write", "killed after the write", *IN_PARTS)
+"""Fates after which another process goes on; `not saved` dies after a decrease that it could not save."""
+UNSAVED = ("killed before the save", "not saved", "not saved, killed in the write")
+UNWRITTEN = ("not in effect", "killed before the save", "killed before the write")
+FATES = ("done", "not in effect", *KILLED)
 
 
 @dataclass(frozen=True)
-class World:
-    """A plan, and what may happen to it. The first entry of each list is the benign one."""
+class State:
+    """Everything that outlives a reconcile, as of NOW."""
+
+    status: Status = field(default_factory=Status)
+    route: Traffic | None = Traffic()  # noqa: RUF009 - frozen
+    """What the route says; None: its parts disagree."""
+    foreign: bool = False
+    """Whether another client set the route so. The engine doesn't see this; the promises do."""
+    fresh: bool = True
+    """Whether the process has just been started."""
+
+    @property
+    def rollout(self) -> Rollout | None:
+        return self.status.rollout
+
+    def __str__(self) -> str:
+        rollout = self.rollout
+        at = "at rest"
+        if rollout is not None:
+            at = f"step {rollout.step} of {rollout.canary_version.revision}, desired {rollout.desired.weight}%"
+        route = "routes disagree" if self.route is None else f"route at {self.route.weight}%"
+        foreign = " by another client" if self.foreign else ""
+        return f"{self.status.phase}, {at}, {route}{foreign}{', after a start' if self.fresh else ''}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a reconcile sees, by name. The defaults are the benign ones."""
+
+    samples: str = "healthy"
+    route: str = "as it is"
+    desired_version: str = "as it is"
+    asks: str = "nothing"
+    says: str = "go on"
+    """What the manifest says."""
+
+
+S = TypeVar("S", bound=State)
+N = TypeVar("N", bound=Seen)
+
+
+@dataclass(frozen=True)
+class World(ABC, Generic[S, N]):
+    """A plan, and all that may be seen, by field of `Seen`. The first entry of each is the benign one."""
+
+    base_spec: ClassVar[dict[str, Any]] = {}
+    """Fields of the spec that this kind of target needs."""
+    base_analysis: ClassVar[dict[str, Any]] = {}
 
     name: str
     analysis: dict[str, Any]
     spec: dict[str, Any] = field(default_factory=dict)
     samples: tuple[str, ...] = ("healthy",)
-    canary: tuple[str, ...] = ("available",)
-    stable: tuple[str, ...] = ("available",)
     route: tuple[str, ...] = ("as it is",)
-    desired_version: tuple[str, ...] = ("the same",)
+    desired_version: tuple[str, ...] = ("as it is",)
     asks: tuple[str, ...] = ("nothing",)
     says: tuple[str, ...] = ("go on",)
-    hooks: tuple[str, ...] = ("yes",)
     ends: tuple[str, ...] = ("done",)
     """Fates of a reconcile."""
     steps: tuple[int, ...] = (1,)
     """Reconciles of time that may pass."""
 
+    @abstractmethod
+    def start(self) -> S:
+        """The state at the first reconcile of a Canary."""
+
+    @abstractmethod
+    def benign(self, state: S) -> N:
+        """What a reconcile sees if no one acts, and nothing fails."""
+
+    def alone(self) -> N | None:
+        """What it sees if stable has no replica, and nothing else fails, in a world that has that."""
+        return None
+
+    @abstractmethod
+    def changed(self, state: S, seen: N) -> S:
+        """The state after what other clients change before the reconcile reads."""
+
+    @abstractmethod
+    def observed(self, state: S, seen: N, wanted: Needs) -> Observed:
+        """What the engine gets."""
+
+    @abstractmethod
+    def carried_out(self, step: "Step[S, N]", actions: tuple[Action, ...], in_parts: bool) -> S:
+        """The state after these actions of a decision."""
+
+    @abstractmethod
+    def canonical(self, state: S, later: timedelta) -> tuple[Hashable, S]:
+        """A key that is equal for equal states, and the state so much later with NOW as its present."""
+
     @cached_property
     def resolved(self) -> ResolvedSpec:
-        return wants({**SPEC, **self.spec}, **{**ANALYSIS, "steps": None, **self.analysis})
+        return wants({**SPEC, **self.base_spec, **self.spec}, **{**ANALYSIS, **self.base_analysis, **self.analysis})
 
     @cached_property
     def manifests(self) -> dict[str, ResolvedSpec]:
         """By what the manifest says."""
-        return manifests(self.resolved)
+        plain = self.resolved
+        suspended = plain.manifest.but(spec=plain.manifest.spec.but(suspend=True))
+        return {
+            "go on": plain,
+            "suspended": replace(plain, manifest=suspended),
+            "deleted": deleted(Shown(plain, Status())).resolved,
+            "invalid": replace(plain, problems=("spec.banana: unknown field",)),
+        }
 
-    def start(self) -> State:
-        """At first sight of a Canary."""
-        return State(Status(), Traffic(), foreign=False, fresh=True)
-
-    def decisions(self, state: State) -> Iterator["Step"]:
+    def decisions(self, state: S) -> Iterator["Step[S, N]"]:
         """One for each combination of what a reconcile may see."""
-        return _decisions(self, state)
+        wanted = needs(self.resolved, state.status, NOW)
+        benign, choices = self.benign(state), self.choices(state, wanted)
+        for one in product(*choices.values()):
+            seen = replace(benign, **dict(zip(choices, one, strict=True)))
+            before = self.changed(state, seen)
+            resolved, observed = self.manifests[seen.says], self.observed(before, seen, wanted)
+            decision = decide(resolved, before.status, observed, NOW)
+            yield Step(self, state, before, seen, observed, resolved, decision)
 
-    def fates(self, step: "Step") -> Iterator[tuple[str, State, timedelta]]:
-        """How a reconcile may go on after a decision, and when the next one is."""
-        return _fates(step)
+    def choices(self, state: S, wanted: Needs) -> dict[str, tuple[str, ...]]:
+        """All that may be seen, by field of `Seen`; only the benign one of what this reconcile doesn't read."""
+        workloads, desired = Need.WORKLOADS in wanted.needs, Need.DESIRED_VERSION in wanted.needs
+        read = {
+            "samples": bool(wanted.queries), "hooks": bool(wanted.hooks), "desired_version": desired, "asks": desired,
+            "canary": workloads, "stable": workloads, "pods": workloads,
+        }  # fmt: skip
+        all_of = {one.name: getattr(self, one.name) for one in fields(self.benign(state))}
+        return {name: choices if read.get(name, True) else choices[:1] for name, choices in all_of.items()}
 
-    def canonical(self, state: State, later: timedelta) -> tuple[Hashable, State]:
-        """See canonical.py."""
-        return canonical(state, NOW + later)
-
-    def seen(self, need: Need, looks: bool, calls: bool) -> Iterator["Seen"]:
-        """All combinations of what a reconcile may see, as far as it looks at all."""
-        workloads, idle = Need.WORKLOADS in need, Need.DESIRED_VERSION not in need
-        return (
-            Seen(*one)
-            for one in product(
-                self.samples if looks else self.samples[:1],
-                self.canary if workloads else self.canary[:1],
-                self.stable if workloads else self.stable[:1],
-                self.route,
-                self.desired_version[:1] if idle else self.desired_version,
-                self.asks[:1] if idle else self.asks,
-                self.says,
-                self.hooks if calls else self.hooks[:1],
-            )
-        )
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One combination, by name."""
-
-    samples: str = "healthy"
-    canary: str = "available"
-    stable: str = "available"
-    route: str = "as it is"
-    desired_version: str = "the same"
-    asks: str = "nothing"
-    says: str = "go on"
-    hooks: str = "yes"
+    def fates(self, step: "Step[S, N]") -> Iterator[tuple[str, S, timedelta]]:
+        """How the reconcile may go on after the decision, and when the next one is."""
+        actions = step.decision.actions
+        unread = not isinstance(step.observed.route, RouteSeen)
+        for fate in self.ends:
+            saved = fate not in UNSAVED
+            acts = () if fate in UNWRITTEN else actions if saved else tuple(one for one in actions if one.decreases)
+            after = self.carried_out(step, acts, fate in IN_PARTS)
+            status = (step.decision if saved else step.before).status
+            ours = status.rollout is not None and after.route == status.rollout.desired
+            fresh = fate in KILLED or (step.before.fresh and unread)
+            after = replace(after, status=status, foreign=after.foreign and not ours, fresh=fresh)
+            for reconciles in self.steps:
+                yield fate, after, reconciles * TICK
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[S, N]):
     """One decision in one state."""
 
-    world: World
-    before: State
-    seen: Seen
+    world: World[S, N]
+    state: S
+    """Before anything happened."""
+    before: S
+    seen: N
     observed: Observed
     resolved: ResolvedSpec
     decision: Decision
 
     @property
     def benign(self) -> bool:
-        """Nobody acts, and nothing goes wrong."""
-        return self.seen == Seen()
+        """No one acts, and nothing fails."""
+        return self.seen == self.world.benign(self.state)
 
     @property
     def alone(self) -> bool:
-        """Stable has no replica, and nothing else goes wrong."""
-        return self.seen == Seen(stable="none")
+        """Stable has no replica, and nothing else fails."""
+        return self.seen == self.world.alone()
 
     @property
     def traffic(self) -> Traffic | None:
@@ -183,16 +218,23 @@ class Step:
         return self.observed.route.traffic if isinstance(self.observed.route, RouteSeen) else None
 
     def __str__(self) -> str:
-        rollout = self.before.rollout
-        said = [one for one in vars(self.seen).values() if one not in vars(Seen()).values()]
-        at = f"step {rollout.step}, meant {rollout.desired.weight}%" if rollout else "at rest"
-        route = f"route at {self.before.route.weight}%" if self.before.route else "routes disagree"
-        foreign = " by another hand" if self.before.foreign else ""
+        benign = vars(self.world.benign(self.state))
+        said = [one for name, one in vars(self.seen).items() if one != benign[name]]
         return (
-            f"{self.world.name}: {self.before.status.phase}, {at}, {route}{foreign}; {', '.join(said) or 'all well'}"
-            f"{', after a start' if self.before.fresh else ''} → {self.decision.status.phase} {self.decision.reason} "
-            f"{[(a.traffic.weight, a.decreases) for a in moves(self.decision)]}"
+            f"{self.world.name}: {self.before}; {', '.join(said) or 'all well'} → {self.decision.status.phase} "
+            f"{self.decision.reason} {list(self.decision.actions)}"
         )
+
+
+Promise = Callable[[Step[S, N]], Iterable[str]]
+"""Yields a complaint if it is broken."""
+
+
+def phases_follow_the_table(step: Step[Any, Any]) -> Iterator[str]:
+    """The promise of all kinds of targets."""
+    taken = (step.before.status.phase, step.decision.status.phase)
+    if taken[0] is not taken[1] and taken not in TRANSITIONS:
+        yield f"{taken[0]} → {taken[1]} isn't in the table"
 
 
 @dataclass
@@ -201,36 +243,16 @@ class Found(Generic[S]):
 
     states: dict[Hashable, S] = field(default_factory=dict)
     benign: dict[Hashable, Hashable] = field(default_factory=dict)
-    """The successor when nobody acts and nothing goes wrong."""
+    """The successor if no one acts, and nothing fails."""
     alone: dict[Hashable, Hashable] = field(default_factory=dict)
-    """The same while stable has no replica, where a world has that."""
+    """The same while stable has no replica, in a world that has that."""
     transitions: int = 0
     phases: set[tuple[Phase, Phase]] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
 
 
-class Explored(Protocol[S, P]):
-    """A small world that is explored."""
-
-    @property
-    def name(self) -> str:
-        """For complaints."""
-
-    def start(self) -> S:
-        """At first sight of a Canary."""
-
-    def decisions(self, state: S) -> Iterator[P]:
-        """One for each combination of what a reconcile may see."""
-
-    def fates(self, step: P) -> Iterator[tuple[str, S, timedelta]]:
-        """How a reconcile may go on after a decision, and when the next one is."""
-
-    def canonical(self, state: S, later: timedelta) -> tuple[Hashable, S]:
-        """A key that is equal for equal states, and the state so much later with NOW as its present."""
-
-
-def explore(world: Explored[S, P], judge: Callable[[P], Iterable[str]], limit: int) -> Found[S]:
-    """Breadth first, until nothing new is found or the limit of states is reached (which is a complaint)."""
+def explore(world: World[S, N], promises: Iterable[Promise[S, N]], limit: int) -> Found[S]:
+    """Walk breadth first to the last new state. A broken promise is a complaint, and so are too many states."""
     found: Found[S] = Found()
     start, first = world.canonical(world.start(), timedelta())
     found.states[start] = first
@@ -239,7 +261,7 @@ def explore(world: Explored[S, P], judge: Callable[[P], Iterable[str]], limit: i
         key = queue.popleft()
         for step in world.decisions(found.states[key]):
             found.phases.add((step.before.status.phase, step.decision.status.phase))
-            found.broken += [f"{complaint} — {step}" for complaint in judge(step)]
+            found.broken += [f"{complaint} — {step}" for promise in promises for complaint in promise(step)]
             for fate, following, time in world.fates(step):
                 found.transitions += 1
                 reached, state = world.canonical(following, time)
@@ -268,79 +290,7 @@ def endless(found: Found[S], successors: Mapping[Hashable, Hashable], may_stay: 
     return [found.states[key] for key, over in ends.items() if not over][:3]
 
 
-def manifests(plain: ResolvedSpec) -> dict[str, ResolvedSpec]:
-    """By what a manifest says."""
-    suspended = plain.manifest.but(spec=plain.manifest.spec.but(suspend=True))
-    return {
-        "go on": plain,
-        "suspended": replace(plain, manifest=suspended),
-        "deleted": deleted(Shown(plain, Status())).resolved,
-        "invalid": replace(plain, problems=("spec.banana: unknown field",)),
-    }
-
-
-def _decisions(world: World, state: State) -> Iterator[Step]:
-    plain = world.resolved
-    wanted = needs(plain, state.status, NOW)
-    for seen in world.seen(wanted.needs, bool(wanted.queries), bool(wanted.hooks)):
-        before = _edited(state, seen.route)
-        resolved, observed = world.manifests[seen.says], _observed(before, seen, wanted)
-        yield Step(world, before, seen, observed, resolved, decide(resolved, before.status, observed, NOW))
-
-
-def _edited(state: State, what: str) -> State:
-    """Somebody else may change the route before the reconcile reads it."""
-    if not what.startswith("edited"):
-        return state
-    traffic = None if what == "edited in parts" else Traffic(weight=int(what.rsplit(maxsplit=1)[-1]))
-    rollout = state.rollout
-    foreign = rollout is not None and traffic not in (rollout.desired, rollout.previous)
-    return replace(state, route=traffic, foreign=foreign, partly=())
-
-
-def _observed(state: State, seen: Seen, wanted: Needs) -> Observed:
-    pinned = state.rollout.canary_version if state.rollout else CANARY
-    stable = state.status.stable or STABLE
-    desired_version: dict[str, Version | Missing] = {
-        "the same": pinned,
-        "a new build": Version(name="v2", revision="c"),
-        "back to stable": stable,
-        "unreadable": Missing(Cause.TIMED_OUT),
-    }
-    return Observed(
-        desired_version=desired_version[seen.desired_version],
-        route=_route(state, seen.route),
-        stable_workload=WorkloadSeen("v1", 4, 0 if seen.stable == "none" else 4, "a"),
-        canary_workload=_canary(seen.canary),
-        samples={query: sample(seen.samples, query) for query in wanted.queries},
-        actions=asked(seen.asks),
-        fresh=state.fresh,
-        hooks=_answers(seen.hooks, wanted.hooks),
-    )
-
-
-def _answers(what: str, calls: tuple[HookCall, ...]) -> dict[str, HookAnswer]:
-    """What hooks answer; a yes of one that may ask for a rollback only where that is meant."""
-    if what == "silent":
-        return {}
-    yes = {one.id: what != "no" if one.payload["type"] != "rollback" else what == "roll back" for one in calls}
-    return {id_: HookAnswer(passed) for id_, passed in yes.items()}
-
-
-def _route(state: State, what: str) -> RouteSeen | Missing:
-    if what == "unreadable":
-        return Missing(Cause.REFUSED)
-    weight = 30 if state.route is None else state.route.weight
-    shares = {"v1": 100.0 - weight, "v2": float(weight)}
-    refused = "no such cluster" if what == "refused" else None
-    return RouteSeen("token", shares, state.route, "in two minds", partly=state.partly, rejected=refused)
-
-
-def _canary(what: str) -> WorkloadSeen | Missing:
-    available = {"available": 4, "short": 1, "none": 0, "stuck": 4}
-    if what == "unreadable":
-        return Missing(Cause.TIMED_OUT)
-    return WorkloadSeen("v2", 4, available[what], "b", stuck="ProgressDeadlineExceeded" if what == "stuck" else None)
+# ---- parts of what a reconcile sees -----------------------------------------------------------------------------
 
 
 def sample(what: str, query: Query, stable: str = "v1") -> Sample:
@@ -355,47 +305,8 @@ def sample(what: str, query: Query, stable: str = "v1") -> Sample:
 
 
 def asked(what: str) -> tuple[CanaryAction, ...]:
-    """What people ask, by its name."""
+    """The action of a user with this name."""
     if what == "nothing":
         return ()
     verb, _, author = what.partition(" by ")
     return (CanaryAction(id=what, target="web", verb=Verb(verb), author=author or "ada", at=NOW),)
-
-
-def _fates(step: Step) -> Iterator[tuple[str, State, timedelta]]:
-    """How the reconcile may go on after the decision, and when the next one is."""
-    before, decision = step.before, step.decision
-    moved = moves(decision)
-    decreases = tuple(action for action in moved if action.decreases)
-    read = isinstance(step.observed.route, RouteSeen)
-    fresh = before.fresh and not read
-    reachable = read and step.seen.route != "refused"
-    for fate in step.world.ends:
-        saved = fate not in ("killed before the save", "not saved", "not saved, killed in the write")
-        acts = {
-            "done": moved,
-            "not in effect": (),
-            "killed before the save": (),
-            "not saved": decreases,
-            "killed before the write": (),
-            "killed after the write": moved,
-            "killed in the write": moved,
-            "not saved, killed in the write": decreases,
-        }[fate]
-        route, foreign, partly = before.route, before.foreign, before.partly
-        if acts and reachable:
-            route, foreign, partly = acts[-1].traffic, False, ()
-            if fate in IN_PARTS and before.route is not None and before.route != route:
-                route, partly = None, (before.route, acts[-1].traffic)
-        status = decision.status if saved else before.status
-        foreign = foreign and status.rollout is not None and route != status.rollout.desired
-        after = State(status, route, foreign, fresh or fate in KILLED, partly)
-        for reconciles in step.world.steps:
-            yield fate, after, reconciles * TICK
-
-
-IN_PARTS = ("killed in the write", "not saved, killed in the write")
-"""Of several routes one was written, the other not."""
-KILLED = ("killed before the save", "not saved", "killed before the write", "killed after the write", *IN_PARTS)
-"""Fates after which another process goes on; `not saved` dies after a lowering that it could not write down."""
-FATES = ("done", "not in effect", *KILLED)

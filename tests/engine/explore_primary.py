@@ -1,19 +1,17 @@
-"""Every state that a small rollout through a primary can reach: the counterpart of `explore.py`.
+"""Worlds of a target that is released through a primary: what `explore.py` needs to know about them.
 
 Here the world has more that outlives a reconcile: the revision and replicas of the target, the revision of the
 primary, and whether Services and routes are complete. Another client may change each of them before a reconcile.
 """
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
-from itertools import product
 from string import ascii_lowercase
-from typing import Any, assert_never
+from typing import Any, ClassVar, assert_never
 
 from canary.api.plan import Traffic
-from canary.api.status import Phase, Rollout, Status, Version
+from canary.api.status import Phase, Status, Version
 from canary.engine.actions import (
     Action,
     CopyToPrimary,
@@ -23,15 +21,14 @@ from canary.engine.actions import (
     ScaleTarget,
     SetTraffic,
 )
-from canary.engine.decide import Decision, decide, needs
+from canary.engine.decide import Needs
 from canary.engine.next_traffic import exposed
-from canary.engine.observed import Cause, Missing, Observed, PodsRefused, PrimarySeen, Query, RouteSeen, WorkloadSeen
-from canary.engine.phases import Need
-from canary.engine.resolved import ResolvedSpec
+from canary.engine.observed import Cause, Missing, Observed, PodsRefused, PrimarySeen, RouteSeen, WorkloadSeen
 
-from .canonical import ago, key_of, rebased
-from .explore import ANALYSIS, KILLED, SPEC, TICK, asked, manifests, sample
-from .situations import NOW, wants
+from . import explore
+from .canonical import ago, key_of, rebased, traffic_key
+from .explore import TICK, asked, sample
+from .situations import NOW
 
 TARGET, PRIMARY, CANARY = "web", "web-primary", "web-canary"
 EDITED = "edited"
@@ -41,158 +38,98 @@ FULL = 4
 
 
 @dataclass(frozen=True)
-class State:
+class State(explore.State):
     """Everything that outlives a reconcile, as of NOW."""
 
-    status: Status
+    route: Traffic = Traffic()  # noqa: RUF009 - frozen
     target: str = "a"
     """The target's revision."""
     replicas: int = FULL
     """Of the target."""
     primary: str = ""
-    """The primary's revision; empty where there is none."""
+    """The primary's revision; empty if there is none."""
     complete: bool = False
-    """Whether Services and routes are there."""
+    """Whether there are Services and routes."""
     returned: bool = False
     """Whether all requests go to the target again, after the deletion of the Canary."""
     keeps: bool = False
     """Whether the canary's Service selects pods by their build (`primaryLabels: keep`)."""
     selected: str = ""
     """That build, of the target."""
-    route: Traffic = Traffic()  # noqa: RUF009 - frozen
-    foreign: bool = False
-    """Whether another client put the route there."""
-    fresh: bool = True
     idle_for: timedelta = timedelta(days=1)
     """How long the canary has had no request."""
 
-    @property
-    def rollout(self) -> Rollout | None:
-        return self.status.rollout
+    def __str__(self) -> str:
+        return (
+            f"{super().__str__()}, stable {self.status.stable}, target {self.target} ×{self.replicas}, "
+            f"primary {self.primary or 'none'}"
+        )
 
 
 @dataclass(frozen=True)
-class Seen:
+class Seen(explore.Seen):
     """What a reconcile sees, and what happened before, by name."""
 
     happened: str = "nothing"
-    samples: str = "healthy"
     pods: str = "ready"
-    route: str = "as it is"
-    desired_version: str = "read"
-    asks: str = "nothing"
-    says: str = "go on"
+
+
+Step = explore.Step[State, Seen]
 
 
 @dataclass(frozen=True)
-class PrimaryWorld:
-    """A plan, and what may happen to it. The first entry of each list is the benign one."""
+class World(explore.World[State, Seen]):
+    """A plan for a target that is released through a primary, and what may happen to it."""
 
-    name: str
-    analysis: dict[str, Any]
-    spec: dict[str, Any] = field(default_factory=dict)
+    base_spec: ClassVar[dict[str, Any]] = {
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": TARGET},
+        "service": {"port": 80},
+        "version": None,
+        "revision": "",
+    }
+    base_analysis: ClassVar[dict[str, Any]] = {"deadline": "120s"}
+
     happened: tuple[str, ...] = ("nothing",)
-    samples: tuple[str, ...] = ("healthy",)
     pods: tuple[str, ...] = ("ready",)
-    route: tuple[str, ...] = ("as it is",)
-    desired_version: tuple[str, ...] = ("read",)
-    asks: tuple[str, ...] = ("nothing",)
-    says: tuple[str, ...] = ("go on",)
-    ends: tuple[str, ...] = ("done",)
-
-    @cached_property
-    def resolved(self) -> ResolvedSpec:
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": TARGET}
-        whole = {"targetRef": target, "service": {"port": 80}, "version": None, "revision": ""}
-        return wants(
-            {**SPEC, **whole, **self.spec}, **{**ANALYSIS, "steps": None, "deadline": "120s", **self.analysis}
-        )
-
-    @cached_property
-    def manifests(self) -> dict[str, ResolvedSpec]:
-        """By what the manifest says."""
-        return manifests(self.resolved)
 
     def start(self) -> State:
-        """The first sight of a target that serves by itself."""
+        """The target serves all requests."""
         service = self.resolved.manifest.spec.service
-        return State(Status(), keeps=service is not None and service.primary_labels == "keep")
+        return State(keeps=service is not None and service.primary_labels == "keep")
 
-    def decisions(self, state: State) -> Iterator["PrimaryStep"]:
-        """One for each combination of what may be seen."""
-        wanted = needs(self.resolved, state.status, NOW)
-        gone = state.status.phase is Phase.TERMINATING  # which no client takes back
-        for seen in self._seen(wanted.needs, bool(wanted.queries), ("deleted",) if gone else self.says):
-            before = happened(state, seen.happened)
-            resolved, observed = self.manifests[seen.says], _observed(before, seen, wanted.queries)
-            decision = decide(resolved, before.status, observed, NOW)
-            yield PrimaryStep(self, state, before, seen, observed, resolved, decision)
+    def benign(self, state: State) -> Seen:
+        """The deletion of a Canary goes on: no client takes it back."""
+        return Seen(says="deleted" if state.status.phase is Phase.TERMINATING else "go on")
 
-    def _seen(self, need: Need, evaluates: bool, says: tuple[str, ...]) -> Iterator[Seen]:
-        workloads, idle = Need.WORKLOADS in need, Need.DESIRED_VERSION not in need
-        return (
-            Seen(*one)
-            for one in product(
-                self.happened,
-                self.samples if evaluates else self.samples[:1],
-                self.pods if workloads else self.pods[:1],
-                self.route,
-                self.desired_version[:1] if idle else self.desired_version,
-                self.asks[:1] if idle else self.asks,
-                says,
-            )
+    def choices(self, state: State, wanted: Needs) -> dict[str, tuple[str, ...]]:
+        deleting = {"says": ("deleted",)} if state.status.phase is Phase.TERMINATING else {}
+        return {**super().choices(state, wanted), **deleting}
+
+    def changed(self, state: State, seen: Seen) -> State:
+        return happened(state, seen.happened)
+
+    def observed(self, state: State, seen: Seen, wanted: Needs) -> Observed:
+        desired = Version(name=CANARY, revision=state.target)
+        return Observed(
+            desired_version=desired if seen.desired_version == "as it is" else Missing(Cause.TIMED_OUT),
+            route=_route(state, seen.route),
+            stable_workload=_primary_pods(state, seen.pods),
+            canary_workload=_target_pods(state, seen.pods),
+            samples={query: sample(seen.samples, query, PRIMARY) for query in wanted.queries},
+            actions=asked(seen.asks),
+            fresh=state.fresh,
+            primary=_there(state),
         )
+
+    def carried_out(self, step: Step, actions: tuple[Action, ...], in_parts: bool) -> State:
+        after = before = step.before
+        for action in actions:
+            after = _carried_out(after, action, step.seen.pods)
+        idle = timedelta() if exposed(before.route) or exposed(after.route) else before.idle_for
+        return replace(after, idle_for=idle)
 
     def canonical(self, state: State, later: timedelta) -> tuple[Hashable, State]:
-        """A key that is equal for equal states, and the state with NOW as its present."""
         return _canonical(state, later, self.resolved.policy.drain)
-
-    def fates(self, step: "PrimaryStep") -> Iterator[tuple[str, State, timedelta]]:
-        """How the reconcile may go on after the decision, and when the next one is."""
-        for fate in self.ends:
-            yield fate, _after(step, fate), TICK
-
-
-FATES = ("done", "not in effect", "killed before the save", "not saved", "killed before the write",
-         "killed after the write")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class PrimaryStep:
-    """One decision in one state."""
-
-    world: PrimaryWorld
-    state: State
-    """Before anything happened."""
-    before: State
-    seen: Seen
-    observed: Observed
-    resolved: ResolvedSpec
-    decision: Decision
-
-    @property
-    def benign(self) -> bool:
-        return replace(self.seen, says="go on") == Seen() and (self.seen.says == "go on" or self._gone)
-
-    @property
-    def _gone(self) -> bool:
-        return self.state.status.phase is Phase.TERMINATING
-
-    @property
-    def alone(self) -> bool:
-        return False
-
-    def __str__(self) -> str:
-        rollout, before = self.before.rollout, self.before
-        said = [one for one in vars(self.seen).values() if one not in vars(Seen()).values()]
-        at = f"step {rollout.step} of {rollout.canary_version.revision}" if rollout else "at rest"
-        return (
-            f"{self.world.name}: {before.status.phase}, {at}, stable {before.status.stable}, target {before.target} "
-            f"×{before.replicas}, primary {before.primary or 'none'}, route at {before.route.weight}%"
-            f"{' by another client' if before.foreign else ''}; {', '.join(said) or 'all well'}"
-            f"{', after a start' if before.fresh else ''} → {self.decision.status.phase} {self.decision.reason} "
-            f"{list(self.decision.actions)}"
-        )
 
 
 # ---- what happens outside --------------------------------------------------------------------------------------
@@ -232,20 +169,6 @@ def _unused(state: State) -> str:
     return next(one for one in ascii_lowercase if one not in _revisions(state))
 
 
-def _observed(state: State, seen: Seen, queries: tuple[Query, ...]) -> Observed:
-    desired = Version(name=CANARY, revision=state.target)
-    return Observed(
-        desired_version=desired if seen.desired_version == "read" else Missing(Cause.TIMED_OUT),
-        route=_route(state, seen.route),
-        stable_workload=_primary_pods(state, seen.pods),
-        canary_workload=_target_pods(state, seen.pods),
-        samples={query: sample(seen.samples, query, PRIMARY) for query in queries},
-        actions=asked(seen.asks),
-        fresh=state.fresh,
-        primary=_there(state),
-    )
-
-
 def _there(state: State) -> PrimarySeen:
     missing = [] if state.primary else [PRIMARY]
     missing += [] if state.complete and not state.returned else ["routes"]
@@ -282,26 +205,6 @@ def _target_pods(state: State, pods: str) -> WorkloadSeen | Missing:
     available = 0 if pods in ("canary down", "both down", "canary stuck") else state.replicas
     stuck = "ProgressDeadlineExceeded" if pods == "canary stuck" and state.replicas else None
     return WorkloadSeen(TARGET, state.replicas, available, state.target, stuck=stuck)
-
-
-def _after(step: PrimaryStep, fate: str) -> State:
-    before, decision = step.before, step.decision
-    saved = fate not in ("killed before the save", "not saved")
-    acts: tuple[Action, ...] = {
-        "done": decision.actions,
-        "killed after the write": decision.actions,
-        "not saved": tuple(one for one in decision.actions if one.decreases),
-    }.get(fate, ())
-    after = before
-    for action in acts:
-        after = _carried_out(after, action, step.seen.pods)
-    status = decision.status if saved else before.status
-    foreign = after.foreign and status.rollout is not None and after.route != status.rollout.desired
-    read = isinstance(step.observed.route, RouteSeen)
-    idle = timedelta() if exposed(before.route) or exposed(after.route) else before.idle_for
-    fresh = (before.fresh and not read) or fate in KILLED
-    return replace(after, status=status, foreign=foreign or (status.rollout is None and after.foreign), fresh=fresh,
-                   idle_for=idle)  # fmt: skip
 
 
 def _carried_out(state: State, action: Action, pods: str) -> State:
@@ -348,8 +251,8 @@ def _canonical(state: State, later: timedelta, drain: timedelta) -> tuple[Hashab
         whole.phase, str(whole.stable), str(whole.failed), whole.provisioned_since, whole.reverts,
         whole.returned_since, kept.returned,
         whole.rollout and (str(whole.rollout.stable_version), str(whole.rollout.canary_version)), key_of(rollout),
-        kept.target, kept.replicas, kept.primary, kept.complete, kept.route.weight, bool(kept.route.match),
-        kept.route.mirror, kept.foreign, kept.fresh, kept.idle_for, kept.selected,
+        kept.target, kept.replicas, kept.primary, kept.complete, traffic_key(kept.route), kept.foreign,
+        kept.fresh, kept.idle_for, kept.selected,
     )  # fmt: skip
     return key, kept
 

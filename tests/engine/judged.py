@@ -11,26 +11,15 @@ from canary.engine import hooks
 from canary.engine.decide import decide
 from canary.engine.next_traffic import exposed, increases
 from canary.engine.observed import Missing, RouteSeen
-from canary.engine.phases import ACTIVE, TRANSITIONS
+from canary.engine.phases import ACTIVE
 from tests.moves import moves
 
-from .explore import Step
+from .explore import phases_follow_the_table
+from .explore_versions import Step
 from .situations import NOW
 
 NOTHING = Traffic()
 HEARD = {"ActionRefused", *(f"{verb.capitalize()}Asked" for verb in Verb)}
-
-
-def judged(step: Step) -> Iterator[str]:
-    """All complaints."""
-    for promise in PROMISES:
-        yield from promise(step)
-
-
-def phases_follow_the_table(step: Step) -> Iterator[str]:
-    taken = (step.before.status.phase, step.decision.status.phase)
-    if taken[0] is not taken[1] and taken not in TRANSITIONS:
-        yield f"{taken[0]} → {taken[1]} isn't in the table"
 
 
 def failing_or_lost_is_asked_to_0(step: Step) -> Iterator[str]:

@@ -12,29 +12,16 @@ from canary.api.status import Outcome, Phase, Rollout
 from canary.engine.actions import CopyToPrimary, Provision, RemovePrimary, ReturnToTarget, ScaleTarget
 from canary.engine.next_traffic import copying, exposed, increases
 from canary.engine.observed import RouteSeen
-from canary.engine.phases import TRANSITIONS
 from tests.moves import moves
 
-from .explore import TICK
-from .explore_primary import EDITED, FULL, PrimaryStep, settled
+from .explore import TICK, phases_follow_the_table
+from .explore_primary import EDITED, FULL, Step, settled
 
 NOTHING = Traffic()
 DOWN = ("primary down", "both down")
 
 
-def judged_primary(step: PrimaryStep) -> Iterator[str]:
-    """All complaints."""
-    for promise in PROMISES:
-        yield from promise(step)
-
-
-def phases_follow_the_table(step: PrimaryStep) -> Iterator[str]:
-    taken = (step.before.status.phase, step.decision.status.phase)
-    if taken[0] is not taken[1] and taken not in TRANSITIONS:
-        yield f"{taken[0]} → {taken[1]} isn't in the table"
-
-
-def no_build_that_was_not_judged_keeps_traffic(step: PrimaryStep) -> Iterator[str]:
+def no_build_that_was_not_judged_keeps_traffic(step: Step) -> Iterator[str]:
     """A push, a failure or a lost canary takes all traffic to the primary in the same reconcile, whatever waits."""
     rollout, before, seen = step.before.rollout, step.before, step.seen
     if rollout is None or rollout.end is not None or not exposed(rollout.desired):
@@ -52,7 +39,7 @@ def no_build_that_was_not_judged_keeps_traffic(step: PrimaryStep) -> Iterator[st
         yield f"the canary keeps its traffic though {'another build was pushed' if pushed else 'it was lost'}"
 
 
-def only_what_was_analysed_gets_more(step: PrimaryStep) -> Iterator[str]:
+def only_what_was_analysed_gets_more(step: Step) -> Iterator[str]:
     """Traffic is increased only to the pinned build, while that is what is desired, and never after the end."""
     rollout = step.before.rollout
     stands = step.observed.route.traffic if isinstance(step.observed.route, RouteSeen) else NOTHING
@@ -71,7 +58,7 @@ def only_what_was_analysed_gets_more(step: PrimaryStep) -> Iterator[str]:
             yield f"traffic is increased while {step.seen.says}, {step.seen.pods}"
 
 
-def only_what_was_analysed_is_promoted(step: PrimaryStep) -> Iterator[str]:
+def only_what_was_analysed_is_promoted(step: Step) -> Iterator[str]:
     """The primary gets the pinned revision after all steps, or what was promoted last; nothing else, ever."""
     rollout, after = step.before.rollout, step.decision.status.rollout
     for action in step.decision.actions:
@@ -99,7 +86,7 @@ def _serves(rollout: Rollout) -> str:
     return (rollout.canary_version if promoted else rollout.stable_version).revision
 
 
-def a_rollout_ends_with_what_it_says(step: PrimaryStep) -> Iterator[str]:
+def a_rollout_ends_with_what_it_says(step: Step) -> Iterator[str]:
     """The primary has the analysed revision after a promotion, and the last promoted one after everything else."""
     rollout, status = step.before.rollout, step.decision.status
     if rollout is None or status.rollout is not None:
@@ -114,7 +101,7 @@ def a_rollout_ends_with_what_it_says(step: PrimaryStep) -> Iterator[str]:
         yield "a rollout ends while the canary has traffic"
 
 
-def two_pushes_never_mix(step: PrimaryStep) -> Iterator[str]:
+def two_pushes_never_mix(step: Step) -> Iterator[str]:
     """What a rollout tries, and what it goes back to, is pinned for as long as it lasts."""
     before, after = step.before.rollout, step.decision.status.rollout
     if before is None or after is None:
@@ -123,7 +110,7 @@ def two_pushes_never_mix(step: PrimaryStep) -> Iterator[str]:
         yield "a rollout goes on with other revisions"
 
 
-def nothing_is_scaled_down_before_it_drained(step: PrimaryStep) -> Iterator[str]:
+def nothing_is_scaled_down_before_it_drained(step: Step) -> Iterator[str]:
     """No request is cut off: the canary had none for as long as `drain` says, and the primary is there."""
     for action in step.decision.actions:
         if not isinstance(action, ScaleTarget) or action.replicas:
@@ -134,7 +121,7 @@ def nothing_is_scaled_down_before_it_drained(step: PrimaryStep) -> Iterator[str]
             yield "the target is scaled down, and what serves isn't known"
 
 
-def nobody_is_sent_to_no_replica(step: PrimaryStep) -> Iterator[str]:
+def nobody_is_sent_to_no_replica(step: Step) -> Iterator[str]:
     """While the primary has none and the canary may have some."""
     rollout, before = step.before.rollout, step.before
     none = step.seen.pods == "primary down" or (not before.primary and step.seen.pods == "ready")
@@ -146,7 +133,7 @@ def nobody_is_sent_to_no_replica(step: PrimaryStep) -> Iterator[str]:
         yield "requests go from the canary to no replica of the primary"
 
 
-def a_deletion_gives_back_what_was_promoted(step: PrimaryStep) -> Iterator[str]:
+def a_deletion_gives_back_what_was_promoted(step: Step) -> Iterator[str]:
     """The target gets the promoted revision; the primary goes after that, once nothing is under way at it."""
     before, stable = step.before, step.before.status.stable
     for action in step.decision.actions:
@@ -162,7 +149,7 @@ def a_deletion_gives_back_what_was_promoted(step: PrimaryStep) -> Iterator[str]:
             yield "the primary is removed before the target serves"
 
 
-def what_is_done_at_rest_stays(step: PrimaryStep) -> Iterator[str]:
+def what_is_done_at_rest_stays(step: Step) -> Iterator[str]:
     """No write repeats itself where nothing is left to do."""
     if step.benign and step.before == step.state and settled(step.before) and step.decision.actions:
         yield f"{step.decision.actions} though nothing is left to do"

@@ -17,16 +17,16 @@ from canary.engine import hooks
 from canary.engine.judges.judge import Verdict
 from canary.engine.phases import IDLE, TRANSITIONS
 
-from .canonical import State
-from .explore import FATES, KILLED, World, endless, explore
-from .judged import judged
+from .explore import FATES, KILLED, endless, explore
+from .explore_versions import State, World
+from .judged import PROMISES
 
 WIDE = bool(os.environ.get("CANARY_EXPLORE"))
 LIMIT = 2_000_000 if WIDE else 60_000
 SAMPLES = ("healthy", "failing", "missing", "unreachable")
 CANARY = ("available", "short", "none")
 EDITS = ("as it is", "edited to 0", "edited to 35", "edited in parts", "unreadable")
-WANTED = ("the same", "a new build", "back to stable", "unreadable")
+WANTED = ("as it is", "a new build", "back to stable", "unreadable")
 ASKS = ("nothing", "approve by ada", "reject", "pause", "resume", "promote", "skip", "rollback", "retry")
 TWO_STEPS: dict[str, Any] = {"stepWeights": [10, 50]}
 HELD: dict[str, Any] = {"steps": [{"weight": 10, "hold": "10s"}, {"weight": 50, "hold": "20s", "iterations": 2}]}
@@ -72,7 +72,7 @@ WORLDS = (
           says=("go on", "deleted")),
     World("gate, promoted", gated("promote", 2), canary=CANARY,
           asks=("nothing", "approve by ada", "approve by bob", "pause", "resume"),
-          stable=("available", "none"), desired_version=("the same", "unreadable")),
+          stable=("available", "none"), desired_version=("as it is", "unreadable")),
     World("gate, held", gated("hold"), asks=("nothing", "approve by ada", "pause", "resume"), ends=FATES),
     World("gate, with edits and crashes", gated("rollback"), asks=("nothing", "approve by ada"), route=EDITS,
           ends=("done", "not in effect", "not saved")),
@@ -130,11 +130,10 @@ EVERY_TRANSITION = ("wishes and replicas", "skipAnalysis, both gone", "gate, hel
 )
 def test_every_reachable_state(world: World, record_property: Callable[[str, object], None]) -> None:
     """Promises 1 to 5, 7 and 11 in each decision; no phase transition that isn't in the table; every end."""
-    found = explore(wider(world) if WIDE else world, judged, LIMIT)
-    broken = [
-        *found.broken,
-        *(f"never ends from {one}" for one in endless(found, found.benign, _may_wait)),
-        *(f"never ends without stable from {one}" for one in endless(found, found.alone, _may_stay)),
+    found = explore(wider(world) if WIDE else world, PROMISES, LIMIT)
+    broken = found.broken or [
+        *(f"never ends from {one!r}" for one in endless(found, found.benign, _may_wait)),
+        *(f"never ends without stable from {one!r}" for one in endless(found, found.alone, _may_stay)),
     ]
     record_property("explored", f"{world.name}: {len(found.states):,} states, {found.transitions:,} transitions")
     assert broken[:40] == []
@@ -143,7 +142,7 @@ def test_every_reachable_state(world: World, record_property: Callable[[str, obj
 @pytest.mark.long
 def test_every_transition_is_taken() -> None:
     """The table of phase transitions has none that a rollout never takes."""
-    found = [explore(world, lambda step: (), LIMIT) for world in WORLDS if world.name in EVERY_TRANSITION]
+    found = [explore(world, (), LIMIT) for world in WORLDS if world.name in EVERY_TRANSITION]
     assert TRANSITIONS.keys() - set().union(*(one.phases for one in found)) == set()
 
 
