@@ -58,9 +58,10 @@ from canary.stores.canary import ActionInbox, CanaryStore, asked
 from canary.stores.lease import TargetLease
 from canary.stores.objects import Objects
 from canary.stores.projection import CanarySeen, seen
+from canary.webhooks.calls import HookCaller, HookCalls
+from canary.webhooks.secrets import hook_secrets
 from canary.workloads.pods import build
 
-from . import hooks
 from .evidence import MetricSources
 from .ports import Fleet
 from .reconciler import ClusterReconciler, Outside
@@ -141,7 +142,8 @@ class ClusterFleet(Fleet):
             hook_refusal=self.area.allowed.hook_refusal,
         )
         self._refused: set[Any] = set()
-        self._hooks = hooks.caller(self.area.allowed)
+        # what a server says is shown only if the administrator named the server
+        self._hooks = HookCaller(refusal=self.area.allowed.hook_refusal, quoted=self.area.allowed.names_hook)
         self.evidence = MetricSources(self.client, lambda: self.area, self._headers, self.asked)
 
     def _headers(self, namespace: str, name: str) -> Mapping[str, tuple[str, ...]] | None:
@@ -261,7 +263,7 @@ class ClusterFleet(Fleet):
             notifier=Events(fence.client(self.client, Purpose.EVENTS), lambda: subject, self.instance, self._refused),
             clock=self.clock,
             alerts=None if self.alerting is None else self.alerting.of(key, found.uid, fence.leads, self.wake),
-            hooks=hooks.calls(self._hooks, self._cached, namespace, lambda: self.wake(key)),
+            hooks=HookCalls(self._hooks, namespace, hook_secrets(self._cached, namespace), lambda: self.wake(key)),
             follow=self.follow,
             confined=not self.area.cross_namespace,
         )

@@ -2,9 +2,14 @@
 
 They have the same ports, and are labelled with their own names, as Flagger's. Clients are sent to the primary where
 no route says otherwise.
+
+The clients' Service may be older than its Canary. Server-side apply removes what canary adds to it. The API server
+doesn't keep what canary writes over, so `noted` keeps that, and `given_back` writes it again at the end.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from canary.api.canary import Canary
 from canary.api.service import Service, ServiceMetadata
@@ -16,6 +21,11 @@ PROXIES = ("istio-proxy", "envoy")
 """Containers of a mesh, whose ports aren't the application's."""
 LONGEST_NAME = 63
 """Characters of a Service's port name."""
+LISTED = ("selector", "ports")
+"""Noted whether they differ or not: what is deleted in between may be written as a whole."""
+_FIXED = ("clusterIP",)
+"""The API server refuses another one."""
+_ABOUT = ("labels", "annotations")
 
 
 def services(canary: Canary, target: Data, build: str = "") -> tuple[Object, Object, Object]:
@@ -87,3 +97,43 @@ def _spec(service: Service, of_all: list[Object]) -> Object:
     if service.traffic_distribution:
         spec["trafficDistribution"] = service.traffic_distribution
     return spec
+
+
+def noted(found: Data, made: Data) -> str:
+    """What `made` will write over in the Service as it was found, as JSON."""
+    spec, wanted = found.get("spec") or {}, made["spec"]
+    others = [one for one in wanted if one not in (*LISTED, *_FIXED)]
+    kept: Object = {"selector": spec.get("selector") or {}, "ports": spec.get("ports") or []}
+    kept |= {field: spec[field] for field in others if spec.get(field) not in (None, wanted[field])}
+    for field in _ABOUT:
+        own, over = (found.get("metadata") or {}).get(field) or {}, made["metadata"].get(field) or {}
+        replaced = {key: own[key] for key, value in over.items() if own.get(key, value) != value}
+        kept |= {field: replaced} if replaced else {}
+    return json.dumps(kept)
+
+
+def given_back(found: Data, before: Data) -> list[Mapping[str, Any]]:
+    """A patch that gives the Service what was noted of it; empty where it has that.
+
+    Ports that its owner has added or removed since stay added or removed.
+    """
+    spec, about = found.get("spec") or {}, found.get("metadata") or {}
+    ports = {_number(one): one for one in before.get("ports") or ()}
+    wanted = {field: value for field, value in before.items() if field not in (*LISTED, *_ABOUT)}
+    wanted |= {"selector": before.get("selector") or {}}
+    wanted |= {"ports": [ports.get(_number(one), one) for one in spec.get("ports") or ()]}
+    made: list[Mapping[str, Any]] = []
+    for field, value in wanted.items():
+        if value and spec.get(field) != value:
+            made.append({"op": "add", "path": f"/spec/{field}", "value": value})
+        elif not value and spec.get(field):
+            made.append({"op": "remove", "path": f"/spec/{field}"})
+    for field in _ABOUT:
+        whole = {**(about.get(field) or {}), **before.get(field, {})}
+        if whole != (about.get(field) or {}):
+            made.append({"op": "add", "path": f"/metadata/{field}", "value": whole})
+    return made
+
+
+def _number(port: Data) -> tuple[Any, str]:
+    return port.get("port"), str(port.get("protocol") or "TCP")

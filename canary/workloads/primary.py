@@ -17,13 +17,12 @@ from canary.kube.client import Client, Object
 from canary.kube.errors import Failure, NotFound
 from canary.kube.projections import template_digest
 from canary.kube.resources import SCALERS, SERVICES, Resource
-from canary.primary.adopted import given_back, noted
 from canary.primary.kept import KEPT, kept_replicas
 from canary.primary.names import MARK, ORIGINAL, REVISION, SUFFIX, TEMPLATE, Names
 from canary.primary.provisioning import Provisioning
 from canary.primary.reading import annotation, complete, original, selected_build, selected_by, selects
 from canary.primary.scalers import most, pausing, scaler
-from canary.primary.services import services
+from canary.primary.services import given_back, noted, services
 from canary.primary.workload import keeps, primary, selector_label
 
 from . import pods
