@@ -1,4 +1,4 @@
-"""Addresses that the schema, lint and whoever asks must agree about."""
+"""Addresses that the schema, lint and anyone who asks must agree about."""
 
 ASKED = (
     "http://prometheus:9090",

@@ -143,7 +143,7 @@ def scaled_objects(control_plane: ControlPlane) -> None:
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """A namespace for this test; after it, whatever the test has killed or frozen runs again."""
+    """A namespace for this test; after it, all that the test has killed or frozen runs again."""
     name = control_plane.kube.create_namespace()
     yield name
     control_plane.mend()

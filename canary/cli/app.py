@@ -137,10 +137,10 @@ def run(argv: Sequence[str], commands: Mapping[str, str] = COMMANDS, package: st
             raise
         _discard_output()
         return UNREAD
-    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, a person gets a sentence
+    except Exception as error:  # noqa: BLE001 - the last stop: a person gets a sentence for any error
         if debug:
             traceback.print_exception(error)
-        sentence, code = _told(error)
+        sentence, code = _sentence_of(error)
         print(f"canary: {sentence}", file=sys.stderr)
         return code
 
@@ -167,7 +167,7 @@ def _take_debug(argv: Sequence[str]) -> tuple[list[str], bool]:
     return [*options, *argv[end:]], len(options) < end
 
 
-def _told(error: Exception) -> tuple[str, int]:
+def _sentence_of(error: Exception) -> tuple[str, int]:
     """The sentence and the exit code for an error."""
     match error:
         case CommandProblem():

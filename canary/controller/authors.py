@@ -125,7 +125,7 @@ def _standing_since(found: Data) -> datetime | None:
     """When the spec was written as it is; None if that isn't known.
 
     A spec that was never changed is as old as its object. Else it is as old as the last change that the server has
-    noted, of whatever field: it notes what was added or changed, and for a policy, in its status, each generation.
+    noted, of any field: it notes what was added or changed, and for a policy, in its status, each generation.
     The removal of a part of a binding leaves no time in the object.
     """
     about = found["metadata"]

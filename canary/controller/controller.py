@@ -244,7 +244,7 @@ class Controller:
         try:
             due = self._reconcile(item, measured)
             item.failures = 0
-        except Exception as error:  # noqa: BLE001 # whatever it is, it stops this one only
+        except Exception as error:  # noqa: BLE001 # any error stops this one only
             if self._gone(item):
                 self.forget(item.key)
                 return

@@ -65,7 +65,7 @@ class JudgedRollout:
     """How one of the rollouts went, once the load has ended."""
 
     judge: str
-    watched: EvaluationsSeen
+    seen: EvaluationsSeen
     ending: Ending
     canary: Tally | None
     """None where it got no request."""
@@ -74,7 +74,7 @@ class JudgedRollout:
     @property
     def evaluations(self) -> int:
         """Until the end of the rollout."""
-        return len(self.watched.evaluations)
+        return len(self.seen.evaluations)
 
     @property
     def seconds(self) -> float:
@@ -96,12 +96,12 @@ Report = Callable[[str, EvaluationsSeen, Turn], None]
 
 def roll_out(running: tuple[DemoStage, ...], interrupts: Interrupts, report: Report) -> dict[str, EvaluationsSeen]:
     """Both rollouts to their ends, by judge. What one of them raises ends the other as well."""
-    watched = {one.route: EvaluationsSeen() for one in running}
+    seen = {one.route: EvaluationsSeen() for one in running}
 
     def one(stage: DemoStage) -> None:
-        seen = watched[stage.route]
+        mine = seen[stage.route]
         try:
-            seen.ending = stage.roll_out(lambda turn: report(stage.route, seen, turn))
+            mine.ending = stage.roll_out(lambda turn: report(stage.route, mine, turn))
         except BaseException:
             interrupts.count += 1
             raise
@@ -112,13 +112,13 @@ def roll_out(running: tuple[DemoStage, ...], interrupts: Interrupts, report: Rep
         over: list[Future[None]] = [pool.submit(one, stage) for stage in running]
     for future in over:
         future.result()
-    return watched
+    return seen
 
 
-def results(watched: dict[str, EvaluationsSeen], counted: Counted) -> Iterator[JudgedRollout]:
+def results(seen: dict[str, EvaluationsSeen], counted: Counted) -> Iterator[JudgedRollout]:
     """What came of each rollout, in the order of `JUDGES`."""
     for judge in JUDGES:
-        ending = watched[judge].ending
+        ending = seen[judge].ending
         assert ending is not None
         canary, stable = (counted.load.get(version_of(number, judge)) for number in (2, 1))
-        yield JudgedRollout(judge, watched[judge], ending, canary, stable)
+        yield JudgedRollout(judge, seen[judge], ending, canary, stable)

@@ -55,16 +55,16 @@ class JudgesStory:
             (),
         )
 
-    def evaluated(self, judge: str, watched: EvaluationsSeen, turn: Turn) -> None:
+    def evaluated(self, judge: str, seen: EvaluationsSeen, turn: Turn) -> None:
         """A line for each evaluation, and why the rollout ends, with one or without."""
         with self.lock:
-            rollout, new = turn.decision.status.rollout, watched(turn)
+            rollout, new = turn.decision.status.rollout, seen(turn)
             if rollout is None:
                 return
             if new:
                 self._say(_evaluation(judge, turn, rollout, self.screen))
-            if rollout.end is not None and not watched.end_said:
-                watched.end_said = True
+            if rollout.end is not None and not seen.end_said:
+                seen.end_said = True
                 margin = length(_head(judge, turn.at, rollout, self.screen)[:1])
                 self._say(*(() if new else (_head(judge, turn.at, rollout, self.screen),)))
                 self._say(*self._wrapped(rollout.end.message, "", " " * margin))
@@ -100,7 +100,7 @@ class JudgesStory:
             if one.stable is not None and one.stable.p99 > self.pace.limit:
                 return [too_slow(one.stable, self.pace)]
         for one in rollouts:
-            skipped, late = one.watched.skipped(timedelta(seconds=self.pace.interval)), one.watched.late
+            skipped, late = one.seen.skipped(timedelta(seconds=self.pace.interval)), one.seen.late
             if skipped or late > LATE:
                 missed = f"missed {skipped} evaluation{'' if skipped == 1 else 's'}"
                 said = missed if skipped else f"evaluated {late.total_seconds():.1f} s late"

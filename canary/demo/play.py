@@ -82,9 +82,9 @@ def _compare(settings: DemoSettings, interrupts: Interrupts) -> int:
     with _folder(settings.keep) as folder:
         story.opening(settings.rate, folder, settings.keep)
         with stages(folder, sites(scenario.canary), settings.rate, settings.pace, interrupts) as running:
-            watched = roll_out(running, interrupts, story.evaluated)
+            seen = roll_out(running, interrupts, story.evaluated)
             counted = running[0].count()
-    rollouts = tuple(results(watched, counted))
+    rollouts = tuple(results(seen, counted))
     code = Exit.INTERRUPTED if any(one.ending.code is Exit.INTERRUPTED for one in rollouts) else Exit.PROMOTED
     if code is Exit.INTERRUPTED:
         story.interrupted()

@@ -304,7 +304,7 @@ def renewing(lease: Lease, finished: threading.Event, lost: Callable[[], None]) 
     while not finished.wait(pause):
         try:
             renewed = lease.renew()
-        except Exception:  # whatever it is: a leader that isn't renewed must hear that its term is over
+        except Exception:  # any error: a leader that isn't renewed must hear that its term is over
             log.exception("%s can't be renewed", lease.claim)
             renewed = False
         pause = lease.terms.every if renewed else lease.terms.every / 4

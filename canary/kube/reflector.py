@@ -2,7 +2,7 @@
 
     list, page by page ──► watch from there ──► ended, cut, silent, timed out: watch on from what was seen last
          ▲                       │
-         └── 410, or never a word┘              whatever fails: again, after a pause that grows to half a minute
+         └── 410, or never a word┘              any failure: again, after a pause that grows to half a minute
 
 One thread a reflector. What was kept stays readable while there is no contact.
 """

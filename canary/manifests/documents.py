@@ -181,7 +181,7 @@ def _composed(piece: DocumentText) -> tuple[list[Document], int]:
             found.append(document)
             values += seen
     except _SLIPS as error:
-        found.append(_unread(piece.text, *_told(error, piece)))
+        found.append(_unread(piece.text, *_problem(error, piece)))
     return found, max(yaml.scanner.fetched, values)
 
 
@@ -358,7 +358,7 @@ def _mark(node: Node) -> Mark:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _told(error: Exception, piece: DocumentText) -> tuple[Mark, str]:
+def _problem(error: Exception, piece: DocumentText) -> tuple[Mark, str]:
     match error:
         case RecursionError():
             return piece.first, "is nested too deeply to be read"

@@ -194,7 +194,7 @@ def read_text(path: str, text: str, unrendered: Severity = Severity.ERROR) -> Re
 
 
 def _read(bare: Placed) -> Reading:
-    """What can be read of a document is judged whatever can't be, so that one round shows all problems."""
+    """What can be read of a document is judged even if the rest can't be, so that one round shows all problems."""
     document = bare.document
     if other(document.data):
         return Reading(others=(bare.path,))

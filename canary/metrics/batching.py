@@ -1,6 +1,6 @@
 """What is asked together: queries → as few requests as possible, and halves of a request that was too much. Pure.
 
-Builtins of one server make one request for up to `WINDOWS` windows, whatever their subjects and parts; rows bear the
+Builtins of one server make one request for up to `WINDOWS` windows, with any subjects and parts; rows bear the
 window that they are for. What has new series is asked a second time (`promql.py` says why). The regular expressions
 select more than was asked (namespaces × workloads), and `share` picks each subject's own rows. `prometheus.py` sends
 the requests.

@@ -61,7 +61,7 @@ def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = T
     asked: set[tuple[int, int]] = set()
     waits = Waits()
 
-    def watched(turn: Turn) -> None:
+    def reported(turn: Turn) -> None:
         report(turn)
         sandbox.clock.leap = waits.until(turn)
         rollout = turn.decision.status.rollout
@@ -71,7 +71,7 @@ def simulate(sandbox: Sandbox, report: Callable[[Turn], None], approve: bool = T
             _approve(sandbox, rollout.step, needed)
 
     timeout = resolved.policy.deadline + WEEK if resolved.guards else None
-    return Drive(sandbox.parts, Options(timeout=timeout, reconcile_interval=reconcile_interval), watched).run()
+    return Drive(sandbox.parts, Options(timeout=timeout, reconcile_interval=reconcile_interval), reported).run()
 
 
 @dataclass

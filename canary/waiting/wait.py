@@ -94,7 +94,7 @@ class Wait:
     asked: bool = False
     """Whether the time-out has asked for a rollback."""
     _sight: Sight | None = None
-    _told: Status | None = None
+    _reported: Status | None = None
     _away: tuple[str, ...] = ()
     _asked_at: datetime | None = None
     """When it was last asked who is at work."""
@@ -223,8 +223,8 @@ class Wait:
         trouble = trouble or self._absent(sight)
         if not note:
             self._known = sight.at
-        self.report(turn_of(sight.canary, self._told, sight.at, note, trouble))
-        self._told = sight.status
+        self.report(turn_of(sight.canary, self._reported, sight.at, note, trouble))
+        self._reported = sight.status
 
     def _absent(self, sight: Sight) -> tuple[str, ...]:
         """Why a rollout under way stands still: no process is at work."""

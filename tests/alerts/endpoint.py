@@ -1,4 +1,4 @@
-"""A server that plays the webhook of a chat: it keeps what it is sent, and answers as it is told."""
+"""A server that plays the webhook of a chat: it keeps what it is sent, and answers as configured."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -80,7 +80,7 @@ def test_what_is_refused_again_and_again_is_given_up() -> None:
 
 
 def test_what_can_not_be_sent_in_time_is_given_up() -> None:
-    """An hour after the message nobody needs it."""
+    """An hour after the message no one needs it."""
     receiver, queue = Receiver(*[Unreachable("down")] * 3), quick()
     queue.offer(receiver.alert("a", within=0.0))
     assert queue.wait(20)

@@ -166,5 +166,5 @@ def test_that_an_alert_is_sent_is_saved_at_once() -> None:
     due = Status(outbox=(message,))
     sent = replace(Record(Status(), due, saved_at=NOW), status=due.but(outbox=()))
     assert worth_saving(sent, NOW)
-    told = due.but(outbox=(message.but(alerts=None),))
-    assert not worth_saving(replace(sent, saved=told), NOW)
+    reported = due.but(outbox=(message.but(alerts=None),))
+    assert not worth_saving(replace(sent, saved=reported), NOW)

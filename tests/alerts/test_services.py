@@ -54,7 +54,7 @@ def test_slack_gets_channel_user_colour_and_short_fields() -> None:
 
 
 def test_a_token_is_shown_to_slacks_api_which_may_refuse_with_200() -> None:
-    """Its word is told, because it is one of Slack's."""
+    """Its word is reported, because it is one of Slack's."""
     with (
         endpoint((200, '{"ok": false, "error": "channel_not_found"}')) as at,
         pytest.raises(Rejected, match="the service refused it: channel_not_found"),

@@ -47,7 +47,7 @@ def test_its_identity_and_time_are_the_servers() -> None:
 @pytest.mark.parametrize(
     ("author", "checked", "verified"),
     [("ann", True, True), ("ann", False, False), ("", True, False)],
-    ids=["the server checks authors", "nobody checks authors", "without an author nobody is verified"],
+    ids=["the server checks authors", "no one checks authors", "without an author no one is verified"],
 )
 def test_who_vouches_for_the_author(author: str, checked: bool, verified: bool) -> None:
     """The caller knows whether the cluster checks authors."""

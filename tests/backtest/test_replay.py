@@ -148,7 +148,7 @@ ROW = "2026-03-02T12:00:00Z,web,10,1"
         pytest.param(f"{HEAD}\n2026-03-02T12:00Z,web,10,11", "line 2: bad is 11, more than total", id="more bad"),
         pytest.param(f"{HEAD}\n2026-03-02T12:00Z,web,-1,0", "line 2: total is -1, less than 0", id="fewer than none"),
         pytest.param(f"{HEAD}\n2026-03-02T12:00Z,web,1.5,0", "line 2: total is '1.5'", id="half a request"),
-        pytest.param(f"{HEAD}\n2026-03-02T12:00Z,,1,0", "line 2: version is missing", id="nobody's"),
+        pytest.param(f"{HEAD}\n2026-03-02T12:00Z,,1,0", "line 2: version is missing", id="no one's"),
         pytest.param(f"{HEAD},slower_x\n{ROW},0", "line 2: 'x' is not an edge in milliseconds", id="no edge"),
         pytest.param(f"{HEAD}\n2026-03-02T12:00Z,web,1", "line 2: bad is missing", id="a cell less"),
         pytest.param(

@@ -6,7 +6,7 @@ from typing import Any
 
 from canary.rollout.reconcile import Turn, reconcile
 from canary.rollout.record import load
-from tests.rollout.wired import Driven, Watched, sandbox
+from tests.rollout.wired import Driven, Recorded, sandbox
 
 from .row import Row
 
@@ -17,14 +17,14 @@ AT = 50
 def counts() -> Iterator[Row]:
     """All of them."""
     box = sandbox()
-    watched = Watched(box)
-    run = Driven(box, parts=watched.parts)
+    recorded = Recorded(box)
+    run = Driven(box, parts=recorded.parts)
     calls: Counter[tuple[int, str]] = Counter()
     asked: list[int] = []
 
     def count(turn: Turn) -> None:
-        calls.update((turn.decision.status.canary_weight, call) for call in watched.calls)
-        watched.calls.clear()
+        calls.update((turn.decision.status.canary_weight, call) for call in recorded.calls)
+        recorded.calls.clear()
         asked.extend([len(turn.observed.samples)] if turn.observed.samples else [])
 
     run.drive.report = count
@@ -33,10 +33,13 @@ def counts() -> Iterator[Row]:
     yield Row("writes to the route in a step", calls[AT, "router.write"], "", 1)
     yield Row("queries in an evaluation of two metrics, stable's included", max(asked), "", 4)
     yield Row("requests for metrics in an evaluation", calls[AT, "metrics.measure"], "", 1)
-    watched.calls.clear()
-    list(reconcile(watched.parts, load(box.store)))
+    recorded.calls.clear()
+    list(reconcile(recorded.parts, load(box.store)))
     yield Row(
-        "reads in an idle reconcile", sum(call.endswith(("read", "desired_version")) for call in watched.calls), "", 3
+        "reads in an idle reconcile",
+        sum(call.endswith(("read", "desired_version")) for call in recorded.calls),
+        "",
+        3,
     )
     assert box.store.stored is not None
     largest = max(len(turn.record.status.model_dump_json(by_alias=True)) for turn in _turns())

@@ -213,10 +213,10 @@ class Rehearsal:
         return look.evaluation.at.timestamp()
 
     def _canary(self, since: float, true: Callable[[Status], bool], what: str) -> float:
-        def told(found: Data) -> bool:
+        def reported(found: Data) -> bool:
             return true(Status.model_validate(found.get("status") or {}))
 
-        return self._watches.first("Canary", told, since, what).at
+        return self._watches.first("Canary", reported, since, what).at
 
     def _deployment(self, since: float, true: Callable[[Data], bool], what: str) -> float:
         def is_canary(found: Data) -> bool:
@@ -282,10 +282,10 @@ def main() -> None:
                 rehearsal.with_errors(INTERVAL * run / runs)
                 print(f"run {run + 1} of {runs}", file=sys.stderr, flush=True)
         finally:
-            _told(rehearsal.times)
+            _print(rehearsal.times)
 
 
-def _told(times: Times) -> None:
+def _print(times: Times) -> None:
     print("| From → to | Times | p50 | p90 | max |\n|---|---|---|---|---|")
     for what, taken in times.items():
         ninth = quantiles(taken, n=10, method="inclusive")[8] if len(taken) > 1 else taken[0]

@@ -266,10 +266,10 @@ def main() -> None:
             active = min(size, options.active)
             log = Path(f"{folder}-{size}.log")
             replica = Replica(plane, f"size in ({groups})", log, hooks)
-            _told(measure(replica, size, active, options.window))
+            _print(measure(replica, size, active, options.window))
 
 
-def _told(row: Row) -> None:
+def _print(row: Row) -> None:
     print(
         f"{row.size} canaries, {row.active} active: {row.cpu:.3f} cores, {row.rss:.0f} MiB (peak {row.peak:.0f}), "
         f"late p50 {row.p50 * 1000:.1f} ms p99 {row.p99 * 1000:.1f} ms, {row.reconciles:.1f} reconciles/s, "

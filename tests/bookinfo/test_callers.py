@@ -1,4 +1,4 @@
-"""Testers that are told apart by the labels of their pods, as a step of a rollout."""
+"""Testers that are distinguished by the labels of their pods, as a step of a rollout."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +48,7 @@ def met(site: Site) -> dict[tuple[str, str], set[str]]:
 
 @pytest.mark.parametrize("answer", ["approve", "reject"])
 def test_only_pods_with_the_labels_meet_the_canary(public: Site, answer: str) -> None:
-    """All of them; nobody else, and no user of a gateway, where Istio would ignore the labels."""
+    """All of them; no one else, and no user of a gateway, where Istio would ignore the labels."""
     before = public.object()
     public.write(steps=[{"match": [MATCH], "gates": GATE}, {"weight": 100}])
     run = public.run()

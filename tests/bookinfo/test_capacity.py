@@ -138,7 +138,7 @@ def test_an_eviction_beyond_the_grace_is_rolled_back(site: Site, kubelet: Progra
 def test_a_canary_without_pods_gets_nothing_in_the_reconcile_that_sees_it(
     site: Site, record_property: Callable[[str, object], None]
 ) -> None:
-    """How long users met nobody is bounded by the time between two reconciles; afterwards nobody fails."""
+    """How long users met no one is bounded by the time between two reconciles; afterwards no one fails."""
     site.write(steps=GATED)
     run = site.run()
     says(run, "waits for an approval")
@@ -152,7 +152,7 @@ def test_a_canary_without_pods_gets_nothing_in_the_reconcile_that_sees_it(
     end = now()
     assert run.ends() == 3, run.text
     failed = site.mesh.measured(start, end).failed
-    print(f"pods gone → weight 0 at the API server: {passed:.2f} s; {failed} requests met nobody")
+    print(f"pods gone → weight 0 at the API server: {passed:.2f} s; {failed} requests met no one")
     record_property("pods gone to weight 0, in seconds", passed)
     assert "no replica of v2 is available" in run.text
     assert site.mesh.measured(end).failed == 0
@@ -175,7 +175,7 @@ def test_with_both_versions_gone_the_split_stays(site: Site) -> None:
 
 
 def test_stable_that_shrinks_is_reported_once(site: Site) -> None:
-    """Whoever scales stable down in mid-rollout hears what a rollback would need; the rollout goes on."""
+    """Anyone who scales stable down in mid-rollout hears what a rollback would need; the rollout goes on."""
     scaled(site, v1=3)
     site.write(steps=[*GATED, {"weight": 100}])
     run = site.run()

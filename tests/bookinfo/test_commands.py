@@ -92,7 +92,7 @@ def test_a_rollout_is_paused_resumed_skipped_and_promoted(site: Site, ask: Ask) 
 
 
 def test_a_rejected_rollout_is_tried_again_and_rolled_back(site: Site, ask: Ask) -> None:
-    """6 each time: in between the next run says that this was rejected, until somebody asks to retry."""
+    """6 each time: in between the next run says that this was rejected, until someone asks to retry."""
     before = site.object()
     site.write(steps=GATED)
     rejected = site.run()

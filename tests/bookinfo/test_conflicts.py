@@ -1,4 +1,4 @@
-"""Somebody else is always faster: each write of state, route and lock meets 409, or a patch whose test fails."""
+"""Someone else is always faster: each write of state, route and lock meets 409, or a patch whose test fails."""
 
 import threading
 from collections import Counter
@@ -26,7 +26,7 @@ ROUTE, STATE = "patch VirtualService", "patch ConfigMap"
 
 @dataclass
 class Overtaken(Wire):
-    """Before each patch is sent, so many times in a row, somebody else writes to the object that it is for."""
+    """Before each patch is sent, so many times in a row, someone else writes to the object that it is for."""
 
     times: int = 1
     touch: Callable[[str, str], object] = lambda path, mark: None
@@ -89,13 +89,13 @@ def test_a_healthy_version_is_promoted(times: int, site: Site, control_plane: Co
     assert wire.accepted[ROUTE] == generation(site) - written == len(STEPS) + 1
     assert wire.met[ROUTE] == times * wire.accepted[ROUTE]
     assert wire.met[STATE] == times * wire.accepted[STATE] > 0
-    told = [one for cost in run.costs for one in cost.turn.trouble]
-    assert [one for one in told if "isn't as it was read" not in one] == []
-    assert len(told) == wire.met[ROUTE]
+    reported = [one for cost in run.costs for one in cost.turn.trouble]
+    assert [one for one in reported if "isn't as it was read" not in one] == []
+    assert len(reported) == wire.met[ROUTE]
 
 
 def test_a_bad_version_is_rolled_back_first(site: Site, control_plane: ControlPlane, overtaken: Made) -> None:
-    """The routes are written twice: to 50%, and back to 0 as soon as nobody is faster any more."""
+    """The routes are written twice: to 50%, and back to 0 as soon as no one is faster any more."""
     site.write("v2", steps=[{"weight": 50, "hold": "5m"}])
     site.mesh.behave("reviews-v2", errors=1.0)
     written = generation(site)

@@ -60,7 +60,7 @@ def test_an_idle_reconcile_reads_each_thing_once(site: Site, control_plane: Cont
     _, *idle = run.at(30)
     most = {what: max(cost.requests[what] for cost in idle) for what in _sum(idle)}
     assert most.pop("list ConfigMap", 1) <= 1
-    assert most.pop("patch ConfigMap", 1) <= 1  # people are told once that there is no evidence yet
+    assert most.pop("patch ConfigMap", 1) <= 1  # people are informed once that there is no evidence yet
     assert most == {"get VirtualService": 1, "list DestinationRule": 1, "list Pod": 2, "get Deployment": 3}
 
 
@@ -73,7 +73,7 @@ def test_a_run_with_nothing_to_do_writes_nothing(site: Site, control_plane: Cont
 
 
 def test_bad_evidence_lowers_in_the_reconcile_that_reads_it(site: Site, control_plane: ControlPlane) -> None:
-    """State first, then the route, then whatever else; nothing waits for another reconcile. `make bench` has the
+    """State first, then the route, then all else; nothing waits for another reconcile. `make bench` has the
     time."""
     site.write("v2", steps=[{"weight": 50, "hold": "60s"}])
     site.mesh.behave("reviews-v2", errors=1.0)

@@ -1,4 +1,4 @@
-"""What lowers exposure is done whatever becomes of the state's ConfigMap, while the Lease is the run's."""
+"""A decrease is carried out with any damage to the state's ConfigMap, while the Lease is the run's."""
 
 import json
 import signal
@@ -52,7 +52,7 @@ def immutable(site: Site) -> None:
 
 @pytest.fixture
 def site(site: Site) -> Iterator[Site]:
-    """Afterwards what a test has put in the state's place is gone, whatever its labels are."""
+    """Afterwards what a test has put in the state's place is gone, with any labels."""
     yield site
     site.stop()
     site.mesh.kube.request("DELETE", path(site))

@@ -1,4 +1,4 @@
-"""Somebody else changes the weights in the middle of a rollout, at 30%: `onDrift` says what follows."""
+"""Someone else changes the weights in the middle of a rollout, at 30%: `onDrift` says what follows."""
 
 from canary.api.plan import Traffic
 from tests.bookinfo.shares import Watched

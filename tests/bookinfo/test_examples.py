@@ -93,7 +93,7 @@ def release(
         "KUBECONFIG": str(control_plane.kubeconfig("admin")),
         "NAMESPACE": site.mesh.namespace,
         "DEPLOY": deploy,
-        "NOTIFY": "echo told:",
+        "NOTIFY": "echo reported:",
     }
     return subprocess.run(
         (EXAMPLES / "ci/release.sh", site.manifest, version),
@@ -107,17 +107,17 @@ def test_the_pipeline_acts_on_how_it_ended(example: Site, control_plane: Control
     before = example.object()
     undeployed = release(example, control_plane, "false")
     assert (undeployed.returncode, undeployed.stdout) == (
-        1, f"told: {example.manifest}, v2: not deployed, no traffic was moved\n",
+        1, f"reported: {example.manifest}, v2: not deployed, no traffic was moved\n",
     )  # fmt: skip
     example.mesh.behave("reviews-v2", errors=0.5)
     bad = release(example, control_plane, "true")
     assert bad.returncode == 3, bad.stdout + bad.stderr
-    assert "told: " in bad.stdout
+    assert "reported: " in bad.stdout
     assert "rolled back" in bad.stdout.splitlines()[-1]
     assert example.object() == before
     good = release(example, control_plane, "true", "v3")
     assert good.returncode == 0, good.stdout + good.stderr
-    assert good.stdout.splitlines()[-1] == f"told: {example.manifest}, v3: promoted"
+    assert good.stdout.splitlines()[-1] == f"reported: {example.manifest}, v3: promoted"
     example.manifest.write_text("kind: Canary\n")
     assert release(example, control_plane, "true").returncode == 2
 

@@ -1,6 +1,6 @@
 """kill -9 in each phase; an API server that is gone, frozen, busy, compacted, or no longer takes our credentials.
 
-Whatever is missing: the run says so, lowers first when it is back, and ends as it would have ended.
+If any of them is missing, the run says so, lowers first when it is back, and ends as it would have ended.
 """
 
 import json
@@ -38,7 +38,7 @@ SHORT = [{"weight": 30}, {"weight": 60}]
 
 @pytest.fixture
 def site(site: Site, control_plane: ControlPlane) -> Iterator[Site]:
-    """Afterwards whatever was killed or frozen runs again."""
+    """Afterwards all that was killed or frozen runs again."""
     yield site
     control_plane.mend()
 
@@ -81,7 +81,7 @@ def lowered_first(site: Site, run: Run, written: int) -> None:
 def killed_in_each_phase(site: Site) -> tuple[set[Phase], Run]:
     """Kills the run once in each phase that was saved; what the next one needs is there, the lock is free.
 
-    A dead run's lease is deleted, so that nobody has to wait for its end: test_lock.py has that wait.
+    A dead run's lease is deleted, so that no one has to wait for its end: test_lock.py has that wait.
     """
     killed: set[Phase] = set()
     run = site.run()
@@ -111,7 +111,7 @@ def test_killed_in_each_phase_a_healthy_rollout_is_promoted(site: Site) -> None:
 
 
 def test_killed_in_each_phase_a_bad_version_is_rolled_back(site: Site) -> None:
-    """Nobody meets it again."""
+    """No one meets it again."""
     site.write("v2", steps=SHORT, drain="2s")
     site.mesh.behave("reviews-v2", errors=1.0)
     killed, run = killed_in_each_phase(site)

@@ -47,7 +47,7 @@ DELAY = {"delay": {"fixedDelay": "600ms", "percentage": {"value": 100}}}
 
 @pytest.fixture
 def jason(site: Site) -> Iterator[None]:
-    """The single user, who is at v2 whatever the weights say."""
+    """The single user, who is at v2 with any weights."""
     load = site.mesh.load("reviews", 30, headers={"end-user": "jason"})
     yield
     load.stop()
@@ -69,7 +69,7 @@ def ended(site: Site, run: Run) -> str:
 def test_a_version_that_gets_worse(
     site: Site, behaviour: dict[str, Any], metrics: list[dict[str, Any]], reason: str
 ) -> None:
-    """The service itself, at 30%: everybody is back at v1, and nobody was sent more than 30% of the way."""
+    """The service itself, at 30%: everybody is back at v1, and no one was sent more than 30% of the way."""
     before = site.object()
     site.write(steps=LONG, metrics=metrics)
     with Watched(site.mesh) as watched:

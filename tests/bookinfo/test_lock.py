@@ -113,7 +113,7 @@ def test_a_run_that_was_frozen_past_its_lease_writes_nothing_more(site: Site, el
 
 @pytest.mark.parametrize("another_wrote", [True, False])
 def test_what_was_allowed_before_the_freeze(another_wrote: bool, site: Site, control_plane: ControlPlane) -> None:
-    """One request that was allowed and not yet sent lands only where nobody has written since it was decided."""
+    """One request that was allowed and not yet sent lands only where no one has written since it was decided."""
     scope = Scope(site.mesh.namespace, (NAME,))
     objects = Objects(site.mesh.namespace, "VirtualService", NAME, "frozen")
     with closing(Connection(ClusterAccess(str(control_plane.kubeconfig())))) as wire:

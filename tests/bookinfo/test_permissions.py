@@ -55,7 +55,7 @@ def may(site: Site, verb: str, resource: str, group: str = "", name: str = "") -
 
 
 def test_the_printed_role_is_enough_for_a_whole_rollout(site: Site, as_alice: Site) -> None:
-    """Nothing that it lacks is asked for: not even in vain, which would be told."""
+    """Nothing that it lacks is asked for: not even in vain, which would be reported."""
     site.write(steps=STEPS)
     role = printed(site.manifest)
     assert (role["kind"], role["metadata"]["namespace"]) == ("Role", site.mesh.namespace)

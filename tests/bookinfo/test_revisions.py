@@ -1,4 +1,4 @@
-"""Builds: what is promoted is what was analysed, whatever is pushed, undone or stuck in mid-rollout."""
+"""Builds: what is promoted is what was analysed, also if a build is pushed, undone or stuck in mid-rollout."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,7 +74,7 @@ def test_pushes_and_an_undo_in_mid_rollout_begin_anew(
 
 
 def test_a_push_that_never_gets_ready_is_rolled_back_and_not_tried_again(site: Site) -> None:
-    """Nobody meets it, and nobody meets the build before it as if it were judged; a push that works begins anew."""
+    """No one meets it, and no one meets the build before it as if it were judged; a push that works begins again."""
     push(site, "v2", "v2", **STRICT)
     site.mesh.ready("reviews-v2")
     site.write(steps=GATED)
@@ -100,7 +100,7 @@ def test_a_push_that_never_gets_ready_is_rolled_back_and_not_tried_again(site: S
 
 
 def test_a_push_to_stable_in_mid_rollout_begins_the_evidence_again(site: Site) -> None:
-    """It compared with another build; nothing is rolled back for that, and what is judged anew is promoted."""
+    """It compared with another build; nothing is rolled back for that, and what is judged again is promoted."""
     site.write(steps=[*GATED, {"weight": 100}])
     run = site.run()
     says(run, "waits for an approval")
@@ -165,7 +165,7 @@ def test_two_workloads_behind_one_subset_are_an_error_that_says_so(site: Site) -
         site.mesh.scale("reviews-v2-other", 1)
         site.mesh.ready("reviews-v2-other")
         assert site.ask("approve").returncode == 0
-        wait_for(lambda: again.text.count(words) > before, "the second workload to be told", within=SLOWLY)
+        wait_for(lambda: again.text.count(words) > before, "the second workload to be reported", within=SLOWLY)
         assert site.traffic == Traffic(weight=30)
     finally:
         site.mesh.delete("Deployment", "reviews-v2-other")

@@ -81,7 +81,7 @@ def public(site: Site) -> Iterator[Site]:
 def test_several_virtual_services_move_together(public: Site) -> None:
     """`spec.virtualServices`: users of the gateway follow the weights as those in the mesh do.
 
-    Across several, v1 stays at weight 0 until the next rollout: else it couldn't be told what has moved.
+    Across several, v1 stays at weight 0 until the next rollout: else it it would be unclear what has moved.
     """
     before = [everything_else(public, name) for name in ("reviews", "public")]
     public.write("v2", {"virtualServices": ["public"]}, steps=[{"weight": 50}])
@@ -153,7 +153,7 @@ def only_met(site: Site, version: str) -> bool:
 
 
 def others(site: Site) -> list[Any]:
-    """All objects that nobody who moves traffic may touch."""
+    """All objects that no one who moves traffic may touch."""
     policies = [site.object(kind, SECURITY) for kind in POLICIES]
     services = [site.object("Service", "v1", name) for name in ("reviews", "ratings")]
     return [site.object("DestinationRule"), *policies, *services]

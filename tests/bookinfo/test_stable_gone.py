@@ -1,4 +1,4 @@
-"""No replica of stable is left in mid-rollout: nobody is sent there, nothing waits for ever, and a fix gets out."""
+"""No replica of stable is left in mid-rollout: no one is sent there, nothing waits for ever, and a fix gets out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -125,7 +125,7 @@ def promoted_v3(site: Site) -> None:
 
 @pytest.mark.parametrize("gone", [stopped, deleted])
 def test_promoted_below_100_percent_by_a_person(site: Site, gone: Gone) -> None:
-    """The share of v1 meets nobody until then."""
+    """The share of v1 meets no one until then."""
     site.write(steps=GATED, capacity="ignore")
     run = site.run()
     site.until("WaitingForApproval")

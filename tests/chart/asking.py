@@ -14,7 +14,7 @@ CLUSTER_WIDE = (
     "validatingadmissionpolicies",
     "validatingadmissionpolicybindings",
 )
-NOBODY = "nobody-has-this-name"
+NO_OBJECT = "no-object-has-this-name"
 METHODS = {
     "get": "GET",
     "list": "GET",
@@ -36,8 +36,8 @@ class Asking:
     user: str
     namespace: str
 
-    def may(self, verb: str, resource: Resource, subresource: str = "", name: str = NOBODY) -> bool:
-        """RBAC is asked before anything else, so whatever isn't 403 was allowed."""
+    def may(self, verb: str, resource: Resource, subresource: str = "", name: str = NO_OBJECT) -> bool:
+        """RBAC is asked before anything else, so any answer but 403 means that it was allowed."""
         plural = resource.plural
         space = "" if plural in CLUSTER_WIDE else f"/namespaces/{self.namespace}"
         path = f"{resource.root}{space}/{plural}"
@@ -52,7 +52,7 @@ class Asking:
         answer = self.kube.request(method, path, body, user=self.user, content_type=kind, **query)
         return answer.status_code != 403
 
-    def verbs(self, resource: Resource, subresource: str = "", name: str = NOBODY) -> set[str]:
+    def verbs(self, resource: Resource, subresource: str = "", name: str = NO_OBJECT) -> set[str]:
         """All that it may do."""
         asked = [verb for verb in METHODS if not (subresource and verb in OF_LISTS)]
         return {verb for verb in asked if self.may(verb, resource, subresource, name)}

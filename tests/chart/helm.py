@@ -30,10 +30,10 @@ class Helm:
         if self.kubeconfig is not None:
             environment["KUBECONFIG"] = str(self.kubeconfig)
         command = [str(self.binary), *arguments]
-        told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
-        if told.returncode != 0:
-            raise Refused(told.stderr + told.stdout)
-        return told.stdout
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode != 0:
+            raise Refused(done.stderr + done.stdout)
+        return done.stdout
 
     def text(self, values: Mapping[str, Any] | None = None, *options: str, name: str = "canary") -> str:
         """What would be installed in the namespace `canary-system`."""

@@ -88,7 +88,7 @@ def person(control_plane: ControlPlane, namespace: str, name: str, role: str) ->
 
 
 def bind(control_plane: ControlPlane, namespace: str, name: str, role: str, subject: Data) -> None:
-    """Gives somebody a ClusterRole in a namespace."""
+    """Gives someone a ClusterRole in a namespace."""
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
     body = {"metadata": {"name": name}, "roleRef": ref, "subjects": [subject]}
     control_plane.kube.create(f"{RBAC}/namespaces/{namespace}/rolebindings", body)

@@ -54,7 +54,7 @@ class Team:
         return self.ask(who, verb, plural).status_code != 403
 
     def ask(self, who: str, verb: str, plural: str) -> requests.Response:
-        """A request of somebody's to an object that may be there or not."""
+        """A request of someone's to an object that may be there or not."""
         plural, _, sub = plural.partition("/")
         one = f"{self.path(plural, 'shop')}/{sub}".rstrip("/")
         method, path = {

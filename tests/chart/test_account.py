@@ -1,4 +1,4 @@
-"""What somebody could do with the controller's token, on a real API server: no more than the controller does."""
+"""What someone could do with the controller's token, on a real API server: no more than the controller does."""
 
 import copy
 import json

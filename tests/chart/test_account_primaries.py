@@ -1,4 +1,4 @@
-"""What somebody could do with the controller's token to targets that have a primary, on a real API server."""
+"""What someone could do with the controller's token to targets that have a primary, on a real API server."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -105,7 +105,7 @@ THEIRS = {"deployments": TARGET, "daemonsets": DAEMON_SET, "services": SERVICE, 
 
 
 class Holder(Token):
-    """Whoever holds the account's token."""
+    """Anyone who holds the account's token."""
 
     def path(self, resource: str, name: str = "") -> str:
         return f"/{GROUPS[resource]}/namespaces/{self.namespace}/{resource}{'/' if name else ''}{name}"

@@ -82,7 +82,7 @@ def test_it_goes_back_to_versions_of_the_history_and_changes_nothing_else_of_a_s
 
 @pytest.mark.long
 def test_it_creates_rollbacks_of_alerts_and_no_other_action(token: Token) -> None:
-    """Whoever has its token can approve nothing."""
+    """Anyone who has its token can approve nothing."""
     refused = wait_for(partial(asked, token, "approve"), "the policies to be in force", within=SLOWLY)
     assert REFUSED in refused
     assert REFUSED in asked(token, "rollback")

@@ -1,4 +1,4 @@
-"""People with no more than a role of the chart use `canary`: what they may do works, else they are told."""
+"""People with no more than a role of the chart use `canary`: what they may do works, all else is refused."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ VERSIONS = {"v2": "deployments", "v3": "statefulsets", "v4": "daemonsets"}
 
 
 def canary(team: Team, who: str, *argv: str) -> Done:
-    """One command, by somebody."""
+    """One command, by someone."""
     environment = {**os.environ, "KUBECONFIG": str(team.plane.kubeconfig(team.user(who)))}
     return command(*argv, "-n", team.namespace, environment=environment, within=120)
 
@@ -74,13 +74,13 @@ def test_everybody_waits(followed: Team, who: str, argv: tuple[str, ...]) -> Non
 def test_a_pipeline_with_the_operators_role_starts_and_waits(followed: Team, who: str) -> None:
     """examples/ci/start.sh, as it stands."""
     here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings = {"PATH": here, "DEPLOY": "true", "NOTIFY": "echo told:", "NAMESPACE": followed.namespace}
+    settings = {"PATH": here, "DEPLOY": "true", "NOTIFY": "echo reported:", "NAMESPACE": followed.namespace}
     kubeconfig = str(followed.plane.kubeconfig(followed.user(who)))
     environment = {**os.environ, **settings, "KUBECONFIG": kubeconfig}
     line = (SCRIPT, "shop-v2", "v2")
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert done.returncode == Exit.UNANALYSED, done.stdout + done.stderr
-    assert "told: shop-v2: v2 serves everything, but this build was never judged" in done.stdout
+    assert "reported: shop-v2: v2 serves everything, but this build was never judged" in done.stdout
 
 
 def test_a_misspelt_version_is_reported_to_an_operator(followed: Team) -> None:
@@ -92,7 +92,7 @@ def test_a_misspelt_version_is_reported_to_an_operator(followed: Team) -> None:
 @pytest.mark.parametrize("who", ["viewer", "approver", "operator", "view"])
 @pytest.mark.parametrize("argv", [("status", "shop"), ("describe", "shop"), ("history", "shop"), ("list",)])
 def test_everybody_looks(team: Team, who: str, argv: tuple[str, ...]) -> None:
-    """Though nobody of these may read ConfigMaps, in which runs without a controller keep their state."""
+    """Though no one of these may read ConfigMaps, in which runs without a controller keep their state."""
     done = canary(team, who, *argv)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "may not" not in done.stderr

@@ -77,10 +77,10 @@ def test_the_schema_says_the_same() -> None:
     """An editor that reads it shows what each value means, and each group of values."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
     groups = {name: one["properties"] for name, one in schema.items() if name in GROUPS}
-    told = {name: one.get("description") for name, one in schema.items() if name not in GROUPS}
-    told |= {f"{name}.{key}": one.get("description") for name, of in groups.items() for key, one in of.items()}
-    assert told.pop("global")
-    assert told == {path: comment for path, _, comment in commented()}
+    reported = {name: one.get("description") for name, one in schema.items() if name not in GROUPS}
+    reported |= {f"{name}.{key}": one.get("description") for name, of in groups.items() for key, one in of.items()}
+    assert reported.pop("global")
+    assert reported == {path: comment for path, _, comment in commented()}
     assert [name for name in GROUPS if not schema[name].get("description")] == []
 
 

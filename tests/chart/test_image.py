@@ -55,9 +55,9 @@ def installed(name: str, extras: frozenset[str], seen: set[tuple[str, frozenset[
 
 def test_what_the_controller_imports_is_in_the_image() -> None:
     """Nothing of the tests' packages, which are here as well."""
-    told = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=120)
     homes = packages_distributions()
-    used = {canonicalize_name(home) for module in told.stdout.split() for home in homes.get(module, ())}
+    used = {canonicalize_name(home) for module in done.stdout.split() for home in homes.get(module, ())}
     there = installed("canary-controller", frozenset({"controller"}), set())
     assert {"kubernetes", "apscheduler", "prometheus-client"} <= used  # those of the extras
     assert used - there == set()
@@ -69,8 +69,8 @@ def test_what_is_taken_out_of_the_image_is_not_missed() -> None:
     taken = [re.sub(r".*/site-packages/", "", path).replace("/", ".") for path in command.split()[2:]]
     assert taken == ["kubernetes.aio", "bazel-project"]
     without = f"import sys; sys.modules.update(dict.fromkeys({taken}))\n{IMPORTS}import canary.kube.connection"
-    told = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False, timeout=120)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def locked(name: str) -> dict[str, tuple[str, list[str]]]:
@@ -121,7 +121,7 @@ def test_it_has_the_controllers_packages_and_no_others() -> None:
 
 
 def test_what_builds_the_package_has_a_hash_too() -> None:
-    """pip would build in an environment of its own, with whatever is newest."""
+    """pip would build in an environment of its own, with the newest packages."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     needs_to_build = {canonicalize_name(Requirement(one).name) for one in project["build-system"]["requires"]}
     assert needs_to_build <= locked("build").keys()
@@ -149,8 +149,8 @@ def test_the_list_of_what_it_installs_is_made() -> None:
         one: v for one, (v, _) in locked("image").items()
     }
     for one, (_, hashes) in locked("image").items():
-        told = {part["content"] for each in listed[one]["externalReferences"] for part in each["hashes"]}
-        assert told == {text.rpartition(":")[2] for text in hashes}
+        hashed = {part["content"] for each in listed[one]["externalReferences"] for part in each["hashes"]}
+        assert hashed == {text.rpartition(":")[2] for text in hashes}
 
 
 ENGINE = """#!/bin/sh
@@ -160,15 +160,15 @@ case "$1" in buildx) echo "$DIGEST";; esac
 
 
 def build(folder: Path, **settings: str) -> tuple[int, str, list[str]]:
-    """.ci/image with an engine that only notes what it is told: the exit code, the errors, the calls."""
+    """.ci/image with an engine that only notes what it is asked to do: the exit code, the errors, the calls."""
     engine = folder / "engine"
     engine.write_text(ENGINE)
     engine.chmod(0o755)
     environment = {**os.environ, "ENGINE": str(engine), **settings}
     command = [str(ROOT / ".ci" / "image"), "registry.example/canary:1"]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     log = folder / "engine.log"
-    return told.returncode, told.stderr, log.read_text().splitlines() if log.exists() else []
+    return done.returncode, done.stderr, log.read_text().splitlines() if log.exists() else []
 
 
 DIGEST = f"sha256:{'0a' * 32}"
@@ -185,7 +185,7 @@ def test_a_release_is_built_on_a_base_with_a_digest(tmp_path: Path) -> None:
 
 
 def test_a_digest_that_is_given_is_taken(tmp_path: Path) -> None:
-    """Of a copy in another registry, perhaps; nobody is asked."""
+    """Of a copy in another registry, perhaps; no one is asked."""
     code, _, (built,) = build(tmp_path, PYTHON=f"registry.example/python@{DIGEST}")
     assert code == 0
     assert f"--build-arg PYTHON=registry.example/python@{DIGEST}" in built
@@ -211,8 +211,8 @@ def test_it_needs_neither_root_nor_a_shell() -> None:
 def test_the_chart_runs_it_as_that_user() -> None:
     """The pods' security context names the same numbers."""
     names = (ROOT / "charts/canary/templates/_names.tpl").read_text("utf-8")
-    told = re.findall(r"^runAs(?:User|Group): (\d+)$", names, re.MULTILINE)
-    assert [":".join(told)] == instructions("USER")
+    ids = re.findall(r"^runAs(?:User|Group): (\d+)$", names, re.MULTILINE)
+    assert [":".join(ids)] == instructions("USER")
 
 
 def test_the_build_sees_what_it_copies() -> None:
@@ -249,7 +249,7 @@ def test_its_python_is_one_that_the_project_names() -> None:
 
 
 def test_no_registry_is_named() -> None:
-    """Whoever builds it chooses where images come from and go to."""
+    """Anyone who builds it chooses where images come from and go to."""
     files = [ROOT / "Containerfile", *(one for one in (ROOT / "charts/canary").rglob("*") if one.is_file())]
     hosts = re.compile(r"(docker\.io|ghcr\.io|quay\.io|gcr\.io|registry\.)")
     assert [one.name for one in files if hosts.search(one.read_text("utf-8"))] == []

@@ -1,6 +1,6 @@
 """The chart on a real API server: it knows every field, and Helm installs, tests, upgrades and uninstalls it.
 
-kwok plays the kubelet, so pods are ready though nobody has their image.
+kwok plays the kubelet, so pods are ready though no one has their image.
 """
 
 import json
@@ -84,8 +84,8 @@ def test_its_pods_are_let_into_a_restricted_namespace(release: Release) -> None:
 
 def test_helm_test_runs_its_job_to_the_end(release: Release) -> None:
     """The Job is let in and ends; what it asks, only a real kubelet could tell."""
-    told = release.helm.run("test", release.name, "-n", release.namespace, "--timeout", "2m")
-    assert "Phase:          Succeeded" in told
+    reported = release.helm.run("test", release.name, "-n", release.namespace, "--timeout", "2m")
+    assert "Phase:          Succeeded" in reported
     jobs = release.control_plane.kube.read(f"/apis/batch/v1/namespaces/{release.namespace}/jobs")
     assert jobs["items"] == []
 
@@ -94,8 +94,8 @@ def test_an_upgrade_changes_what_is_there(control_plane: ControlPlane, kinds: No
     """By the command of docs/install.md: what was given at the installation stays."""
     with installed(control_plane, helm_binary, "canary-up", {"lease": {"duration": "6s"}}) as release:
         before = settings(release)
-        told = ("-n", release.namespace, "--reset-then-reuse-values", "--wait", "--timeout", "2m")
-        release.helm.run("upgrade", release.name, str(CHART), *told, "--set", "replicas=3,workers=4")
+        reported = ("-n", release.namespace, "--reset-then-reuse-values", "--wait", "--timeout", "2m")
+        release.helm.run("upgrade", release.name, str(CHART), *reported, "--set", "replicas=3,workers=4")
         assert release.deployment["status"]["availableReplicas"] == 3
         assert settings(release) == {**before, "CANARY_WORKERS": "4"}
         assert before["CANARY_LEASE_DURATION"] == "6s"

@@ -34,9 +34,9 @@ CASES: dict[str, tuple[Status, str]] = {
     "it waits for a person": (status(Phase.WAITING, "WaitingForApproval"), "InProgress"),
     "its end isn't in effect yet": (status(Phase.FINALISING, "WaitingForRoute"), "InProgress"),
     "it is suspended before it began": (status(Phase.SUCCEEDED, "Suspended"), "InProgress"),
-    "nobody can tell what serves": (status(Phase.SUCCEEDED, "RevisionUnknown", Hold(unsure=True)), "InProgress"),
+    "no one can tell what serves": (status(Phase.SUCCEEDED, "RevisionUnknown", Hold(unsure=True)), "InProgress"),
     "it was rolled back": (status(Phase.FAILED, "RolledBack"), "Failed"),
-    "somebody has to act": (status(Phase.PROGRESSING, "TrafficDrift", Hold(stalled=True)), "Failed"),
+    "someone has to act": (status(Phase.PROGRESSING, "TrafficDrift", Hold(stalled=True)), "Failed"),
     "the spec is wrong": (status(Phase.INITIALIZED, "InvalidSpec", Hold(stalled=True)), "Failed"),
 }
 
@@ -60,9 +60,9 @@ def waited(helm: Helm, control_plane: ControlPlane, namespace: str, found: Statu
     try:
         helm.run("upgrade", "shop", str(helm.home / "shop"), "-n", namespace, "--wait", "--timeout", patience)
     except Refused as refusal:
-        told = str(refusal)
-        assert "resource Canary" in told, told
-        return next(word for word in ("InProgress", "Failed") if f"status: {word}" in told)
+        reported = str(refusal)
+        assert "resource Canary" in reported, reported
+        return next(word for word in ("InProgress", "Failed") if f"status: {word}" in reported)
     return "Current"
 
 

@@ -1,4 +1,4 @@
-"""A chart for one namespace judges the actions of that namespace, and nobody else's."""
+"""A chart for one namespace judges the actions of that namespace, and no one else's."""
 
 from pathlib import Path
 

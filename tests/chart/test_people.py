@@ -31,9 +31,9 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 MAY_NOT: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "viewers write nothing": (("viewer", "view"), WRITES, (*OURS, "canaryactions", "virtualservices")),
     "approvers edit nothing": (("approver",), WRITES, (*OURS, "virtualservices")),
-    "routes are moved by nobody": (EVERYBODY, WRITES, ("virtualservices", "destinationrules")),
+    "routes are moved by no one": (EVERYBODY, WRITES, ("virtualservices", "destinationrules")),
     "workloads aren't part of a role": (tuple(ROLES), WRITES, (*WORKLOADS, "services")),
-    "what nobody needs isn't either": (tuple(ROLES), ("get", "list"), ("pods", "secrets", "configmaps")),
+    "what no one needs isn't either": (tuple(ROLES), ("get", "list"), ("pods", "secrets", "configmaps")),
     "an action stays as it was asked": (EVERYBODY, ("update", "patch", "delete"), ("canaryactions",)),
     "a status is the controller's": (EVERYBODY, ("update", "patch"), ("canaries/status", "canaryactions/status")),
     "the cluster's policies are an administrator's": (EVERYBODY, WRITES, ("clustercanarypolicies",)),
@@ -71,7 +71,7 @@ def test_who_is_bound_for_the_whole_cluster_reads_its_policies(team: Team) -> No
 
 @pytest.mark.parametrize("who", ["approver", "operator", "edit", "admin"])
 def test_a_forged_author_is_refused(team: Team, who: str) -> None:
-    """Whoever asks, with the name that it must be."""
+    """Anyone who asks, with the name that it must be."""
     answer = team.act(who, "ada")
     assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
     assert answer.json()["message"].endswith(f"denied request: {MUST}{team.name(who)}")

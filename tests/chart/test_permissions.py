@@ -28,7 +28,7 @@ from canary.kube.resources import (
 from canary.registry import LOOKED_AFTER, PRIMARIES
 from canary.routers.istio import VIRTUAL_SERVICES
 from canary.stores.objects import Objects
-from tests.chart.asking import NOBODY, Asking
+from tests.chart.asking import NO_OBJECT, Asking
 from tests.chart.release import Release, installed
 from tests.parts.cluster import ControlPlane
 from tests.parts.kube import SLOWLY, Kube
@@ -64,7 +64,7 @@ def allowed(permissions: Iterable[Permission], resource: Resource, subresource: 
 
 @dataclass(frozen=True)
 class HeldLeases:
-    """Leases of one namespace, as somebody writes them."""
+    """Leases of one namespace, as someone writes them."""
 
     kube: Kube
     namespace: str
@@ -145,7 +145,7 @@ def test_one_namespace(tenant: Account, resource: Resource, part: str) -> None:
 
 
 def test_the_lease_by_which_it_leads(tenant: Account) -> None:
-    """By name, where it runs; nobody but its owner deletes it."""
+    """By name, where it runs; no one but its owner deletes it."""
     own = tenant.within(tenant.release.namespace)
     assert own.verbs(LEASES, name=tenant.release.name) == allowed(LEAD, LEASES, "", own=True)
 
@@ -167,7 +167,7 @@ def test_leases_of_others_are_left_alone(everywhere: Account) -> None:
 
 @pytest.mark.parametrize("who", ["everywhere", "tenant"])
 def test_its_policy(accounts: Mapping[str, Account], who: str) -> None:
-    """Is read by name, with its binding; no other one is, and nobody who is proved by it changes it."""
+    """Is read by name, with its binding; no other one is, and no one who is proved by it changes it."""
     account = accounts[who]
     container = account.release.deployment["spec"]["template"]["spec"]["containers"][0]
     name = next(one["value"] for one in container["env"] if one["name"] == "CANARY_ACTION_POLICY")
@@ -194,10 +194,10 @@ REFUSED: dict[str, tuple[str, Resource]] = {
 @pytest.mark.parametrize(("verb", "resource"), REFUSED.values(), ids=list(REFUSED))
 @pytest.mark.parametrize("who", ["everywhere", "tenant"])
 def test_what_is_forbidden(accounts: Mapping[str, Account], who: str, verb: str, resource: Resource) -> None:
-    """Whatever the tables say."""
+    """With all values of the chart, the account may do none of this."""
     account = accounts[who]
     for namespace in (account.watched, account.release.namespace):
-        for name in (NOBODY, account.release.name):
+        for name in (NO_OBJECT, account.release.name):
             assert not account.within(namespace).may(verb, resource, name=name)
 
 

@@ -25,8 +25,8 @@ def asked(helm: Helm, port: int, patience: str = "0") -> tuple[int, str]:
     script, url, waits = container["args"]
     assert (container["command"], url, waits) == (["python", "-c"], "http://canary.canary-system:8080", PATIENCE)
     command = [sys.executable, "-c", script, f"http://127.0.0.1:{port}", patience]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=SLOWLY, check=False)
-    return told.returncode, (told.stdout + told.stderr).strip()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SLOWLY, check=False)
+    return done.returncode, (done.stdout + done.stderr).strip()
 
 
 @pytest.fixture

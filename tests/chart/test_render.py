@@ -151,7 +151,7 @@ def test_a_controller_for_one_namespace_has_roles_there(helm: Helm) -> None:
 
 
 def test_a_tenant_needs_nothing_of_the_cluster(helm: Helm) -> None:
-    """Every object has a namespace, and nobody is told that authors are proved."""
+    """Every object has a namespace, and no message says that authors are proved."""
     objects = helm.render(TENANT)
     assert [one["kind"] for one in objects if "namespace" not in one["metadata"]] == []
     assert environment(objects)["CANARY_ACTION_POLICY"] == ""
@@ -413,7 +413,7 @@ def another(path: str, value: Any) -> Any:
 
 
 def test_every_value_does_something(helm: Helm, tmp_path: Path) -> None:
-    """Another value makes another installation: none is read by nobody."""
+    """Another value makes another installation: none is read by no one."""
     shown: Data = YAML(typ="safe").load(CHART / "values.yaml")
     base: Data = {"monitor": {"kind": "PodMonitor"}, "serviceAccount": {"name": "rollouts"}}
     base["metricsServer"] = "http://metrics:9090"

@@ -15,7 +15,7 @@ from canary.registry import LOOKED_AFTER
 from tests.bookinfo.site import NAME
 from tests.chart.release import Release, installed, person, username
 from tests.chart.test_permissions import Account
-from tests.incluster.objects import told
+from tests.incluster.objects import reported
 from tests.incluster.site import API, Replica, Site
 from tests.parts.cluster import ControlPlane
 
@@ -84,8 +84,8 @@ def test_a_rollout_needs_every_right_and_no_other(account: Account, site: Site) 
     authors = [approve(site, release, name) for name in ("ann", "bob")]
     site.until_phase("Succeeded")
     assert site.traffic == Traffic(weight=100)
-    assert [message for _, message in told(site, "ActionRefused")] == []
-    approvals = [message.partition(" asked")[0] for _, message in told(site, "ApproveAsked")]
+    assert [message for _, message in reported(site, "ActionRefused")] == []
+    approvals = [message.partition(" asked")[0] for _, message in reported(site, "ApproveAsked")]
     assert sorted(approvals) == authors
     given = rules((*LOOKED_AFTER, *LEAD, *PROOF, *(() if account.release.name.endswith("one") else OF_ALL)))
     asked = made(replica)

@@ -75,7 +75,7 @@ WRONG: dict[str, tuple[str, str]] = {
         r"watch.selector=a\,\,b",
         'watch.selector: "a,,b" must be a label selector',
     ),
-    "nobody's account": ("serviceAccount.create=false", "serviceAccount.name: is missing; name the account"),
+    "no one's account": ("serviceAccount.create=false", "serviceAccount.name: is missing; name the account"),
     "a variable that is none": ("env[0].name=1a", 'env[0].name: "1a" must be the name of a variable'),
     "half a share": ("podDisruptionBudget.maxUnavailable=half", "must be a number of replicas or a share of them"),
 }

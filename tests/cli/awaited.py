@@ -1,4 +1,4 @@
-"""A Canary object whose story is told in seconds, on a clock of its own, for tests of what waits for it."""
+"""A Canary object whose rollout takes seconds, on a clock of its own, for tests of what waits for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ def over(outcome: Outcome, canary: Version = FIRST, number: int = 1, **fields: A
         ended=NOON + timedelta(minutes=5),
         outcome=outcome,
         reason=Reason("Reason"),
-        message="as the engine told it",
+        message="as the engine says",
     )
     phase, promoted = ENDS[outcome], outcome is Outcome.PROMOTED
     known = {"phase": phase, "stable": canary if promoted else STABLE, "reason": str(outcome), "message": "over"}
@@ -109,7 +109,7 @@ class World:
         return Wait(self, terms or WaitTerms(), self, self.turns.append, self.interrupts).run()
 
     @property
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         """Sentences, each once in a row."""
         said = [turn.decision.sentence for turn in self.turns]
         return [one for at, one in enumerate(said) if not at or said[at - 1] != one]
@@ -144,7 +144,7 @@ class World:
         return NOON + timedelta(seconds=self.seconds)
 
     def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
-        assert self.seconds < 3600, f"this wait never ends: {self.told}"
+        assert self.seconds < 3600, f"this wait never ends: {self.reported}"
         self.seconds += seconds
         for at in [at for at in self.later if at <= self.seconds]:
             self.later.pop(at)(self)

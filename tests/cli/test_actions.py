@@ -22,7 +22,7 @@ REFUSED = "ada (unverified) asked to approve: refused, step 1 has no gate that p
 
 @dataclass
 class Object:
-    """A Canary object whose controller does as it is told."""
+    """A Canary object whose controller does as it is requested."""
 
     status: Status = field(default_factory=running)
     events: Callable[[], list[Message]] = list

@@ -14,7 +14,7 @@ from canary.cli.app import COMMANDS, GROUPS, run
 from tests.examples import one_now
 
 CANARY = [sys.executable, "-m", "canary"]
-THROWAWAY = {"greet": "Greet somebody.", "broken": "Can't be imported."}
+THROWAWAY = {"greet": "Greet someone.", "broken": "Can't be imported."}
 
 
 def canary(*argv: str) -> int:
@@ -29,7 +29,7 @@ def test_help_lists_the_table_and_imports_no_command(
     assert canary(*argv) == 0
     out = capsys.readouterr().out
     assert "Usage: canary" in out
-    assert 0 < out.index("Greet somebody.") < out.index("Can't be imported.")
+    assert 0 < out.index("Greet someone.") < out.index("Can't be imported.")
     assert "tests.cli.throwaway.broken" not in sys.modules
 
 
@@ -38,7 +38,7 @@ def test_a_commands_own_help_comes_from_its_function(capsys: pytest.CaptureFixtu
     assert canary("greet", "-h") == 0
     out = capsys.readouterr().out
     assert "Usage: canary greet" in out
-    assert "Greet somebody, and end as told." in out
+    assert "Greet someone, and end as requested." in out
     assert "--times" in out
 
 
@@ -49,7 +49,7 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "told"),
+    ("argv", "code", "reported"),
     [
         pytest.param(
             ("gret", "anna"),
@@ -74,7 +74,7 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
             2,
             "canary: invalid value for '--times': '0' must be greater than or equal to 1\n"
             "Try 'canary greet --help'.\n",
-            id="a value out of range is told in our words, not in those of a library",
+            id="a value out of range is reported in our words, not in those of a library",
         ),
         pytest.param(
             ("greet", "anna", "--tone", "lout"),
@@ -105,10 +105,12 @@ def test_a_command_gets_its_arguments(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param(("greet", "anna", "--ends", "with a code"), 5, "", id="a returned number is the code"),
     ],
 )
-def test_how_a_command_ends(argv: tuple[str, ...], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_a_command_ends(
+    argv: tuple[str, ...], code: int, reported: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An error is one sentence that starts with `canary: `, then what to do; the code says what happened."""
     assert canary(*argv) == code
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == reported
 
 
 @pytest.mark.parametrize("place", [0, 4], ids=["before the command", "after it"])
@@ -205,7 +207,7 @@ def test_help_imports_next_to_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "told"),
+    ("module", "reported"),
     [
         pytest.param("apscheduler.schedulers", "pip install 'canary-controller[controller]'", id="the controller's"),
         pytest.param("prometheus_client", "pip install 'canary-controller[controller]'", id="its metrics"),
@@ -214,7 +216,7 @@ def test_help_imports_next_to_nothing() -> None:
     ],
 )
 def test_a_module_that_is_not_installed_is_named_with_its_extra(
-    module: str, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    module: str, reported: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Code 1, and what to install."""
 
@@ -223,7 +225,7 @@ def test_a_module_that_is_not_installed_is_named_with_its_extra(
 
     monkeypatch.setattr("canary.cli.app.import_module", missing)
     assert canary("greet", "anna") == 1
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

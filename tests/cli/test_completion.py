@@ -19,7 +19,7 @@ CLUSTER: dict[str, Any] = {"namespace": "shop", "context": "prod", "kubeconfig":
 def offered(
     typed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], running: Callable[..., Any]
 ) -> list[str]:
-    """What bash is told for this line, whose last word is being typed."""
+    """What bash gets for this line, whose last word is being typed."""
     monkeypatch.setattr(bootstrap, "running", running)
     monkeypatch.setenv("COMP_WORDS", typed)
     monkeypatch.setenv("COMP_CWORD", str(len(typed.split(" ")) - 1))

@@ -1,4 +1,4 @@
-"""A rollout that somebody else drives, as turns that the outputs of `canary run` can show."""
+"""A rollout that someone else drives, as turns that the outputs of `canary run` can show."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def turn(status: Status, before: Status | None = None, note: str = "") -> Turn:
 
 
 def test_a_version_that_is_not_there_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
-    """It may come, so the command goes on; what was probably meant is said. Where it can't be told, nothing is."""
+    """It may come, so the command goes on; what was probably meant is said. If that is unclear, nothing is said."""
     world = World(running())
     canary = world.read()
     assert canary is not None
@@ -65,7 +65,7 @@ def test_wait_warns_of_the_version_that_it_waits_for(
 
 
 def test_the_first_look_tells_where_it_stands() -> None:
-    """Nothing that was told before is told again."""
+    """Nothing that was reported before is reported again."""
     old = Message(id="1", reason=Reason.STARTED, message="v2 shall take over", at=NOON)
     found = turn(running(outbox=(old,)))
     assert (found.messages, found.decision.sentence) == ((), "holding at 30%")

@@ -113,7 +113,7 @@ def test_what_a_chart_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_a_folder_with_files_of_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One of ours is enough; without any, nothing was checked, which is an error, whatever policy is offered."""
+    """One of ours is enough; without any, nothing was checked, which is an error, with any policy."""
     (folder / "service.yaml").write_text(SERVICE)
     (folder / "web.yaml").write_text(CANARY)
     assert run(["lint", "-f", "."]) == 0

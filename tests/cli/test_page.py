@@ -18,8 +18,8 @@ def test_every_command_is_in_the_table_in_the_order_of_help() -> None:
 
 def test_the_exit_codes_that_differ_are_codes() -> None:
     """Promoted and invalid mean the same everywhere."""
-    told = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
-    assert told == {code.value for code in Exit} - {Exit.PROMOTED, Exit.INVALID}
+    reported = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert reported == {code.value for code in Exit} - {Exit.PROMOTED, Exit.INVALID}
 
 
 def test_the_patience_that_is_documented_is_the_codes() -> None:

@@ -44,7 +44,7 @@ def test_a_comment_that_would_be_cut(verb: str, manifest: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "reported"),
     [
         pytest.param(("run", "--timeout", "0s"), "--timeout: 0s is too short", id="no time at all"),
         pytest.param(
@@ -68,10 +68,12 @@ def test_a_comment_that_would_be_cut(verb: str, manifest: Path, capsys: pytest.C
         pytest.param(("run", "-o", "jsn"), "'jsn' is not one of 'text', 'json'", id="an output"),
     ],
 )
-def test_wrong_options(argv: tuple[str, ...], told: str, manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options(
+    argv: tuple[str, ...], reported: str, manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """They end with 2 and say what was probably meant; nothing is written."""
     assert run([*argv, "-f", str(manifest)]) == 2
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
     assert [one.name for one in manifest.parent.iterdir()] == ["shop.yaml"]
 
 
@@ -91,6 +93,6 @@ def test_a_standalone_target_has_no_canary_object(
 ) -> None:
     """The commands of a Canary object say so, and what to do; not that a state file is missing."""
     assert run([*argv, "-f", str(manifest)]) == 1
-    told = capsys.readouterr().err
-    assert f"there is no Canary object for a target of kind EnvoyRoute, so nothing can be {verb}" in told
-    assert f"Try 'canary run -f {manifest}'." in told
+    reported = capsys.readouterr().err
+    assert f"there is no Canary object for a target of kind EnvoyRoute, so nothing can be {verb}" in reported
+    assert f"Try 'canary run -f {manifest}'." in reported

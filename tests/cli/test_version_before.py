@@ -43,6 +43,6 @@ def test_the_version_before(stable: Version, history: list[RolloutSummary], vers
     ],
 )
 def test_where_it_is_not_known(status: Status, words: str) -> None:
-    """Nothing is guessed; who wants a running rollout back is told the command."""
+    """Nothing is guessed; who wants a running rollout back gets the command."""
     with pytest.raises(Invalid, match=words):
         before(status)

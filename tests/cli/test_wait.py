@@ -20,7 +20,7 @@ ENDS = {
     "promoted while it waits": (
         World(running(), later={20: become(status=over(Outcome.PROMOTED))}),
         WaitTerms(),
-        (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
+        (Exit.PROMOTED, "v2 (a) was promoted: as the engine says"),
     ),
     "it serves everything already": (
         World(at_rest(FIRST)),
@@ -30,14 +30,14 @@ ENDS = {
     "it was promoted before the wait, and is at rest since": (
         World(over(Outcome.PROMOTED).but(reason=Reason.ALREADY_SERVING, message="v2 (a) serves everything")),
         WaitTerms(),
-        (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
+        (Exit.PROMOTED, "v2 (a) was promoted: as the engine says"),
     ),
-    "a build serves that nobody has judged": (
+    "a build serves that no one has judged": (
         World(at_rest(SECOND, "UnanalysedRevision", message="v2 (a) serves everything without having been judged")),
         WaitTerms(),
         (Exit.UNANALYSED, "v2 (a) serves everything without having been judged"),
     ),
-    "a build serves that nobody has judged, and that is allowed": (
+    "a build serves that no one has judged, and that is allowed": (
         World(at_rest(SECOND, "UnanalysedRevision", message="v2 (a) serves everything without having been judged")),
         WaitTerms(allow_unanalysed=True),
         (Exit.PROMOTED, "v2 (a) serves everything without having been judged"),
@@ -55,12 +55,12 @@ ENDS = {
     "rolled back while it waits": (
         World(running(), later={20: become(status=over(Outcome.ROLLED_BACK))}),
         WaitTerms(),
-        (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
+        (Exit.ROLLED_BACK, "rolled back: as the engine says"),
     ),
     "this revision has failed before": (
         World(over(Outcome.ROLLED_BACK).but(reason=Reason.ALREADY_FAILED)),
         WaitTerms(),
-        (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
+        (Exit.ROLLED_BACK, "rolled back: as the engine says"),
     ),
     "this revision has failed so long before that history forgot it": (
         World(at_rest(reason=Reason.ALREADY_FAILED, failed=FIRST, phase=Phase.FAILED)),
@@ -75,19 +75,19 @@ ENDS = {
     "its time is over, and it is rolled back": (
         World(running(), later={70: become(status=over(Outcome.REJECTED))}),
         WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
-        (Exit.TIMED_OUT, "not done in time: rejected: as the engine told it"),
+        (Exit.TIMED_OUT, "not done in time: rejected: as the engine says"),
     ),
     "its time is over as it is promoted": (
         World(running(), later={70: become(status=over(Outcome.PROMOTED))}),
         WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
-        (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
+        (Exit.PROMOTED, "v2 (a) was promoted: as the engine says"),
     ),
     "its time is over while it drains": (
         World(draining(), later={70: become(status=over(Outcome.ROLLED_BACK))}),
         WaitTerms(timeout=MINUTE),
-        (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
+        (Exit.ROLLED_BACK, "rolled back: as the engine says"),
     ),
-    "nobody has seen it when its time is over": (
+    "no one has seen it when its time is over": (
         World(at_rest()),
         WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
         (
@@ -106,7 +106,7 @@ ENDS = {
     "rejected by a person": (
         World(running(), later={20: become(status=over(Outcome.REJECTED))}),
         WaitTerms(),
-        (Exit.REJECTED, "rejected: as the engine told it"),
+        (Exit.REJECTED, "rejected: as the engine says"),
     ),
     "another build is pushed in mid-wait": (
         World(running(), later={20: become(revision="b")}),
@@ -128,7 +128,7 @@ ENDS = {
         WaitTerms(),
         (Exit.SUPERSEDED, "v2 (a) is no longer the desired version, v2 (b) is"),
     ),
-    "nobody takes the rollback that was asked for": (
+    "no one takes the rollback that was asked for": (
         World(running()),
         WaitTerms(timeout=MINUTE, on_timeout=Then.ROLLBACK),
         (Exit.UNKNOWN, "not done after 1m: holding at 30%"),
@@ -156,7 +156,7 @@ ENDS = {
     "suspended while it drains": (
         World(draining(), spec={"suspend": True}, later={20: become(status=over(Outcome.ROLLED_BACK))}),
         WaitTerms(),
-        (Exit.ROLLED_BACK, "rolled back: as the engine told it"),
+        (Exit.ROLLED_BACK, "rolled back: as the engine says"),
     ),
     "promoted, and it still serves after a rollout that was called off": (
         World(
@@ -165,24 +165,24 @@ ENDS = {
             )
         ),
         WaitTerms(),
-        (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
+        (Exit.PROMOTED, "v2 (a) was promoted: as the engine says"),
     ),
     "the workload comes a little later than the wait": (
         World(revision=UNKNOWN, later={5: become(revision="a"), 20: become(status=over(Outcome.PROMOTED))}),
         WaitTerms(),
-        (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
+        (Exit.PROMOTED, "v2 (a) was promoted: as the engine says"),
     ),
     "a gate, at which it waits": (
         World(running(reason=Reason.WAITING_FOR_APPROVAL), later={20: become(status=over(Outcome.PROMOTED))}),
         WaitTerms(),
-        (Exit.PROMOTED, "v2 (a) was promoted: as the engine told it"),
+        (Exit.PROMOTED, "v2 (a) was promoted: as the engine says"),
     ),
     "the API server is away as the answer is read once more": (
         World(at_rest(FIRST), unanswered=(3,)),
         WaitTerms(),
         (Exit.PROMOTED, "v2 (a) serves everything"),
     ),
-    "somebody else moves the target": (
+    "someone else moves the target": (
         World(at_rest(reason=Reason.CONFLICT, message="process 7 on ci has it")),
         WaitTerms(),
         (Exit.LOCKED, "process 7 on ci has it"),
@@ -211,7 +211,7 @@ NO_ANSWER = {
     "an earlier build that waits for approval": running(SECOND, reason=Reason.WAITING_FOR_APPROVAL),
     "an invalid spec, mended since": at_rest(reason=Reason.INVALID_SPEC, observed_generation=1),
     "this build superseded once, and wanted again": over(Outcome.SUPERSEDED),
-    "this build failed, and somebody asked to try again": over(Outcome.ROLLED_BACK).but(failed=None),
+    "this build failed, and someone asked to try again": over(Outcome.ROLLED_BACK).but(failed=None),
     "no status at all": at_rest().but(
         phase=Phase.INITIALIZING, stable=None, reason=Reason.UNDECIDED, observed_generation=0
     ),
@@ -220,7 +220,7 @@ NO_ANSWER = {
 
 @pytest.mark.parametrize("before", NO_ANSWER.values(), ids=NO_ANSWER)
 def test_what_is_no_answer(before: Status) -> None:
-    """The wait goes on until the controller has told of the desired version now."""
+    """The wait goes on until the controller reports the desired version now."""
     done = over(Outcome.PROMOTED, number=2)
     world = World(before, later={30: become(status=running(number=2)), 60: become(status=done)})
     assert world.wait_for_it(WaitTerms(wait_for_approval=False)).code is Exit.PROMOTED
@@ -239,7 +239,7 @@ def test_a_deployment_is_promoted_when_its_primary_has_the_revision() -> None:
     ending = world.wait_for_it()
     assert (ending.code, ending.sentence) == (
         Exit.PROMOTED,
-        "reviews-canary (a) was promoted: as the engine told it",
+        "reviews-canary (a) was promoted: as the engine says",
     )
     assert World(at_rest(primary), kind="Deployment", version=None).wait_for_it().code is Exit.PROMOTED
 
@@ -253,14 +253,14 @@ def test_a_retry_waits_for_the_next_rollout() -> None:
 
 
 def test_a_version_is_waited_for_until_it_is_wanted() -> None:
-    """Such as a commit that somebody else brings into the cluster."""
+    """Such as a commit that someone else brings into the cluster."""
     later = {
         30: become(version="v2", revision="a", generation=3),
         60: become(status=over(Outcome.PROMOTED, observed_generation=3)),
     }
     world = World(at_rest(), version="v1", revision="s", later=later)
     assert world.wait_for_it(WaitTerms(version="v2")).code is Exit.PROMOTED
-    assert world.told[0] == "v2 isn't asked for yet, v1 is"
+    assert world.reported[0] == "v2 isn't asked for yet, v1 is"
     assert world.seconds >= 60
 
 
@@ -291,7 +291,7 @@ def test_a_time_out_rolls_back_no_other_rollout() -> None:
 
 
 def test_an_api_server_that_is_away_ends_no_wait() -> None:
-    """It is told, and the wait goes on once it answers; what was seen last is no answer."""
+    """It is reported, and the wait goes on once it answers; what was seen last is no answer."""
     later = {10: become(away=True), 20: become(status=over(Outcome.PROMOTED)), 50: become(away=False)}
     world = World(running(), later=later)
     assert world.wait_for_it().code is Exit.PROMOTED
@@ -324,10 +324,10 @@ def test_a_silent_controller_is_asked_after() -> None:
     """Not at once: it may be busy."""
     world = World(at_rest(observed_generation=1))
     world.wait_for_it(WaitTerms(timeout=MINUTE))
-    early, late = world.told[:2]
+    early, late = world.reported[:2]
     assert early == "the controller hasn't seen the spec as it is now"
     assert late == f"{early}, since {world.turns[0].at:%H:%M:%S} UTC; is it running? Check with: {LOOK}"
-    assert len(world.told) == 3  # it is told once, not each second, and then the time is over
+    assert len(world.reported) == 3  # it is reported once, not each second, and then the time is over
     first = next(turn.at for turn in world.turns if turn.decision.sentence == late)
     assert first - world.turns[0].at >= SILENT
 
@@ -337,7 +337,7 @@ def test_a_rollout_is_reported_as_it_goes_on() -> None:
     later = {5: become(status=running(message="holding at 50%")), 9: become(status=over(Outcome.PROMOTED))}
     world = World(running(), later=later)
     world.wait_for_it()
-    assert world.told == ["holding at 30%", "holding at 50%", "over"]
+    assert world.reported == ["holding at 30%", "holding at 50%", "over"]
     assert [turn.decision.closed for turn in world.turns].count(True) == 1
 
 
@@ -347,4 +347,4 @@ def test_stable_is_waited_for_while_its_rollback_goes_on() -> None:
     world = World(draining(Outcome.RETURNED), version="v1", revision="s", later={20: become(status=back)})
     found = world.wait_for_it()
     assert (found.code, world.status.stable) == (Exit.PROMOTED, STABLE)
-    assert world.told[0] == "v2 (a) has yet to make way for v1 (s)"
+    assert world.reported[0] == "v2 (a) has yet to make way for v1 (s)"

@@ -57,7 +57,7 @@ class SandboxFleet:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def add(self, name: str, sandbox: Sandbox, source: Hashable = "prometheus") -> NamespacedName:
-        """One more Canary; nobody is told of it."""
+        """One more Canary; no watch reports it."""
         key = ("shop", name)
         self.reconcilers[key] = SandboxRig(sandbox, source)
         return key
@@ -106,7 +106,7 @@ class Inline(Executor):
     """Runs what is submitted at once, in the caller's thread."""
 
     def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """See Executor; what it raises comes out here, because nobody asks the Future."""
+        """See Executor; what it raises comes out here, because no one asks the Future."""
         done: Future[Any] = Future()
         done.set_result(call(*args, **kwargs))
         return done

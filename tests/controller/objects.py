@@ -81,8 +81,8 @@ class Wire:
         answer = self.answers.pop(0)
         if isinstance(answer, CanaryError):
             raise answer
-        told = {"kind": "Status", "message": "told so", "details": {"name": request.name}}
-        status, body = (answer, told) if isinstance(answer, int) else (200, answer)
+        reported = {"kind": "Status", "message": "it is so", "details": {"name": request.name}}
+        status, body = (answer, reported) if isinstance(answer, int) else (200, answer)
         return ApiAnswer(status, {}, json.dumps(body).encode())
 
     def stream(self, request: Request, timeout: float, silence: float) -> Any:

@@ -82,8 +82,8 @@ class Server:
             except rfc6902.TestFailed:
                 return False
             return True
-        told = request.body["metadata"]["resourceVersion"] if "metadata" in request.body else None
-        if told not in (None, found["metadata"]["resourceVersion"]):
+        reported = request.body["metadata"]["resourceVersion"] if "metadata" in request.body else None
+        if reported not in (None, found["metadata"]["resourceVersion"]):
             return False
         change = {**request.body, "metadata": {**request.body.get("metadata", {})}}
         change["metadata"].pop("resourceVersion", None)

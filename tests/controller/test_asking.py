@@ -60,7 +60,7 @@ def asked_together() -> tuple[Virtual, Later, WorkItem]:
 
 @pytest.mark.parametrize("reconciler", [Gone, Edited], ids=["deleted", "given another server"])
 def test_what_becomes_of_one_canary_changes_nothing_for_others_of_its_slot(reconciler: type[SandboxRig]) -> None:
-    """They are told what their own server says, as it was named when the slot came."""
+    """They get what their own server says, as it was named when the slot came."""
     many, later, first = asked_together()
     others = [item.key for item in later.items() if item is not first]
     looks = {key: len(many.looks(key)) for key in others}
@@ -106,14 +106,14 @@ def one_that_looks() -> tuple[Virtual, Later, NamespacedName, OneBadWindow]:
 
 
 def seen(many: Virtual, key: NamespacedName) -> list[EvaluationResult]:
-    """Its looks, as they are told."""
+    """Its looks, as they are reported."""
     turns = [turn for turn in many.watcher.turns[key] if turn.decision.evaluated]
     rollouts = [turn.decision.status.rollout for turn in turns]
     return [rollout.evaluation for rollout in rollouts if rollout is not None and rollout.evaluation is not None]
 
 
 def test_a_look_that_is_being_measured_is_not_asked_again() -> None:
-    """Whatever wakes the rollout meanwhile; it is reconciled at once all the same, and evaluations with the
+    """No matter what wakes the rollout meanwhile; it is reconciled at once all the same, and evaluations with the
     answer."""
     many, later, key, windows = one_that_looks()
     asked, turns = len(windows.asked), len(many.watcher.turns[key])
@@ -203,9 +203,9 @@ def test_answers_that_always_come_too_late_are_reported() -> None:
         until_asked(many, later, [key])
         many.fleet.advance(6)
         later.answer()
-    told = seen(many, key)[looks:]
-    assert len(told) == 3
-    assert {(look.verdict, look.checks[0].result) for look in told} == {("hold", "missing")}
-    assert all("the answer came when the next evaluation was due already" in look.message for look in told)
+    reported = seen(many, key)[looks:]
+    assert len(reported) == 3
+    assert {(look.verdict, look.checks[0].result) for look in reported} == {("hold", "missing")}
+    assert all("the answer came when the next evaluation was due already" in look.message for look in reported)
     until_asked(many, later, [key], looks=looks + 4)
     assert seen(many, key)[-1].verdict == "pass"

@@ -1,4 +1,4 @@
-"""Whether an action's author is proved: by an admission policy and a binding that deny whatever isn't."""
+"""Whether an action's author is proved: by an admission policy and a binding that deny all others."""
 
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -89,7 +89,7 @@ def test_what_was_changed_proves_since_its_last_change(both: tuple[Data, Data]) 
 
 
 def test_labels_and_the_like_change_nothing() -> None:
-    """A spec of the first generation is as old as its object, whatever the server has noted."""
+    """A spec of the first generation is as old as its object, with any notes of the server."""
     assert proved(policy(fields=(noted(NOW),)), binding(fields=(noted(NOW),)))
 
 
@@ -102,7 +102,7 @@ SELECTED: dict[str, tuple[Data, Data]] = {
 
 @pytest.mark.parametrize(("rules", "bound"), SELECTED.values(), ids=SELECTED)
 def test_elsewhere_no_author_is_proved(rules: Data, bound: Data) -> None:
-    """A controller for all namespaces may have been told the name of one team's policy."""
+    """A controller for all namespaces may have been given the name of one team's policy."""
     assert proved(policy(rules), binding(bound), namespace="shop")
     assert not proved(policy(rules), binding(bound), namespace="elsewhere")
 

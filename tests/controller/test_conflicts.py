@@ -1,4 +1,4 @@
-"""Saves that meet somebody else's version again and again: a rollback doesn't wait for them, all else does."""
+"""Saves that meet someone else's version again and again: a rollback doesn't wait for them, all else does."""
 
 from canary.api.status import Outcome, Phase, Status
 from canary.engine.errors import Conflict
@@ -30,7 +30,7 @@ def under_way(scenario: str) -> tuple[Virtual, Contested]:
 
 
 def test_a_rollback_is_carried_out_though_it_is_never_saved() -> None:
-    """It goes on from memory, and is saved as what it is once somebody else lets it."""
+    """It goes on from memory, and is saved as what it is once someone else lets it."""
     here, store = under_way("bad")
     [key] = here.fleet.all()
     here.fleet.advance(60)
@@ -44,7 +44,7 @@ def test_a_rollback_is_carried_out_though_it_is_never_saved() -> None:
 
 
 def test_nothing_is_raised_that_is_not_saved() -> None:
-    """It goes on once somebody else lets it."""
+    """It goes on once someone else lets it."""
     here, store = under_way("good")
     [key] = here.fleet.all()
     here.fleet.advance(60)

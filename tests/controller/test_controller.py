@@ -1,4 +1,4 @@
-"""Many rollouts on virtual time: what is asked together, who is reconciled when, and that nobody stops another."""
+"""Many rollouts on virtual time: what is asked together, who is reconciled when, and that no one stops another."""
 
 import logging
 import threading
@@ -181,7 +181,7 @@ class Leaving(SandboxRig):
 
 
 def test_who_goes_away_while_its_slot_begins_takes_no_other_out_of_it() -> None:
-    """Whom it would ask can't be told any more; the others look as they would have."""
+    """Which server it would ask is unknown now; the others look as they would have."""
     many = Virtual()
     gone, fine = many.add("gone", **HELD), many.add("fine", **HELD)
     reconciler = many.fleet.reconcilers[gone] = Leaving(many.box(gone), "gone")
@@ -228,7 +228,7 @@ def set_back(many: Virtual, key: NamespacedName) -> None:
 
 
 def test_rollouts_look_though_their_clock_was_set_back() -> None:
-    """The slot that was given is an hour away then; what is running is due anew by the clock as it is."""
+    """The slot that was given is an hour away then; what is running is due again by the clock as it is."""
     many = Virtual()
     key = many.add("web", **HELD)
     many.controller.start()
@@ -242,7 +242,7 @@ def test_rollouts_look_though_their_clock_was_set_back() -> None:
 
 
 def test_who_is_at_rest_is_looked_at_though_the_clock_was_set_back() -> None:
-    """It tries again every few seconds, and nothing would wake it: somebody else has its target."""
+    """It tries again every few seconds, and nothing would wake it: someone else has its target."""
     many = Virtual()
     key = many.add("web")
     many.controller.start()
@@ -316,7 +316,7 @@ def test_a_deletion_in_the_middle_of_a_reconcile_is_no_failure(caplog: pytest.Lo
 
 
 class Scribbled(SandboxRig):
-    """Somebody wrote rubbish into its state."""
+    """Someone wrote rubbish into its state."""
 
     said: tuple[str, ...] = ()
 
@@ -387,7 +387,7 @@ def test_what_can_not_be_put_away_is_reported_and_tried_again(caplog: pytest.Log
 
 
 class Edited(MemoryStore):
-    """Somebody annotates the object just after the end of its rollout was saved."""
+    """Someone annotates the object just after the end of its rollout was saved."""
 
     edits = 0
 
@@ -414,7 +414,7 @@ def test_what_somebody_changed_meanwhile_is_put_away_with_the_next_reconcile() -
 
 
 def test_another_controller_goes_on_where_one_stopped() -> None:
-    """Nothing starts anew, and no weight is written twice."""
+    """Nothing starts again, and no weight is written twice."""
     many = Virtual()
     key = many.add("web")
     many.controller.start()
@@ -445,7 +445,7 @@ class Both:
 
 
 class Hanging(SandboxMetrics):
-    """Answers nobody until it is let."""
+    """Answers no one until it is let."""
 
     def __init__(self, metrics: SandboxMetrics) -> None:
         super().__init__(metrics.world)
@@ -541,7 +541,7 @@ class Split(ThreadPoolExecutor):
 
 
 def test_a_busy_rollout_is_not_reconciled_twice_at_a_time() -> None:
-    """Whoever wakes it meanwhile has it reconciled once more afterwards."""
+    """Anyone who wakes it meanwhile has it reconciled once more afterwards."""
     many = Virtual()
     key = many.add("web", **HELD)
     box, inside, most = many.box(key), list[int](), list[int]()

@@ -12,18 +12,18 @@ class Hanging:
     """A watch that doesn't end as long as anybody waits for it."""
 
     def __init__(self) -> None:
-        self.told = threading.Event()
+        self.reported = threading.Event()
 
     def stop(self, timeout: float) -> None:
-        self.told.set()
+        self.reported.set()
         threading.Event().wait(timeout)
 
 
 def test_watches_that_hang_are_waited_for_together() -> None:
-    """Each is told before the first of them is waited for; one after the other they would take as many seconds."""
+    """Each is notified before the first is waited for; one after the other they would take as many seconds."""
     watches, began = [Hanging() for _ in range(11)], Stopwatch()
     ended(cast(Any, watches))
-    assert all(each.told.is_set() for each in watches)
+    assert all(each.reported.is_set() for each in watches)
     assert began.seconds < len(watches) * LAST / 2
 
 

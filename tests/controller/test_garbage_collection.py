@@ -30,7 +30,7 @@ class Lying:
 
 def test_what_will_never_be_taken_is_removed_after_a_while() -> None:
     """The server is asked once for each Canary that isn't seen, and only where something lies there for so long."""
-    wire = Wire([404, {}, 404])  # the second one was removed by somebody else
+    wire = Wire([404, {}, 404])  # the second one was removed by someone else
     lying = Lying(a=("misspelt", OLD), b=("misspelt", OLD), c=("misspelt", YOUNG), d=("reviews", OLD))
     garbage = GarbageCollector(client(wire), watching(canary()), lying)
     assert garbage.remove(later(seconds=-1)) == 0

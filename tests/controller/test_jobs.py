@@ -1,4 +1,4 @@
-"""Work is begun once or told to the caller, where a pool can't start a thread; and no rollout is lost by that."""
+"""Work is begun once or reported to the caller, where a pool can't start a thread; and no rollout is lost by that."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What the controller logs: decisions that are told, once each; trouble, every ten minutes; never a secret."""
+"""What the controller logs: decisions that are reported, once each; trouble, every ten minutes; never a secret."""
 
 import json
 import logging
@@ -96,16 +96,16 @@ def test_what_people_ask_is_logged_with_who_it_was(text: Lines) -> None:
 
 
 def test_what_was_unknown_at_first_is_logged_once(text: Lines) -> None:
-    """The outbox holds it until it is told, and then it is in a turn again."""
+    """The outbox holds it until it is reported, and then it is in a turn again."""
     play = Play()
     first = play.turn()
     waiting = first.decision.messages
     untold = replace(first, record=replace(first.record, status=first.record.status.but(outbox=waiting)))
     again = replace(play.turn(0.1), delivered=())
     still = replace(again, record=untold.record)
-    told = replace(play.turn(0.1), delivered=waiting)
+    reported = replace(play.turn(0.1), delivered=waiting)
     assert len(text.decided(untold)) == 1
-    assert [line for line in text.decided(still, told) if "Started" in line] == []
+    assert [line for line in text.decided(still, reported) if "Started" in line] == []
 
 
 def test_what_an_earlier_process_could_not_tell_is_logged(text: Lines) -> None:

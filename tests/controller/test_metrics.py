@@ -174,7 +174,7 @@ class Following:
 
 
 def test_watches_are_asked_when_they_are_scraped() -> None:
-    """Several of one kind count together, and the worst of them is told."""
+    """Several of one kind count together, and the worst of them is reported."""
     metrics = ControllerMetrics(clock=lambda: 100.0)
     deployments = Following(DEPLOYMENTS, 2, 7, last_seen=98.5)
     other = Following(DEPLOYMENTS, 1, 1, "deployments can't be listed: away", 40.0)

@@ -59,15 +59,15 @@ def test_every_condition_is_explained() -> None:
 
 def test_every_metric_is_explained() -> None:
     """By the name that a query uses."""
-    told = [name for name in rows(section("## Metrics")) if name != "canary_phase"]
-    assert sorted(told) == sorted(families().keys() - {"canary_phase"})
+    reported = [name for name in rows(section("## Metrics")) if name != "canary_phase"]
+    assert sorted(reported) == sorted(families().keys() - {"canary_phase"})
 
 
 def test_labels_are_those_of_the_code() -> None:
     """Of the metrics that know theirs before they have a value."""
-    told = dict(re.findall(r"^\| `(canary_\w+)` \| ([a-z, ]*) \|", section("## Metrics"), re.MULTILINE))
+    reported = dict(re.findall(r"^\| `(canary_\w+)` \| ([a-z, ]*) \|", section("## Metrics"), re.MULTILINE))
     known = {name: _labels(one) for name, one in families().items()}
-    assert {name: told[name].split(", ") for name in known if known[name]} == {
+    assert {name: reported[name].split(", ") for name in known if known[name]} == {
         name: labels for name, labels in known.items() if labels
     }
 
@@ -80,8 +80,8 @@ def _labels(family: Metric) -> list[str]:
 
 def test_the_numbers_of_phases_are_those_of_the_code() -> None:
     """Alerts stand on them."""
-    told = re.findall(r"^\| (\d) \| (\w+) \|$", section("## Metrics"), re.MULTILINE)
-    assert {Phase(name): int(number) for number, name in told} == dict(PHASES)
+    reported = re.findall(r"^\| (\d) \| (\w+) \|$", section("## Metrics"), re.MULTILINE)
+    assert {Phase(name): int(number) for number, name in reported} == dict(PHASES)
 
 
 # ---- alerts ----------------------------------------------------------------------------------------------------
@@ -207,12 +207,12 @@ def test_the_page_shows_a_line_as_it_is_logged() -> None:
 
 
 def test_the_health_check_for_argo_cd_asks_for_what_there_is() -> None:
-    """Its conditions and reasons are the engine's; nobody would miss one that never comes."""
+    """Its conditions and reasons are the engine's; no one would miss one that never comes."""
     code = (ROOT / "docs/istio.md").read_text().partition("dev_Canary: |\n")[2].partition("```")[0]
     [asleep] = re.findall(r"asleep = \{(.*)\}", code)
     assert set(re.findall(r"(\w+) = true", asleep)) <= reasons()
-    told = set(re.findall(r"\bis\.(\w+)", code))
-    assert told == {"Stalled", "Promoted", "Ready"} <= set(get_args(Type))
+    reported = set(re.findall(r"\bis\.(\w+)", code))
+    assert reported == {"Stalled", "Promoted", "Ready"} <= set(get_args(Type))
 
 
 def test_the_example_of_kubectl_get_has_a_reason() -> None:

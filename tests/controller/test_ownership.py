@@ -16,7 +16,7 @@ TAKEN = "process 4711 on ci has it"
 
 @dataclass
 class Ownership:
-    """A Lease that says what it is told to."""
+    """A Lease with given answers."""
 
     answer: Exception | None = None
     log: list[str] = field(default_factory=list)

@@ -13,10 +13,10 @@ from canary.stores.projection import FINALIZER
 from .objects import Wire, canary, client
 
 DONE = {"phase": "Succeeded", "observedGeneration": 1}
-ASLEEP = {"at rest": ({}, DONE), "at rest, with somebody else's finalizer": ({"finalizers": ["a.b/c"]}, DONE)}
+ASLEEP = {"at rest": ({}, DONE), "at rest, with someone else's finalizer": ({"finalizers": ["a.b/c"]}, DONE)}
 AWAKE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "new": ({}, {}),
-    "edited while nobody looked": ({"generation": 2}, DONE),
+    "edited while no one looked": ({"generation": 2}, DONE),
     "in a rollout": ({"finalizers": [FINALIZER]}, {**DONE, "rollout": {"number": 1}}),
     "after a rollout, before its Lease was released": ({"finalizers": [FINALIZER]}, DONE),
     "deleted": ({"finalizers": ["a.b/c"], "deletionTimestamp": "2026-03-02T10:00:00Z"}, DONE),

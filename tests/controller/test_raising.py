@@ -1,4 +1,4 @@
-"""A reconcile that raises is told where people look: few of them see the controller's log."""
+"""A reconcile that raises is reported where people look: few of them see the controller's log."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

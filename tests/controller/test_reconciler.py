@@ -50,7 +50,7 @@ def test_a_canary_that_is_made_anew_is_wired_anew(fleet: ClusterFleet) -> None:
 
 
 def test_all_who_move_a_virtual_service_meet_in_its_lease(fleet: ClusterFleet) -> None:
-    """Whatever it is called from where they are; a run of the command among them."""
+    """Canaries of any namespace, and a run of the command among them."""
     free: dict[str, Any] = {"metadata": {"resourceVersion": "3"}, "spec": {"holderIdentity": ""}}
     for namespace, name in (("shop", "reviews"), ("shop", "reviews.shop"), ("front", "reviews.shop")):
         fleet.canaries.put(canary({"targetRef": {**TARGET, "name": name}}, uid=name + namespace, namespace=namespace))
@@ -74,8 +74,8 @@ def test_a_canary_that_may_not_move_a_virtual_service_blocks_no_other(fleet: Clu
     fleet.canaries._saw(canary())
     reconciler = fleet.reconciler(KEY)
     assert reconciler is not None
-    told = "the Canary elsewhere/reviews moves these routes, and is older; delete one of the two"
-    assert reconciler.target.resolved().conflict == (told if cross else "")
+    reported = "the Canary elsewhere/reviews moves these routes, and is older; delete one of the two"
+    assert reconciler.target.resolved().conflict == (reported if cross else "")
 
 
 def lived(fleet: ClusterFleet, number: int) -> None:

@@ -1,4 +1,4 @@
-"""A Canary goes though its rollout runs: its target is free for others soon, and nobody waits for that."""
+"""A Canary goes though its rollout runs: its target is free for others soon, and no one waits for that."""
 
 import threading
 from typing import Any
@@ -27,7 +27,7 @@ def here() -> Leading:
 
 
 def goes(here: Leading, **metadata: Any) -> None:
-    """Somebody has taken the finalizer off, and deleted it."""
+    """Someone has taken the finalizer off, and deleted it."""
     here.server.objects.pop(("Canary", *KEY), None)
     here.fleet.canaries._saw(canary(resourceVersion="900", **metadata), deleted=True)
 
@@ -134,17 +134,20 @@ def test_another_canary_of_its_name_keeps_what_it_has(here: Leading) -> None:
 
 def test_it_is_tried_until_the_term_is_over() -> None:
     """And one that fails keeps no other from leaving."""
-    line, told = Releases(wait=lambda seconds: None), [Conflict("it is another's"), Unreachable("it wasn't renewed")]
+    line, reported = (
+        Releases(wait=lambda seconds: None),
+        [Conflict("it is another's"), Unreachable("it wasn't renewed")],
+    )
     away, well = Ownership(Unreachable("connection refused"), claimed=True), Ownership(claimed=True)
 
     def leads() -> None:
         if well.log:
-            raise told.pop()
+            raise reported.pop()
 
     for one in (away, well):
         line.add(one, leads)
     wait_for(lambda: line._thread is None, "the end of the line")
-    assert (away.claimed, well.claimed, told) == (True, False, [])
+    assert (away.claimed, well.claimed, reported) == (True, False, [])
     assert len(away.log) >= 2
 
 

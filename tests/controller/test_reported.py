@@ -103,7 +103,7 @@ def test_a_matching_alert_becomes_an_action_for_the_rollout(server: Server) -> N
 
 
 def test_a_repeated_message_asks_once(server: Server) -> None:
-    """Alertmanagers repeat, and several may be told."""
+    """Alertmanagers repeat, and several may be notified."""
     with served(server, one("Fraud")) as serving:
         assert [post(serving, FRAUD)[0] for _ in range(3)] == [200] * 3
     assert len({action["metadata"]["name"] for action in actions(server)}) == 1

@@ -1,4 +1,4 @@
-"""A leader takes over a rollout whose target somebody else has by now: no traffic moves until it is free."""
+"""A leader takes over a rollout whose target someone else has by now: no traffic moves until it is free."""
 
 from datetime import UTC, datetime
 

@@ -18,7 +18,7 @@ from canary.kube.resources import CONFIG_MAPS
 from tests.controller.objects import Wire
 
 PLAIN = 404
-"""Without a Status: nobody serves the path."""
+"""Without a Status: no one serves the path."""
 
 
 @dataclass

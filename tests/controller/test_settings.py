@@ -7,11 +7,11 @@ import pytest
 
 from canary.cli.app import run
 
-Told = Callable[..., tuple[int, str]]
+Reported = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def told(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Told:
+def reported(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Reported:
     """How it ends, and what it says; there is no cluster for it."""
 
     def ends(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -86,28 +86,28 @@ WRONG: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("option", "text", "sentence"), WRONG.values(), ids=list(WRONG))
-def test_a_wrong_option_is_named_and_quoted(told: Told, option: str, text: str, sentence: str) -> None:
+def test_a_wrong_option_is_named_and_quoted(reported: Reported, option: str, text: str, sentence: str) -> None:
     """In one line, with what was probably meant; passwords are left out."""
-    assert told(f"--{option}", text) == (2, f"canary: --{option}: {sentence}")
+    assert reported(f"--{option}", text) == (2, f"canary: --{option}: {sentence}")
 
 
 @pytest.mark.parametrize(("name", "text"), [("WORKERS", "300"), ("RESYNC", "30"), ("LISTEN", "foo")])
-def test_a_wrong_variable_is_named_as_that(told: Told, name: str, text: str) -> None:
-    """Nobody looks for an option that a Deployment doesn't have."""
-    code, said = told(**{f"CANARY_{name}": text})
+def test_a_wrong_variable_is_named_as_that(reported: Reported, name: str, text: str) -> None:
+    """No one looks for an option that a Deployment doesn't have."""
+    code, said = reported(**{f"CANARY_{name}": text})
     assert (code, said.partition(text)[0].rstrip("'")) == (2, f"canary: CANARY_{name}: ")
 
 
-def test_an_option_counts_before_its_variable(told: Told) -> None:
+def test_an_option_counts_before_its_variable(reported: Reported) -> None:
     """It is the one that is wrong then."""
-    assert told("--workers", "300", CANARY_WORKERS="3")[1].startswith("canary: --workers: 300 ")
+    assert reported("--workers", "300", CANARY_WORKERS="3")[1].startswith("canary: --workers: 300 ")
 
 
 @pytest.mark.parametrize(
     ("name", "text"), [("workers", "many"), ("burst", "1.5"), ("qps", "fast"), ("cross-namespace", "maybe")]
 )
-def test_a_value_of_another_type_is_quoted(told: Told, name: str, text: str) -> None:
+def test_a_value_of_another_type_is_quoted(reported: Reported, name: str, text: str) -> None:
     """The variable's name stands beside the option's."""
     variable = f"CANARY_{name.upper().replace('-', '_')}"
-    code, said = told(**{variable: text})
+    code, said = reported(**{variable: text})
     assert (code, f"'--{name}' (env var: '{variable}'): '{text}' must be a valid " in said) == (2, True)

@@ -40,7 +40,7 @@ def test_two_overlap_where_hosts_do_not_part_them(mine: dict[str, Any], other: d
 
 
 def test_the_older_acts_whatever_their_names() -> None:
-    """By creationTimestamp; it is older than nobody, and never its own rival."""
+    """By creationTimestamp; it is older than no one, and never its own rival."""
     key, young = one("a", NEW)
     first, old = one("b", OLD)
     both = [(key, young), (first, old)]

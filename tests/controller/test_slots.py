@@ -17,7 +17,7 @@ def test_a_fraction_belongs_to_the_next_second() -> None:
 
 
 def test_the_first_of_a_slot_is_reported() -> None:
-    """Whoever sets it up, sets it up once."""
+    """Anyone who sets it up, sets it up once."""
     slots = Slots()
     assert [slots.put(A, 5), slots.put(B, 5), slots.put(B, 6)] == [True, False, True]
 

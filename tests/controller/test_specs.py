@@ -52,10 +52,10 @@ def weights(wanted: ResolvedSpec) -> list[int]:
 
 
 def test_a_canary_is_wanted_as_it_stands(cluster: Cluster) -> None:
-    """With its metadata, which guards may ask; the rest of what is told comes from outside."""
+    """With its metadata, which guards may ask; the rest of what is reported comes from outside."""
     specs = Specs(cluster.shared(), jitter=timedelta(seconds=3))
-    found = specs.of(shown(generation=4, labels={"team": "shop"}), "somebody else")
-    assert (found.problems, found.conflict, found.jitter) == ((), "somebody else", timedelta(seconds=3))
+    found = specs.of(shown(generation=4, labels={"team": "shop"}), "someone else")
+    assert (found.problems, found.conflict, found.jitter) == ((), "someone else", timedelta(seconds=3))
     assert (found.manifest.metadata.generation, found.manifest.metadata.labels) == (4, {"team": "shop"})
     assert weights(found) == [0, 10, 50]
 
@@ -70,7 +70,7 @@ def test_who_names_no_prometheus_gets_the_controllers(cluster: Cluster) -> None:
 
 
 LATENCY = {"name": "request-duration", "thresholdRange": {"max": 500}}
-NOBODY: dict[str, tuple[dict[str, Any], str]] = {
+WITHOUT_SERVER: dict[str, tuple[dict[str, Any], str]] = {
     "a builtin": ({}, "request-success-rate"),
     "two builtins": ({"analysis": {**ANALYSIS, "metrics": [*ANALYSIS["metrics"], LATENCY]}},
                      "request-success-rate and request-duration"),
@@ -80,9 +80,9 @@ NOBODY: dict[str, tuple[dict[str, Any], str]] = {
         ({"analysis": {**ANALYSIS, "metrics": [ELSEWHERE], "minRequests": 10}}, "elsewhere"),
     "metrics of a policy": ({"policyRef": {"name": "ours"}, "analysis": {"stepWeights": [10]}}, "request-duration"),
 }  # fmt: skip
-SOMEBODY: dict[str, dict[str, Any]] = {
+WITH_SERVER: dict[str, dict[str, Any]] = {
     "no metrics": {"analysis": {"stepWeights": [10]}},
-    "metrics that nobody looks at": {"skipAnalysis": True},
+    "metrics that no one looks at": {"skipAnalysis": True},
     "a template with an address": {"analysis": {**ANALYSIS, "metrics": [ELSEWHERE]}},
     "a server": {"metricsServer": "http://ours:9090"},
 }
@@ -97,20 +97,20 @@ def asking(cluster: Cluster) -> Cluster:
     return cluster
 
 
-@pytest.mark.parametrize(("spec", "names"), NOBODY.values(), ids=NOBODY)
+@pytest.mark.parametrize(("spec", "names"), WITHOUT_SERVER.values(), ids=WITHOUT_SERVER)
 def test_metrics_without_a_source_let_nothing_start(cluster: Cluster, spec: dict[str, Any], names: str) -> None:
     """A rollout that runs is left alone by this; the controller's own server is one to ask."""
     found = Specs(asking(cluster).shared()).of(shown(spec))
-    told = (
+    reported = (
         "must be asked of a Prometheus; start the controller with --metrics-server (Helm value metricsServer), "
         "or write an address that its --allowed-metrics-servers allows"
     )
-    assert found.obstacles == (f"spec.metricsServer: is missing, and {names} {told}",)
+    assert found.obstacles == (f"spec.metricsServer: is missing, and {names} {reported}",)
     assert found.problems == ()
     assert Specs(cluster.shared("http://everybodys:9090")).of(shown(spec)).obstacles == ()
 
 
-@pytest.mark.parametrize("spec", SOMEBODY.values(), ids=SOMEBODY)
+@pytest.mark.parametrize("spec", WITH_SERVER.values(), ids=WITH_SERVER)
 def test_where_no_pod_is_missed_a_rollout_starts(cluster: Cluster, spec: dict[str, Any]) -> None:
     found = Specs(asking(cluster).shared()).of(shown(spec))
     assert (found.problems, found.obstacles) == ((), ())
@@ -125,11 +125,11 @@ def test_addresses_that_may_not_be_asked_are_named_with_their_place(cluster: Clu
     shared = replace(
         cluster.shared(), refusal=lambda url: f"not {url}" if url in ("http://evil", "http://worse") else ""
     )
-    told = (
+    reported = (
         "spec.metricsServer: not http://worse",
         "in the MetricTemplate errors, spec.provider.address: not http://evil",
     )
-    assert Specs(shared).of(seen).problems == told
+    assert Specs(shared).of(seen).problems == reported
     assert Specs(cluster.shared()).of(seen).problems == ()
 
 
@@ -159,11 +159,11 @@ def test_an_envoy_route_is_no_clusters(cluster: Cluster) -> None:
     """A VirtualService of the same name must not be moved in its place; lint has nothing against it."""
     envoy = {"admin": "http://127.0.0.1:9901", "routes": "routes.yaml"}
     seen = shown({"targetRef": {"kind": "EnvoyRoute", "name": "reviews"}, "envoy": envoy})
-    told = (
+    reported = (
         "spec.targetRef.kind: the controller moves VirtualServices, Deployments, DaemonSets and Services; "
         "`canary run` moves an EnvoyRoute"
     )
-    assert Specs(cluster.shared()).of(seen).problems == (told,)
+    assert Specs(cluster.shared()).of(seen).problems == (reported,)
 
 
 def test_it_is_worked_out_anew_only_where_something_changed(cluster: Cluster) -> None:

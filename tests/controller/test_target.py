@@ -26,7 +26,7 @@ def target(seen: CanarySeen | None, revision: str | Missing = "7d9f", conflict: 
 
 
 def test_what_is_wanted_is_the_version_with_what_really_runs_behind_it() -> None:
-    """A push changes it, though nobody has touched the object; what can't be read is not guessed."""
+    """A push changes it, though no one has touched the object; what can't be read is not guessed."""
     assert target(shown()).desired_version() == Version(name="v2", revision="7d9f")
     assert target(shown({"revision": "as they say"})).desired_version() == Version(name="v2", revision="7d9f")
     late = Missing(Cause.NOT_YET, "not yet looked after")
@@ -35,8 +35,8 @@ def test_what_is_wanted_is_the_version_with_what_really_runs_behind_it() -> None
 
 
 def test_the_other_owner_is_named_with_it() -> None:
-    """Nobody, as a rule."""
-    assert target(shown(), conflict="somebody else").resolved().conflict == "somebody else"
+    """No one, as a rule."""
+    assert target(shown(), conflict="someone else").resolved().conflict == "someone else"
     assert target(shown()).resolved().conflict == ""
 
 

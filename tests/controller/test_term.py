@@ -47,7 +47,7 @@ def attended(rounds: int, synced_at: int = -1, back_at: int = -1) -> list[str]:
 
 
 def test_a_clock_that_is_set_back_is_noticed_though_a_kind_is_never_listed() -> None:
-    """Else nobody would be looked at for as long as the leap."""
+    """Else no one would be looked at for as long as the leap."""
     assert attended(9, back_at=5) == ["leapt"]
 
 
@@ -109,7 +109,7 @@ def test_what_is_never_taken_is_put_away_though_a_kind_can_not_be_listed() -> No
     thread = threading.Thread(target=service.run)
     thread.start()
     try:
-        wait_for(lambda: server.removed == ["forgotten"], "the action that nobody takes to be removed", within=60)
+        wait_for(lambda: server.removed == ["forgotten"], "the action that no one takes to be removed", within=60)
         assert not all(each.synced for each in service.fleet.reflectors)
     finally:
         service.stop()

@@ -35,7 +35,7 @@ class Woken(Leading):
 
 @pytest.fixture
 def here() -> Woken:
-    """Somebody listens."""
+    """Someone listens."""
     return Woken()
 
 

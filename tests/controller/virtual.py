@@ -1,4 +1,4 @@
-"""A controller over sandboxes on virtual time, and what its watcher was told."""
+"""A controller over sandboxes on virtual time, and what was reported to its watcher."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +17,7 @@ HELD: dict[str, Any] = {"steps": [{"weight": 50, "hold": "1h"}], "deadline": "2h
 
 @dataclass
 class Watcher:
-    """Keeps what it is told."""
+    """Keeps what is reported to it."""
 
     turns: dict[NamespacedName, list[Turn]] = field(default_factory=dict)
     late: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Virtual:
         return Controller(fleet, fleet, Inline(), Inline(), fleet.timetable, watcher)
 
     def add(self, name: str, scenario: str = "good", source: str = "", **analysis: Any) -> NamespacedName:
-        """One more Canary, of which nobody is told; its world begins now. Each has a source of its own, but those
+        """One more Canary, which no watch reports; its world begins now. Each has a source of its own, but those
         that are given the same one."""
         made = sandbox(scenario, **analysis)
         made.world.start = made.world.now = self.fleet.at

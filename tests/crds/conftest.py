@@ -15,7 +15,7 @@ from tests.parts.cluster import ControlPlane, provides
 
 @dataclass(frozen=True)
 class Answer:
-    """What kubectl said, and whether it did what it was told."""
+    """What kubectl said, and whether it did what was requested."""
 
     done: bool
     out: str
@@ -35,7 +35,7 @@ def kubectl(control_plane: ControlPlane, kinds: None, namespace: str, tmp_path: 
 
     def run(*arguments: str, given: object = None) -> Answer:
         text = given if isinstance(given, str) else json.dumps(given)
-        told = subprocess.run(
+        completed = subprocess.run(
             [binary, "--namespace", namespace, *arguments],
             input=text,
             env=env,
@@ -44,6 +44,6 @@ def kubectl(control_plane: ControlPlane, kinds: None, namespace: str, tmp_path: 
             check=False,
             timeout=60,
         )
-        return Answer(told.returncode == 0, told.stdout, told.stderr)
+        return Answer(completed.returncode == 0, completed.stdout, completed.stderr)
 
     return run

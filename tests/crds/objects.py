@@ -545,7 +545,7 @@ MALFORMED: dict[str, tuple[Fields, str]] = {
     },
     "settings of no judge": (STEPS | {"analysis.judge": {"warmup": "1m"}}, "spec.analysis.judge.type"),
     "more steps than can be": ({"analysis.stepWeights": [1] * 101}, "spec.analysis.stepWeights"),
-    "an approval by nobody": (
+    "an approval by no one": (
         steps({"gates": [{"approval": {"count": 0}}]}),
         "spec.analysis.steps[0].gates[0].approval.count",
     ),
@@ -608,7 +608,7 @@ GOOD: dict[str, Fields] = {
     | {
         "analysis.threshold": 0,
         "analysis.metrics": [{"name": "request-success-rate", "threshold": 99, "interval": "1m"}],
-        "analysis.webhooks": [{"name": "told", "type": "event", "url": "http://x", "metadata": {"a": "b"}}],
+        "analysis.webhooks": [{"name": "reported", "type": "event", "url": "http://x", "metadata": {"a": "b"}}],
         "analysis.alerts": [{"name": "slack", "severity": "error", "providerRef": {"name": "on-call"}}],
         "analysis.primaryReadyThreshold": 80,
         "progressDeadlineSeconds": 60,
@@ -730,7 +730,10 @@ OTHERS: dict[str, tuple[dict[str, Any], str, str]] = {
 ONLY_LINT: dict[str, tuple[Fields, str]] = {
     "a query that is no PromQL": (metric(**ERRORS, query="sum("), "only a parser of PromQL can tell"),
     "a query that gives many values": (metric(**ERRORS, query="up[5m]"), "only a parser of PromQL can tell"),
-    "a word that stands for nothing": (metric(**ERRORS, query="{{ nam }}"), "words are told by the query's template"),
+    "a word that stands for nothing": (
+        metric(**ERRORS, query="{{ nam }}"),
+        "words are replaced by the query's template",
+    ),
     "a guard that doesn't compile": (guarded("nonsense +"), "CEL has no way to compile CEL"),
     "a guard of a zone that isn't there": (
         guarded("now.getHours('Europe/Atlantis') > 8"),

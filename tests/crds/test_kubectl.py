@@ -71,7 +71,7 @@ def test_all_kinds_at_once(reviews: None, kubectl: Kubectl) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "told"),
+    ("field", "reported"),
     [
         ("canary.spec.analysis", ["How traffic moves, and the metrics that judge it.", "stepWeights\t<[]integer>"]),
         ("canary.spec.analysis.steps.gates.onTimeout", ["ENUM: hold rollback promote", "Default: rollback."]),
@@ -81,12 +81,12 @@ def test_all_kinds_at_once(reviews: None, kubectl: Kubectl) -> None:
         ("clustercanarypolicy", ["Analysis and guards for the Canaries of all namespaces."]),
     ],
 )
-def test_explain(field: str, told: list[str], kubectl: Kubectl) -> None:
+def test_explain(field: str, reported: list[str], kubectl: Kubectl) -> None:
     """The models' own words, as `canary explain` has them."""
     answer = kubectl("explain", "--api-version=canary-controller.dev/v1beta1", field)
     assert answer.done, answer.err
     words = " ".join(answer.out.split(" ")).replace("\n    ", " ")
-    assert [one for one in told if one not in words] == []
+    assert [one for one in reported if one not in words] == []
 
 
 def test_a_file_is_read_as_kubectl_reads_it(kubectl: Kubectl) -> None:

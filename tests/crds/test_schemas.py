@@ -61,7 +61,7 @@ def test_the_command_prints_all_kinds(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_the_command_writes_a_file_for_each_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Into a folder that it makes; what it can't write is told in a sentence."""
+    """Into a folder that it makes; what it can't write is reported in a sentence."""
     assert run(["crd", "--directory", str(tmp_path / "new")]) == 0
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == sorted(map(file_name, KINDS))
     (tmp_path / "file").write_text("")

@@ -43,7 +43,7 @@ def refusals(control_plane: ControlPlane, body: dict[str, Any], namespace: str =
     if answer.ok:
         return {}
     said = answer.json()
-    if "details" not in said:  # it could not be decoded: unknown fields, and they alone, are told in one sentence
+    if "details" not in said:  # it could not be decoded: unknown fields, and they alone, are reported in one sentence
         return dict.fromkeys(re.findall('unknown field "([^"]+)"', said["message"]), said["message"])
     causes = said["details"]["causes"]
     return {cause["field"]: cause["message"] for cause in causes if cause["field"] != "<nil>"}
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_refused_in_lints_words(
 ) -> None:
     """At the field that is at fault, and nowhere else."""
     refused = refusals(control_plane, canary(changes))
-    found = {re.sub(r"(headers|queryParams)\[\w+\]$", r"\1", at): told for at, told in refused.items()}
+    found = {re.sub(r"(headers|queryParams)\[\w+\]$", r"\1", at): reported for at, reported in refused.items()}
     assert list(found) == [field]
     assert said in found[field]
 
@@ -216,7 +216,7 @@ def test_what_a_rollout_moves_stays_the_same_while_it_runs(
 
 
 def test_an_action_is_never_changed(control_plane: ControlPlane, kinds: None, namespace: str) -> None:
-    """Neither what it asks nor what it leaves open; labels are nobody's request."""
+    """Neither what it asks nor what it leaves open; labels are no one's request."""
     place = canaries(namespace).replace("canaries", "canaryactions")
     control_plane.kube.create(place, ACTION)
     for change in ({"verb": "reject"}, {"author": "eve"}, {"step": None}, {"revision": "7d9f"}):
@@ -256,7 +256,7 @@ def test_policies_of_the_cluster_are_of_no_namespace(kubectl: Kubectl) -> None:
 def test_status_is_written_through_its_own_door_only(
     control_plane: ControlPlane, kinds: None, namespace: str
 ) -> None:
-    """Whoever may edit a Canary can't write its status, and a write of status leaves the spec alone."""
+    """Anyone who may edit a Canary can't write its status, and a write of status leaves the spec alone."""
     kube, place = control_plane.kube, canaries(namespace, "reviews")
     kube.create(canaries(namespace), canary(STEPS) | {"status": {"phase": "Succeeded"}})
     kube.merge(place, {"status": {"phase": "Failed"}})

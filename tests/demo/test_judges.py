@@ -79,10 +79,10 @@ def rollout(
 ) -> JudgedRollout:
     """So many evaluations, three seconds apart unless `gap` says otherwise."""
     times = [NOON + timedelta(seconds=more.get("gap", 3) * index) for index in range(evaluations)]
-    watched = EvaluationsSeen(times, timedelta(seconds=more.get("late", 0)))
+    seen = EvaluationsSeen(times, timedelta(seconds=more.get("late", 0)))
     canary = Tally({"200": 100, "500": failed}, first=0.0, last=seconds, left=seconds, p50=60, p99=450)
     stable = Tally({"200": 1000}, first=0.0, last=20.0, left=20.0, p50=8, p99=more.get("p99", 40))
-    return JudgedRollout(judge, watched, Ending(code, Reason.CANARY_WORSE, "the end"), canary, stable)
+    return JudgedRollout(judge, seen, Ending(code, Reason.CANARY_WORSE, "the end"), canary, stable)
 
 
 def said(*rollouts: JudgedRollout) -> str:
@@ -127,7 +127,7 @@ def test_a_promoted_version_is_not_compared() -> None:
     ],
 )
 def test_a_machine_that_is_too_slow_to_compare_is_named(busy: dict[str, float], why: str) -> None:
-    """Whoever was sooner: it may be due to the machine."""
+    """No matter who was sooner: it may be due to the machine."""
     text = said(rollout("threshold", 3, 9.5, 12), rollout("sequential", 2, 6.5, 9, **busy))  # type: ignore[arg-type]
     words = " ".join(text.split())
     assert "This machine is too slow" in words

@@ -118,7 +118,7 @@ def test_a_signal_ends_two_rollouts(start: Callable[..., Run]) -> None:
 
 @pytest.mark.long
 def test_impatience_leaves_nothing(start: Callable[..., Run]) -> None:
-    """Whoever presses Ctrl-C again and again doesn't stop the tidying up."""
+    """Anyone who presses Ctrl-C again and again doesn't stop the tidying up."""
     run = start()
     run.reached(traffic_shifted)
 
@@ -159,7 +159,7 @@ def test_a_terminal_leaves_nothing(hang_up: bool, start: Callable[..., Run]) -> 
 
 
 def drained(terminal: int) -> bool:
-    """Reads what there is, so that whoever writes doesn't wait."""
+    """Reads what there is, so that anyone who writes doesn't wait."""
     os.set_blocking(terminal, False)
     try:
         while os.read(terminal, 65536):

@@ -1,4 +1,4 @@
-"""What the demo tells: plain where nobody watches, exact, and truthful about how each rollout ended."""
+"""What the demo tells: plain where no one watches, exact, and truthful about how each rollout ended."""
 
 import re
 import sys

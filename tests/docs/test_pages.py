@@ -32,25 +32,25 @@ def test_every_command_exists(page: Path) -> None:
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
-    """A page that nobody links is not found."""
+    """A page that no one links is not found."""
     linked = set(LINK.findall((ROOT / "README.md").read_text()))
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
 
 
 def test_the_exit_codes_are_those_of_the_code() -> None:
     """The table of docs/run.md is `Exit`, with its docstrings."""
-    told = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs/run.md").read_text(), re.MULTILINE)
+    reported = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs/run.md").read_text(), re.MULTILINE)
     source = (ROOT / "canary/api/exit_codes.py").read_text()
     meant = re.findall(r'^    [A-Z_]+ = (\d+)\n    """(.*)"""$', source, re.MULTILINE)
-    assert told == meant
-    assert [int(code) for code, _ in told] == [code.value for code in Exit]
+    assert reported == meant
+    assert [int(code) for code, _ in reported] == [code.value for code in Exit]
 
 
 def test_the_scenarios_are_those_of_the_code() -> None:
     """The table of docs/simulate.md has every scenario, in words that say the same."""
-    told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/simulate.md").read_text(), re.MULTILINE))
-    assert list(told) == list(SCENARIOS)
-    assert [name for name, words in told.items() if SCENARIOS[name].summary not in f"{words} is {words}"] == []
+    reported = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/simulate.md").read_text(), re.MULTILINE))
+    assert list(reported) == list(SCENARIOS)
+    assert [name for name, words in reported.items() if SCENARIOS[name].summary not in f"{words} is {words}"] == []
 
 
 def test_the_first_manifest_has_no_problem(tmp_path: Path) -> None:

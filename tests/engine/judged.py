@@ -23,7 +23,7 @@ HEARD = {"ActionRefused", *(f"{verb.capitalize()}Asked" for verb in Verb)}
 
 
 def failing_or_lost_is_asked_to_0(step: Step) -> Iterator[str]:
-    """Promises 1 and 4: whatever waits."""
+    """Promises 1 and 4, also while something else waits."""
     rollout = step.before.rollout
     if rollout is None or rollout.end is not None or not _meets_somebody(step):
         return
@@ -41,7 +41,7 @@ def failing_or_lost_is_asked_to_0(step: Step) -> Iterator[str]:
 
 
 def a_hook_that_asks_for_a_rollback_gets_it(step: Step) -> Iterator[str]:
-    """In the reconcile that sees its answer, whatever waits."""
+    """In the reconcile that sees its answer, also while something else waits."""
     rollout = step.before.rollout
     if rollout is None or rollout.end is not None or step.seen.hooks != "roll back" or step.seen.stable == "none":
         return
@@ -76,7 +76,7 @@ def raises_only_what_was_analysed(step: Step) -> Iterator[str]:
     """Promise 2."""
     rollout = step.decision.status.rollout
     if _raises(step) and (rollout is None or step.observed.desired_version != rollout.canary_version):
-        yield "promise 2: raised while something else is wanted, or nobody knows what"
+        yield "promise 2: raised while something else is wanted, or no one knows what"
 
 
 def missing_is_neither(step: Step) -> Iterator[str]:
@@ -157,7 +157,7 @@ def nothing_rises_unread_halted_or_invalid(step: Step) -> Iterator[str]:
 
 
 def nobody_is_sent_to_no_replica(step: Step) -> Iterator[str]:
-    """While stable has none and the canary may have some, whoever asks for it; only decided ends are finished."""
+    """While stable has none and the canary may have some, no matter who asks; only decided ends are finished."""
     rollout, canary = step.before.rollout, step.seen.canary
     if rollout is None or rollout.end is not None or step.seen.stable != "none" or canary == "none":
         return
@@ -178,7 +178,7 @@ def actions_are_what_was_meant(step: Step) -> Iterator[str]:
 
 
 def _raises(step: Step) -> bool:
-    """Whether anything that is asked exposes somebody new, as far as was read."""
+    """Whether anything that is asked exposes someone new, as far as was read."""
     stands = step.before.partly or (step.traffic or NOTHING,)
     return any(increases(one, action.traffic) for one in stands for action in moves(step.decision))
 

@@ -22,7 +22,7 @@ DOWN = ("primary down", "both down")
 
 
 def no_build_that_was_not_judged_keeps_traffic(step: Step) -> Iterator[str]:
-    """A push, a failure or a lost canary takes all traffic to the primary in the same reconcile, whatever waits."""
+    """A push, a failure or a lost canary sends all traffic to the primary in the same reconcile, with any wait."""
     rollout, before, seen = step.before.rollout, step.before, step.seen
     if rollout is None or rollout.end is not None or not exposed(rollout.desired):
         return

@@ -222,12 +222,12 @@ def no_stable_pods(case: Case) -> Case:
 
 
 def unknown_pods(case: Case) -> Case:
-    """Nobody can say how many replicas there are."""
+    """No one can say how many replicas there are."""
     return replace(case, stable=Missing(Cause.TIMED_OUT), canary=Missing(Cause.TIMED_OUT))
 
 
 def foreign_edit(weight: int = 35) -> Change:
-    """Somebody else set the route to this weight."""
+    """Someone else set the route to this weight."""
     return lambda case: replace(case, route=route_at(Traffic(weight=weight), token="foreign"))
 
 
@@ -274,7 +274,7 @@ back_to_stable = wanted("v1", "a")
 
 
 def unknown_revision(case: Case) -> Case:
-    """Nobody can say the desired version."""
+    """No one can say the desired version."""
     return replace(case, desired_version=Missing(Cause.TIMED_OUT))
 
 

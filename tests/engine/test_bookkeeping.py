@@ -108,7 +108,7 @@ def absent_route(case: Case) -> Case:
         pytest.param(at_rest(promoted), READY, id="at rest, as wanted"),
         pytest.param(at_rest(promoted, route_down), READY, id="at rest, and the route can't be read just now"),
         pytest.param(at_rest(promoted, invalid), STUCK, id="an earlier success is no answer to a wrong manifest"),
-        pytest.param(at_rest(contested), STUCK, id="at rest, and somebody else moves the target"),
+        pytest.param(at_rest(contested), STUCK, id="at rest, and someone else moves the target"),
         pytest.param(at_rest(promoted, wanted("v3"), spec(suspend=True)), MOVING | {"Reconciling": "False"},
                      id="nor to a wish that is suspended"),
         pytest.param(at_rest(promoted, wanted("v3")), MOVING, id="nor to one that starts now"),
@@ -243,13 +243,13 @@ def test_an_edit_of_the_analysis_is_for_the_next_rollout() -> None:
 
 
 def test_messages_tell_of_changes_and_not_of_waiting() -> None:
-    """Ids count up; the same reason is not told twice in a row."""
-    case, told = at_20_percent(no_data), []
+    """Ids count up; the same reason is not reported twice in a row."""
+    case, reported = at_20_percent(no_data), []
     for change in ((), (no_data,), (no_data,), (done,), (asks(Verb.ROLLBACK),)):
         decision = decided(replace(at_20_percent(*change), status=case.status, now=case.now))
-        told += [(message.id, message.type, message.reason) for message in decision.messages]
+        reported += [(message.id, message.type, message.reason) for message in decision.messages]
         case = after(case, decision, seconds=60)
-    assert told == [
+    assert reported == [
         ("1", "Warning", "NoData"),
         ("2", "Normal", "StepPassed"),
         ("3", "Normal", "RollbackAsked"),
@@ -291,13 +291,13 @@ LONG = "x" * 4000
 
 
 def worst() -> Case:
-    """Twenty steps, six metrics with long queries, people and servers that talk a lot, nobody who listens."""
+    """Twenty steps, six metrics with long queries, people and servers that talk a lot, no one who listens."""
     steps: list[dict[str, Any]] = [{"weight": n * 4, "hold": "10m", "iterations": 5} for n in range(1, 20)]
     steps[1]["gates"] = [{"name": "security", "approval": {"count": 3}, "timeout": "4h"}]
     query = "sum(rate(http_requests_total{namespace='{{ namespace }}',code=~'5..'}[{{ interval }}]))" * 2
     metrics = [{"name": f"errors-{n}", "query": query, "thresholdRange": {"max": 1}} for n in range(6)]
     case = at_20_percent(
-        *(asks(Verb.PAUSE if n % 2 else Verb.RESUME, f"somebody-{n}", comment=LONG) for n in range(80)),
+        *(asks(Verb.PAUSE if n % 2 else Verb.RESUME, f"someone-{n}", comment=LONG) for n in range(80)),
         steps=steps,
         metrics=metrics,
     )
@@ -305,7 +305,7 @@ def worst() -> Case:
 
 
 def test_status_stays_under_16_kib_in_the_worst_plausible_case() -> None:
-    """Whatever people, proxies and servers say, and when nobody takes the messages away."""
+    """With any text of people, proxies and servers, and when no one takes the messages away."""
     case = worst()
     for round_ in range(30):
         trouble: Change = foreign_edit() if round_ % 2 else route_says(rejected=LONG)

@@ -72,8 +72,8 @@ GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {"count": 1}, "ti
         pytest.param([paused], 20, "Paused", id="paused: hold"),
         pytest.param([suspended], 20, "Suspended", id="suspended: hold"),
         pytest.param([invalid], 20, "InvalidSpec", id="what is written now is wrong: hold"),
-        pytest.param([contested], 20, "Conflict", id="somebody else moves the target: hold"),
-        pytest.param([foreign_edit()], 20, "TrafficDrift", id="somebody else changed the route: hold"),
+        pytest.param([contested], 20, "Conflict", id="someone else moves the target: hold"),
+        pytest.param([foreign_edit()], 20, "TrafficDrift", id="someone else changed the route: hold"),
         pytest.param([done, no_stable_pods], 20, "StableUnavailable", id="nothing to go back to: raise nothing"),
         pytest.param([done, unknown_revision], 20, "RevisionUnknown", id="the desired version is unknown: hold"),
         pytest.param([done, route_down], 20, "RouteUnreadable", id="the route can't be read: raise nothing"),
@@ -93,7 +93,7 @@ GATED = [{"weight": 10}, {"weight": 20, "gates": [{"approval": {"count": 1}, "ti
         pytest.param([restarted, foreign_edit(0)], 0, "UnsavedRollback", id="after a start below all: it was us"),
         pytest.param([foreign_edit(0)], 20, "TrafficDrift", id="in mid-flight below all: it was not us"),
         pytest.param([restarted, in_parts(0, 20)], 0, "UnsavedRollback", id="after a start partly below all: us"),
-        pytest.param([restarted, in_parts(0, 35)], 20, "TrafficDrift", id="and partly at what nobody meant: not us"),
+        pytest.param([restarted, in_parts(0, 35)], 20, "TrafficDrift", id="and partly at what no one meant: not us"),
         pytest.param([restarted, foreign_edit(99)], 20, "TrafficDrift", id="after a start above all: not us"),
     ],
 )  # fmt: skip
@@ -141,7 +141,7 @@ PERSONAL = ("deleted", "a rollback asked")
     [pytest.param(p, w, id=f"{p}, and {w}") for p, w in product(PROTECTIVE, WAITING) if (p, w) not in IMPOSSIBLE],
 )
 def test_what_protects_is_heard_before_what_waits(protects: str, waits: str) -> None:
-    """Whatever else is going on: asked to weight 0, now, and the end is decided."""
+    """With any other condition: asked to weight 0, now, and the end is decided."""
     case = PROTECTIVE[protects](WAITING[waits](at_20_percent()))
     decision = decided(case)
     token = None if waits == "the route unread" else case.observed.route.token  # type: ignore[union-attr]

@@ -71,7 +71,7 @@ def counting(total: str = "a_total", bad: str = "b_total", **more: Any) -> Metri
     return MetricTemplate.model_validate({"metadata": {"name": "errors"}, "spec": spec}, extra="forbid")
 
 
-def told(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTemplate) -> list[str]:
+def reported(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTemplate) -> list[str]:
     """All problems, each as `severity: field: sentence`."""
     by_name = {each.metadata.name: each for each in templates}
     return [f"{each.severity}: {each}" for each in check(given, shared, by_name)]
@@ -95,12 +95,12 @@ def told(given: Canary, shared: CanaryPolicy | None = None, *templates: MetricTe
 )
 def test_reporters(given: Canary, problems: list[str]) -> None:
     """Only where there are several."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 def test_a_good_canary_has_no_problem() -> None:
     """Each row below stands on this."""
-    assert told(canary()) == []
+    assert reported(canary()) == []
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_good_canary_has_no_problem() -> None:
 )  # fmt: skip
 def test_what_moves(given: Canary, problems: list[str]) -> None:
     """targetRef, version, envoy and what they refer to."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 @pytest.mark.parametrize(
@@ -357,13 +357,13 @@ def test_what_moves(given: Canary, problems: list[str]) -> None:
             canary(steps=[{"hold": "5m"}, {"weight": 0, "iterations": 0}, {"mirror": 10}]),
             ["warning: spec.analysis.steps[0]: sends nothing to the canary, so there is nothing to judge; "
              "write weight, match or mirror"],
-            id="a step that looks at nobody; without looks, or with a mirror, it is fine",
+            id="a step that looks at no one; without looks, or with a mirror, it is fine",
         ),
     ],
 )  # fmt: skip
 def test_how_traffic_moves(given: Canary, problems: list[str]) -> None:
     """Exactly one strategy, and steps that rise."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 @pytest.mark.parametrize(
@@ -415,7 +415,7 @@ def test_how_traffic_moves(given: Canary, problems: list[str]) -> None:
 )  # fmt: skip
 def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
     """`canaryAnalysis` fills in what `analysis` lacks, and never contradicts it silently."""
-    assert told(canary({"analysis": analysis, "canaryAnalysis": older})) == problems
+    assert reported(canary({"analysis": analysis, "canaryAnalysis": older})) == problems
 
 
 @pytest.mark.parametrize(
@@ -452,7 +452,7 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
         pytest.param(
             shaped(iterations=3, match=[{"headers": {"x": {"regex": r".*\bcanary=(?i:always|'\"+)\b.*"}}}]),
             [],
-            id="a pattern that RE2 reads, whatever its quotes and backslashes",
+            id="a pattern that RE2 reads, with any quotes and backslashes",
         ),
         pytest.param(
             shaped(iterations=3, match=[{"sourceLabels": {"app": "x"}}]),
@@ -481,11 +481,11 @@ def test_two_blocks(analysis: Any, older: Any, problems: list[str]) -> None:
 )  # fmt: skip
 def test_what_steps_ask_for(given: Canary, problems: list[str]) -> None:
     """Matches, mirrors and gates, and whether the router can do it."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 def test_a_router_that_can_only_weigh() -> None:
-    """What it can do is told to the checks; they know no router."""
+    """What it can do is passed to the checks; they know no router."""
     plain = Capabilities("Plain")
     match = [{"headers": {"x": {"exact": "1"}}, "queryParams": {"q": {"exact": "1"}}}]
     given = canary(steps=[{"weight": 10, "mirror": 10, "match": match}])
@@ -574,7 +574,7 @@ def test_a_router_that_can_only_weigh() -> None:
 )  # fmt: skip
 def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
     """Intervals, windows, thresholds and the deadline."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 @pytest.mark.parametrize(
@@ -722,13 +722,13 @@ def test_how_long_it_takes(given: Canary, problems: list[str]) -> None:
 )  # fmt: skip
 def test_what_is_judged(given: Canary, problems: list[str]) -> None:
     """Builtins, ranges and queries."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 def test_a_dry_run_alone_judges_nothing_and_has_no_limits() -> None:
     """Both are allowed: a metric may be tried before it counts."""
     dry = {"name": "request-duration", "thresholdRange": {"max": 500}, "dryRun": True, "failureLimit": 1}
-    assert told(canary(metrics=[dry])) == [
+    assert reported(canary(metrics=[dry])) == [
         "warning: spec.analysis.metrics: all have dryRun, so nothing is judged",
         "warning: spec.analysis.metrics[0].failureLimit: isn't used with dryRun",
     ]
@@ -788,13 +788,13 @@ REFERS = {"name": "errors", "thresholdRange": {"max": 1}, "templateRef": {"name"
 )  # fmt: skip
 def test_a_metric_and_its_template(metric: Any, given: MetricTemplate, problems: list[str]) -> None:
     """A template is judged with the variables of the metric that refers to it."""
-    assert told(asking(metric), None, given) == problems
+    assert reported(asking(metric), None, given) == problems
 
 
 def test_a_template_may_name_its_own_server() -> None:
-    """Then there is somebody to ask, without metricsServer."""
-    assert told(asking(REFERS, server=None), None, template("up", address="http://prometheus:9090")) == []
-    assert told(asking(REFERS, server=None), None, template("up")) == [
+    """Then there is someone to ask, without metricsServer."""
+    assert reported(asking(REFERS, server=None), None, template("up", address="http://prometheus:9090")) == []
+    assert reported(asking(REFERS, server=None), None, template("up")) == [
         "error: spec.analysis.metrics[0].templateRef: has no Prometheus to ask; write spec.metricsServer"
     ]
 
@@ -803,7 +803,7 @@ def test_a_provider_that_needs_no_prometheus() -> None:
     """Neither metricsServer nor an address: the API server answers, or the vendor."""
     for provider in ({"type": "keptn"}, {"type": "datadog", "secretRef": {"name": "datadog"}}):
         text = "keptnmetric/x/errors" if provider["type"] == "keptn" else "avg:errors{*}"
-        assert told(asking(REFERS, server=None), None, template(text, **provider)) == []
+        assert reported(asking(REFERS, server=None), None, template(text, **provider)) == []
 
 
 def test_splunks_queries_are_sent_to_the_streaming_host() -> None:
@@ -917,12 +917,12 @@ def test_splunks_queries_are_sent_to_the_streaming_host() -> None:
         pytest.param(
             template("keptnmetric/{{ namespace }}/errors", type="keptn", secretRef={"name": "keptn"}),
             ["spec.provider.secretRef: isn't used by the provider keptn"],
-            id="credentials that nobody wants",
+            id="credentials that no one wants",
         ),
     ],
 )  # fmt: skip
 def test_a_template_alone(given: MetricTemplate, problems: list[str]) -> None:
-    """What is wrong whoever refers to it."""
+    """What is wrong, no matter who refers to it."""
     assert [str(each) for each in check_template(given)] == problems
 
 
@@ -1013,18 +1013,18 @@ HOOK = {"name": "check", "url": "http://x/"}
 )  # fmt: skip
 def test_fields_that_are_not_acted_on(given: Canary, problems: list[str]) -> None:
     """An error where silence would let something through, else a warning."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 def test_a_policy_supplies_what_the_canary_lacks() -> None:
     """With it, nothing is missing."""
-    assert told(canary({"policyRef": STANDARD, "analysis": None}), policy(**ANALYSIS)) == []
+    assert reported(canary({"policyRef": STANDARD, "analysis": None}), policy(**ANALYSIS)) == []
 
 
 def test_a_problem_of_the_policy_stands_at_policy_ref() -> None:
     """The sentence says which policy, and where in it."""
     bad = policy(**{**ANALYSIS, "interval": "0s"})
-    assert told(canary({"policyRef": STANDARD, "analysis": None}), bad) == [
+    assert reported(canary({"policyRef": STANDARD, "analysis": None}), bad) == [
         "error: spec.policyRef: in the policy standard, spec.analysis.interval: must be at least 1s, not 0s"
     ]
 
@@ -1032,7 +1032,7 @@ def test_a_problem_of_the_policy_stands_at_policy_ref() -> None:
 def test_a_canary_takes_a_strategy_from_one_side_only() -> None:
     """A single field of a strategy replaces the policy's, and that is said."""
     given = canary({"policyRef": STANDARD, "analysis": {"maxWeight": 50}})
-    assert told(given, policy(interval="1m", metrics=[RATE], stepWeight=10)) == [
+    assert reported(given, policy(interval="1m", metrics=[RATE], stepWeight=10)) == [
         "error: spec.analysis: doesn't say how traffic moves: "
         "write steps, stepWeights, stepWeight or iterations; maxWeight takes the policy's place"
     ]
@@ -1049,7 +1049,7 @@ def test_a_canary_takes_a_strategy_from_one_side_only() -> None:
             policy(stepWeights=[20, 10], threshold=0),
             ["spec.analysis.stepWeights[1]: goes down from 20 to 10; weights may only stay or rise",
              "spec.analysis.threshold: 0 means 1: the first failed check rolls back"],
-            id="what is wrong whoever refers to it",
+            id="what is wrong, no matter who refers to it",
         ),
     ],
 )  # fmt: skip

@@ -17,9 +17,9 @@ def test_how_a_rollout_ended_is_reported_once(changes: tuple[Change, ...], reaso
     """When it is over: not also when that was decided, in nearly the same words."""
     case = at_20_percent(*changes)
     decision = decided(case)
-    told, first = [message.reason for message in decision.messages], decision.reason
+    reported, first = [message.reason for message in decision.messages], decision.reason
     while case.status.rollout is not None:
         case = after(case, decision, seconds=60)
         decision = decided(case)
-        told += [message.reason for message in decision.messages]
-    assert (first, [str(one) for one in told].count(reason)) == (reason, 1)
+        reported += [message.reason for message in decision.messages]
+    assert (first, [str(one) for one in reported].count(reason)) == (reason, 1)

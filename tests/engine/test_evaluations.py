@@ -18,7 +18,7 @@ DUE = [pytest.param(at_start(), id="at the start"), pytest.param(at_20_percent(f
 
 @pytest.mark.parametrize("case", DUE)
 def test_an_evaluation_that_is_due_stays_due(case: Case) -> None:
-    """Neither its time nor its evidence changes, whatever was measured."""
+    """Neither its time nor its evidence changes, with any measurement."""
     decision, before = between_slots(case), case.rollout
     rollout = decision.status.rollout
     assert rollout is not None

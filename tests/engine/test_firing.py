@@ -165,7 +165,7 @@ def test_an_alert_rolls_back_with_itself_as_the_reason(changes: list[Any]) -> No
 
 
 def test_lint_says_that_a_standalone_envoy_has_no_controller() -> None:
-    """Which alone is told of alerts."""
+    """Which alone is informed of alerts."""
     found = [str(one) for one in check(manifest(rollbackOn=[{"alert": "HighLatency"}])) if "rollbackOn" in str(one)]
     assert found == ["spec.analysis.rollbackOn: isn't used for EnvoyRoute: alerts are reported to the controller"]
 

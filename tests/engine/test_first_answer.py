@@ -125,21 +125,21 @@ def test_the_deadline_ends_the_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lack", "told"),
+    ("lack", "reported"),
     [
         pytest.param(no_data, "no evidence of request-success-rate: no data", id="no data"),
         pytest.param(prometheus_down, "request-success-rate can't be read: connection refused", id="unreachable"),
     ],
 )
-def test_by_default_15_minutes_without_evidence_roll_back(lack: Change, told: str) -> None:
+def test_by_default_15_minutes_without_evidence_roll_back(lack: Change, reported: str) -> None:
     """The time of the first miss is shown from the beginning, and when the answer comes."""
     first = decided(at_20_percent(lack))
-    assert first.sentence == f"holding at 20%: {told}, since 10:00:00 UTC, to be rolled back at 10:15:00 UTC"
+    assert first.sentence == f"holding at 20%: {reported}, since 10:00:00 UTC, to be rolled back at 10:15:00 UTC"
     early = after(at_20_percent(lack), first, seconds=14 * 60)
     again = decided(early)
     assert again.sentence == first.sentence
     last = decided(after(early, again, seconds=60))
-    assert (last.sentence, moves(last)[0].traffic) == (f"{told}, for 15m", Traffic())
+    assert (last.sentence, moves(last)[0].traffic) == (f"{reported}, for 15m", Traffic())
 
 
 def test_the_clock_stands_still_while_paused() -> None:

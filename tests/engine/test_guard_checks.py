@@ -6,7 +6,7 @@ import pytest
 
 from canary.api.canary import CanaryPolicy
 from canary.engine.validation import check_policy
-from tests.engine.test_checks import STANDARD, canary, told
+from tests.engine.test_checks import STANDARD, canary, reported
 
 
 def guard(expression: str, name: str = "mine") -> dict[str, Any]:
@@ -58,20 +58,20 @@ def policy(*guards: dict[str, Any]) -> CanaryPolicy:
         pytest.param(
             [guard("true"), guard("1 > 0")],
             ["error: spec.guards[1].name: 'mine' is the name of another guard as well"],
-            id="two of one name can't be told apart",
+            id="two of one name can't be distinguished",
         ),
     ],
 )  # fmt: skip
 def test_guards(guards: list[dict[str, Any]], problems: list[str]) -> None:
     """Of a Canary and of a policy alike."""
-    assert told(canary({"guards": guards})) == problems
+    assert reported(canary({"guards": guards})) == problems
     assert [f"{each.severity}: {each}" for each in check_policy(policy(*guards))] == problems
 
 
 def test_a_policys_guards_are_checked_at_the_canary_that_refers_to_it() -> None:
     """Where `run` would start, nothing says what is wrong with the policy's own file."""
     given = canary({"policyRef": STANDARD, "guards": [guard("true")]})
-    assert told(given, policy(guard("stepp.to < 1"), guard("true", "other"))) == [
+    assert reported(given, policy(guard("stepp.to < 1"), guard("true", "other"))) == [
         "error: spec.policyRef: in the policy standard, spec.guards[0].expression: "
         "'stepp.to' is unknown; did you mean step.to? (line 1, column 6)"
     ]
@@ -80,4 +80,4 @@ def test_a_policys_guards_are_checked_at_the_canary_that_refers_to_it() -> None:
 def test_the_same_name_in_canary_and_policy_is_fine() -> None:
     """A policy can't know what its canaries call theirs; both hold."""
     given = canary({"policyRef": STANDARD, "guards": [guard("true")]})
-    assert told(given, policy(guard("step.to < 1"))) == []
+    assert reported(given, policy(guard("step.to < 1"))) == []

@@ -1,4 +1,4 @@
-"""Guards: what an expression may say, what it is told, and what follows when it isn't true."""
+"""Guards: what an expression may say, what it can read, and what follows when it isn't true."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -66,8 +66,8 @@ def reason(*changes: Change) -> tuple[str, int]:
         pytest.param([done, guarded(NO)], ("GuardHolds", 20), id="one that is false holds a raise"),
         pytest.param([done, guarded(YES, NO)], ("GuardHolds", 20), id="all must be true"),
         pytest.param([guarded(NO)], ("Analysing", 20), id="it is asked for a raise, and not while a step lasts"),
-        pytest.param([done, guarded(NO), pods(1)], ("CanaryNotReady", 20), id="missing replicas are told first"),
-        pytest.param([done, guarded(NO), paused], ("Paused", 20), id="a pause is told first"),
+        pytest.param([done, guarded(NO), pods(1)], ("CanaryNotReady", 20), id="missing replicas are reported first"),
+        pytest.param([done, guarded(NO), paused], ("Paused", 20), id="a pause is reported first"),
         pytest.param([hurried, guarded(NO)], ("GuardHolds", 20), id="a person who promotes is held as well"),
         pytest.param([raised_from(10), guarded(NO)], ("GuardHolds", 20), id="so is a raise that was only saved"),
         pytest.param([asks(Verb.SKIP), guarded(NO)], ("GuardHolds", 20), id="and a person who skips a step"),
@@ -101,7 +101,7 @@ def test_a_guard_that_is_broken_waits_for_somebody_and_one_that_holds_does_not()
 
 
 def test_the_first_raise_is_guarded() -> None:
-    """A rollout begins, which nobody sees, and stays at 0."""
+    """A rollout begins, which no one sees, and stays at 0."""
     begun = decided(at_rest(guarded(NO)))
     assert begun.reason == "Started"
     case = after(at_rest(), begun)
@@ -163,7 +163,7 @@ def test_waiting_costs_no_write() -> None:
 
 
 def test_a_guard_is_asked_again_within_a_minute() -> None:
-    """Whatever the interval: what it waits for may be the time."""
+    """With any interval: what it waits for may be the time."""
     slow = at_20_percent(done, guarded(NO), interval="20m")
     assert decided(slow).requeue_after == MINUTE
 
@@ -393,7 +393,7 @@ def test_an_expression_is_compiled_once() -> None:
         pytest.param(
             "step.to <= 20\n&& nwo == now",
             "'nwo' is unknown; did you mean now? (line 2, column 4)",
-            id="the line is told as well",
+            id="the line is reported as well",
         ),
     ],
 )  # fmt: skip

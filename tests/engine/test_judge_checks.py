@@ -9,7 +9,7 @@ from canary.engine.validation import check_policy
 from canary.engine.validation.judge import ALONE, EDGES, GAUGE, NO_MAXIMUM, NOTHING
 from canary.engine.validation.tcp import NO_COUNTS
 
-from .test_checks import DURATION, IN_A_MESH, RATE, canary, counting, policy, query, template, told
+from .test_checks import DURATION, IN_A_MESH, RATE, canary, counting, policy, query, reported, template
 
 PROMETHEUS = {"metricsServer": "http://prometheus:9090"}
 UNUSED = "isn't used by the judge sequential"
@@ -120,7 +120,7 @@ CHECK = {"name": "tests", "type": "rollout", "url": "http://tests"}
 )
 def test_settings(given: Canary, problems: list[str]) -> None:
     """In the units that are meant, and of the judge that is chosen."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_settings(given: Canary, problems: list[str]) -> None:
 )
 def test_what_is_counted(given: Canary, known: MetricTemplate, problems: list[str]) -> None:
     """Events, and no values."""
-    assert told(given, None, known) == problems
+    assert reported(given, None, known) == problems
 
 
 USUAL = "the edges usual in Envoy and Istio"
@@ -214,7 +214,7 @@ OWN = "the edges of Envoy's histograms"
 )
 def test_edges(given: Canary, at: str, sentence: str) -> None:
     """An objective between two edges is judged from both sides, which may hold a good canary."""
-    assert told(given) == ([f"warning: {at}: {sentence}"] if at else [])
+    assert reported(given) == ([f"warning: {at}: {sentence}"] if at else [])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_the_last_step(given: Canary, problems: list[str]) -> None:
     """Without a stable beside it, only an objective speaks against a canary."""
     percent = "max 100 can't fail, no more than 100 per cent can succeed; did you mean min?"
     known = [f"warning: {METRICS}[0].thresholdRange: {percent}"]
-    found = told(given, None, counting())
+    found = reported(given, None, counting())
     assert [one for one in found if one not in known] == problems
 
 
@@ -282,14 +282,14 @@ def test_the_last_step(given: Canary, problems: list[str]) -> None:
 )
 def test_fields_of_the_other_judge(given: Canary, problems: list[str]) -> None:
     """They are named where they mean nothing."""
-    assert told(given) == problems
+    assert reported(given) == problems
 
 
 def test_what_a_policy_says_to_all_is_no_mistake_of_one() -> None:
     """A policy's threshold is for the Canaries that keep its judge."""
     shared = policy(threshold=5, minRequests=10, metrics=[RATE | {"interval": "1m", "failureLimit": 1}])
     given = judged({"policyRef": {"name": "standard"}}, metrics=None)
-    assert told(given, shared) == []
+    assert reported(given, shared) == []
 
 
 def test_a_policy_may_have_a_judge_alone() -> None:
@@ -300,4 +300,4 @@ def test_a_policy_may_have_a_judge_alone() -> None:
 
 def test_a_template_that_is_not_known_may_count() -> None:
     """It is looked for elsewhere."""
-    assert not any(GAUGE in one for one in told(judged(IN_A_MESH, metrics=[ORDERS])))
+    assert not any(GAUGE in one for one in reported(judged(IN_A_MESH, metrics=[ORDERS])))

@@ -24,7 +24,7 @@ from tests.engine.situations import MINUTE, NOW, Change, asks, at_20_percent, de
     ],
 )
 def test_a_gate_of_two_takes_only_people_who_are_verified(said: list[Change], approvals: list[str]) -> None:
-    """Promise 5: else whoever may ask at all could be a crowd."""
+    """Promise 5: else anyone who may ask at all could be a crowd."""
     gates = [{"name": "security", "approval": {"count": 2}}]
     steps = [{"weight": 10}, {"weight": 20, "gates": gates}, {"weight": 50}]
     decision = decided(at_20_percent(done, *said, steps=steps))

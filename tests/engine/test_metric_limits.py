@@ -18,7 +18,7 @@ def rolling(*metrics: dict[str, Any], threshold: int = 3) -> Case:
     return at_20_percent(metrics=list(metrics), threshold=threshold, steps=LONG)
 
 
-def told(case: Case, *answers: Sample) -> list[tuple[str, str, int]]:
+def reported(case: Case, *answers: Sample) -> list[tuple[str, str, int]]:
     """Verdict, reason and failed checks of one evaluation for each answer about the canary's success rate."""
     found: list[tuple[str, str, int]] = []
     for answer in answers:
@@ -39,7 +39,7 @@ def test_a_metric_with_a_limit_counts_by_itself() -> None:
     """Two failures are borne, passes between forgive nothing, the third rolls back; `threshold` isn't touched."""
     case = rolling({**RATE, "failureLimit": 2}, DURATION, threshold=1)
     bad, good = Value(90.0), Value(100.0)
-    seen = told(case, bad, good, bad, bad)
+    seen = reported(case, bad, good, bad, bad)
     assert seen[:3] == [
         ("hold", "SuccessRateBelowMinimum", 0),
         ("pass", "Analysing", 0),
@@ -50,7 +50,7 @@ def test_a_metric_with_a_limit_counts_by_itself() -> None:
 
 def test_a_limit_of_none_is_stricter_than_the_threshold() -> None:
     """The first failure rolls back."""
-    assert told(rolling({**RATE, "failureLimit": 0}, threshold=9), Value(90.0))[0][0] == "roll back"
+    assert reported(rolling({**RATE, "failureLimit": 0}, threshold=9), Value(90.0))[0][0] == "roll back"
 
 
 def test_the_sentence_has_the_metrics_own_count() -> None:
@@ -64,21 +64,21 @@ def test_errors_in_a_row_roll_back_before_the_time_is_over() -> None:
     """Only those in a row count, and only what couldn't be read: no data is an answer."""
     case = rolling({**RATE, "consecutiveErrorLimit": 1})
     down, none, good = Missing(Cause.REFUSED), Missing(Cause.EMPTY), Value(100.0)
-    seen = [verdict for verdict, _, _ in told(case, down, good, down, none, none, none, down, down)]
+    seen = [verdict for verdict, _, _ in reported(case, down, good, down, none, none, none, down, down)]
     assert seen == ["hold", "pass", "hold", "hold", "hold", "hold", "hold", "roll back"]
 
 
 def test_errors_dont_count_while_nothing_is_exposed() -> None:
     """As the clocks of missing values."""
     case = paused(rolling({**RATE, "consecutiveErrorLimit": 0}))
-    assert told(case, Missing(Cause.REFUSED))[0][0] != "roll back"
+    assert reported(case, Missing(Cause.REFUSED))[0][0] != "roll back"
 
 
 @pytest.mark.parametrize("answer", [Value(1.0), Missing(Cause.REFUSED), Missing(Cause.EMPTY)])
 def test_a_dry_run_is_shown_and_never_counted(answer: Sample) -> None:
     """Whether it fails, or can't be read."""
     case = rolling({**RATE, "dryRun": True}, DURATION, threshold=1)
-    assert told(case, answer)[0] == ("pass", "Analysing", 0)
+    assert reported(case, answer)[0] == ("pass", "Analysing", 0)
 
     def value(query: Query) -> Sample | None:
         return answer if (query.subject.workload, query.metric) == ("v2", "request-success-rate") else None
@@ -114,7 +114,11 @@ def test_evidence_without_limits_is_what_an_older_build_can_read() -> None:
         assert rollout.evidence is not None
         assert rollout.evidence.version == version
     kept = Evidence(judge="threshold", version=1, data={"failed_checks": 2}, up_to=bad.now)
-    assert told(rolling({**RATE, "failureLimit": 5}).but(evidence=kept), Value(100.0))[0] == ("pass", "Analysing", 2)
+    assert reported(rolling({**RATE, "failureLimit": 5}).but(evidence=kept), Value(100.0))[0] == (
+        "pass",
+        "Analysing",
+        2,
+    )
 
 
 def test_limits_are_pinned() -> None:

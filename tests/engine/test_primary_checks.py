@@ -48,7 +48,7 @@ def sticky(**given: Any) -> dict[str, Any]:
     return {"analysis": {**shape, "sessionAffinity": {"cookieName": "seen", **given}}}
 
 
-def told(given: Canary, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def reported(given: Canary, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All problems but that of a kind which no pair has."""
     monkeypatch.setattr(pairs, "PAIRS", (PAIR, *pairs.PAIRS))
     found = check(given, None, {}, PAIR.capabilities)
@@ -87,7 +87,7 @@ def told(given: Canary, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 )
 def test_a_good_canary_has_no_problem(given: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of a versions target is asked for."""
-    assert told(given, monkeypatch) == []
+    assert reported(given, monkeypatch) == []
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_good_canary_has_no_problem(given: Canary, monkeypatch: pytest.MonkeyP
 )  # fmt: skip
 def test_what_is_wrong(given: Canary, problems: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in a sentence that says what to do."""
-    assert told(given, monkeypatch) == problems
+    assert reported(given, monkeypatch) == problems
 
 
 LABELLED = {"sourceLabels": {"app": "tester"}}
@@ -297,7 +297,7 @@ NO_CALLER = "has sourceLabels, and no request through gateways has a caller with
             [LABELLED], {"gateways": ["public"]},
             [f"warning: spec.analysis.match[0]: {NO_CALLER}; the first increase is refused, unless "
              "routes of your own have mesh"],
-            id="through a gateway alone, nobody would be met",
+            id="through a gateway alone, no one would be met",
         ),
     ],
 )  # fmt: skip
@@ -306,7 +306,7 @@ def test_source_labels_and_gateways(
 ) -> None:
     """Istio would ignore the labels, and let the match catch everybody."""
     shape = {"interval": "1m", "threshold": 5, "iterations": 3, "match": matches, "metrics": [RATE]}
-    found = told(canary({"analysis": shape}, service), monkeypatch)
+    found = reported(canary({"analysis": shape}, service), monkeypatch)
     assert [one for one in found if "sourceLabels" in one] == problems
 
 

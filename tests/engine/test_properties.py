@@ -21,7 +21,7 @@ from tests.engine.situations import BETA, NOW, SECOND, deleted, good, wants
 from tests.engine.situations import Case as Shown
 from tests.examples import examples
 from tests.moves import moves
-from tests.rollout.wired import Driven, Killed, Watched, sandbox
+from tests.rollout.wired import Driven, Killed, Recorded, sandbox
 
 MISSING = st.builds(Missing, st.sampled_from(Cause), st.text(max_size=20))
 TRAFFIC = st.builds(
@@ -161,7 +161,7 @@ def test_after_a_rollback_was_decided_exposure_never_rises_again(
 @WALKS
 @given(st.sampled_from(ANALYSES[:5]), st.lists(world(samples=MISSING), min_size=1, max_size=25))
 def test_missing_data_never_counts(analysis: Mapping[str, Any], reconciles: list[dict[str, Any]]) -> None:
-    """Promise 3: no failed check and no pass comes of it, whatever else happens."""
+    """Promise 3: no failed check and no pass comes of it, with any other event."""
     walk = Walk(analysis)
     for seen in reconciles:
         before = walk.status
@@ -214,11 +214,11 @@ def test_every_rollout_ends(analysis: Mapping[str, Any], reconciles: list[dict[s
 @settings(max_examples=examples(25))
 @given(deaths=st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=6), seed=st.integers(1, 5))
 def test_killed_again_and_again_the_end_is_the_same(scenario: str, deaths: list[tuple[int, bool]], seed: int) -> None:
-    """At any call, before or after it, several times in a row, each time started anew from the store."""
+    """At any call, before or after it, several times in a row, each time started again from the store."""
     box = sandbox(scenario, seed=seed)
     for at, after in deaths:
         try:
-            Driven(box, parts=Watched(box, die_at=at, after=after).parts).run()
+            Driven(box, parts=Recorded(box, die_at=at, after=after).parts).run()
         except Killed:
             continue
     ending = Driven(box).run()

@@ -1,4 +1,4 @@
-"""No replica of the stable version is left: nobody is sent there, nothing waits for ever, and a fix gets out."""
+"""No replica of the stable version is left: no one is sent there, nothing waits for ever, and a fix gets out."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -170,7 +170,7 @@ def test_what_is_desired_waits_below_100_percent_while_the_canary_answers(
     ],
 )
 def test_what_is_desired_waits_for_no_canary_without_replicas(case: Case, outcome: Outcome, gone: Change) -> None:
-    """Nobody answers, so nothing is lost by going back, and the fix can be promoted."""
+    """No one answers, so nothing is lost by going back, and the fix can be promoted."""
     decision = decided(gone(case))
     assert (end_of(decision), [one.traffic for one in moves(decision)]) == (outcome, [Traffic()])
     assert decision.sentence.endswith("; but no replica of v1 is available either: requests fail until one is")

@@ -1,4 +1,4 @@
-"""Whose requests are that reached no pod: what metrics are told of the pair, and what people are told of the rest."""
+"""Whose requests are that reached no pod: what metrics say of the pair, and what users see of the rest."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def subjects(*changes: Change) -> dict[str, tuple[str, bool]]:
 
 
 def unknown_canary(case: Case) -> Case:
-    """Nobody can say how many pods the canary has."""
+    """No one can say how many pods the canary has."""
     return replace(case, canary=Missing(Cause.TIMED_OUT))
 
 
@@ -72,7 +72,7 @@ def others_of_stable(case: Case) -> Case:
     ],
 )  # fmt: skip
 def test_what_metrics_record(changes: list[Change], v1: tuple[str, bool], v2: tuple[str, bool]) -> None:
-    """It is theirs where hosts differ; else that of the version that alone has no pod; else nobody's."""
+    """It is theirs where hosts differ; else that of the version that alone has no pod; else no one's."""
     assert subjects(*changes) == {"v1": v1, "v2": v2}
 
 

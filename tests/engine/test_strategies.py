@@ -29,7 +29,7 @@ def words(step: Step) -> str:
     return ", ".join(parts)
 
 
-def told(plan: Plan) -> tuple[str, str]:
+def reported(plan: Plan) -> tuple[str, str]:
     """The analysed steps after the start, and the promotion."""
     start, *steps = plan.steps
     assert words(start) == "0%, 0 evaluations"
@@ -76,7 +76,7 @@ END = "100%, 0 evaluations"
     ],
 )  # fmt: skip
 def test_each_front_end(analysis: dict[str, Any], steps: str, promotion: str) -> None:
-    assert told(plan_of(Analysis.model_validate(analysis))) == (steps, promotion)
+    assert reported(plan_of(Analysis.model_validate(analysis))) == (steps, promotion)
 
 
 BACK = "0%, 0 evaluations, copies"
@@ -104,12 +104,12 @@ BACK = "0%, 0 evaluations, copies"
 )  # fmt: skip
 def test_each_front_end_for_a_target_with_a_primary(analysis: dict[str, Any], steps: str, promotion: str) -> None:
     """The template is copied where the last step's traffic stays, and all traffic ends at the primary."""
-    assert told(plan_of(Analysis.model_validate(analysis), target=TargetType.PRIMARY)) == (steps, promotion)
+    assert reported(plan_of(Analysis.model_validate(analysis), target=TargetType.PRIMARY)) == (steps, promotion)
 
 
 def test_skip_analysis_goes_straight_to_100() -> None:
-    """Whatever the strategy says."""
-    assert told(plan_of(Analysis(step_weight=10), skip_analysis=True)) == ("", END)
+    """With any strategy."""
+    assert reported(plan_of(Analysis(step_weight=10), skip_analysis=True)) == ("", END)
 
 
 def flagger(analysis: dict[str, Any] | None, older: dict[str, Any] | None = None) -> Canary:
@@ -147,7 +147,7 @@ METRICS = [
     ],
 )  # fmt: skip
 def test_flaggers_tutorials(canary: Canary, steps: str) -> None:
-    assert told(resolve_spec(canary).plan)[0] == steps
+    assert reported(resolve_spec(canary).plan)[0] == steps
 
 
 def policy(**analysis: Any) -> CanaryPolicy:
@@ -158,14 +158,14 @@ def policy(**analysis: Any) -> CanaryPolicy:
 def test_a_policy_gives_what_the_canary_lacks() -> None:
     """Field by field."""
     want = resolve_spec(flagger({"interval": "10s"}), policy(interval="1m", threshold=7, stepWeight=20, maxWeight=40))
-    assert told(want.plan)[0] == "20% | 40%"
+    assert reported(want.plan)[0] == "20% | 40%"
     assert (want.policy.interval.total_seconds(), want.policy.threshold) == (10, 7)
 
 
 def test_a_strategy_comes_from_one_hand() -> None:
     """A Canary with a strategy of its own takes nothing of the policy's."""
     want = resolve_spec(flagger({"iterations": 2}), policy(stepWeight=20, maxWeight=40, mirror=True, threshold=7))
-    assert told(want.plan) == ("0%, 2 evaluations", f"100% | 100%, 0 evaluations, copies | {BACK}")
+    assert reported(want.plan) == ("0%, 2 evaluations", f"100% | 100%, 0 evaluations, copies | {BACK}")
     assert want.policy.threshold == 7
 
 
@@ -209,7 +209,7 @@ def test_another_judge_has_its_own_default_without_data() -> None:
 
 
 def test_patience_is_three_intervals_at_least() -> None:
-    """max(15m, 3 × interval), whatever the threshold."""
+    """max(15m, 3 × interval), with any threshold."""
     rules = resolve_spec(flagger({"interval": "10m", "threshold": 10})).policy
     assert rules.on_no_data.after == rules.on_unreachable.after == 3 * rules.interval
 

@@ -62,16 +62,16 @@ def test_a_look(rate: float, duration: float, expected: tuple[str, str, int]) ->
 
 def test_failed_checks_are_counted_over_the_whole_rollout_not_in_a_row() -> None:
     """A pass in between forgives nothing; the one that reaches the threshold rolls back in its own reconcile."""
-    case, told = (
+    case, reported = (
         at_20_percent(threshold=3, steps=[{"weight": 20, "iterations": 9}, {"weight": 20, "iterations": 9}]),
         [],
     )
     for rate in (90.0, 100.0, 90.0, 100.0, 90.0):
         decision = decided(replace(case, answers=at_20_percent(of_canary(rate)).answers))
-        told.append((decision.reason, decision.status.failed_checks, decision.status.canary_weight))
+        reported.append((decision.reason, decision.status.failed_checks, decision.status.canary_weight))
         case = after(case, decision, seconds=60)
     below = "SuccessRateBelowMinimum"
-    assert told == [(below, 1, 20), ("Analysing", 1, 20), (below, 2, 20), ("Analysing", 2, 20), (below, 3, 0)]
+    assert reported == [(below, 1, 20), ("Analysing", 1, 20), (below, 2, 20), ("Analysing", 2, 20), (below, 3, 0)]
 
 
 @pytest.mark.parametrize("kind", MISSING)
@@ -168,7 +168,7 @@ def test_data_ends_the_wait_for_data(between: Any, verdict_: str) -> None:
     "change",
     [
         pytest.param(paused, id="paused"),
-        pytest.param(lambda case: case.but(desired=case.rollout.desired.but(weight=0)), id="nobody meets the canary"),
+        pytest.param(lambda case: case.but(desired=case.rollout.desired.but(weight=0)), id="no one meets the canary"),
     ],
 )
 def test_the_clock_of_missing_data_runs_only_while_somebody_may_meet_the_canary(change: Change) -> None:
@@ -183,7 +183,7 @@ def test_the_clock_of_missing_data_runs_only_while_somebody_may_meet_the_canary(
     [
         pytest.param(Counts(50, 0), ("pass", "ChecksPassed", 0), id="enough"),
         pytest.param(Counts(49, 0), ("hold", "NoData", 0), id="too few to judge"),
-        pytest.param(Missing(Cause.REFUSED), ("hold", "MetricsUnreachable", 0), id="nobody can say"),
+        pytest.param(Missing(Cause.REFUSED), ("hold", "MetricsUnreachable", 0), id="no one can say"),
     ],
 )
 def test_min_requests(requests: Sample, expected: tuple[str, str, int]) -> None:
@@ -251,7 +251,7 @@ def test_the_sentence_says_what_was_seen_and_what_is_asked() -> None:
 
 
 def test_evidence_of_another_format_counts_as_none() -> None:
-    """After an upgrade a judge begins anew."""
+    """After an upgrade a judge begins again."""
     old = Evidence(judge="threshold", version=0, data={"banana": 1})
     assert verdict(at_20_percent(lambda case: case.but(evidence=old)))[0] == "pass"
 

@@ -1,4 +1,4 @@
-"""What a rollout leaves as it is: told before the first weight, kept in status, and named in the last sentence."""
+"""What a rollout leaves as it is: reported before the first weight, kept in status, named in the last sentence."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def test_it_is_reported_when_the_rollout_starts_and_once() -> None:
     """Before anything moves; while it stays the same, never again."""
     case = at_rest(route_says(unmoved=(TESTERS, SHARE)))
     first = decided(case)
-    told = [(one.type, one.message) for one in first.messages if one.reason == "RoutesUnmoved"]
-    assert (first.actions, told) == ((), [("Warning", WARNS)])
+    reported = [(one.type, one.message) for one in first.messages if one.reason == "RoutesUnmoved"]
+    assert (first.actions, reported) == ((), [("Warning", WARNS)])
     second = decided(route_says(unmoved=(TESTERS, SHARE))(after(case, first, seconds=1)))
     assert "RoutesUnmoved" not in [one.reason for one in second.messages]
     assert second.status.rollout is not None
@@ -34,8 +34,8 @@ def test_it_is_reported_when_the_rollout_starts_and_once() -> None:
 def test_what_comes_in_mid_rollout_is_reported_too() -> None:
     """Only what is new; without a warning where nothing depends on stable."""
     case = route_says(unmoved=(TESTERS, PREVIEW))(at_20_percent().but(unmoved=(TESTERS,)))
-    [told] = [one for one in decided(case).messages if one.reason == "RoutesUnmoved"]
-    assert (told.type, told.message) == ("Normal", "this rollout doesn't move preview (sends requests to v2)")
+    [reported] = [one for one in decided(case).messages if one.reason == "RoutesUnmoved"]
+    assert (reported.type, reported.message) == ("Normal", "this rollout doesn't move preview (sends requests to v2)")
 
 
 def test_routes_to_other_services_are_no_business_of_ours() -> None:
@@ -66,7 +66,7 @@ def _at_the_end() -> Case:
 
 @pytest.mark.parametrize("mixed", [False, True], ids=["subsets", "clusters"])
 def test_at_rest_it_is_named_as_well(mixed: bool) -> None:
-    """A pipeline that runs again hears the same; other services aren't named where they can't be told apart."""
+    """A pipeline that runs again hears the same; other services aren't named where they can't be distinguished."""
     past = RolloutSummary(
         number=1, stable=STABLE, canary=CANARY, started=NOW, ended=NOW, outcome=Outcome.PROMOTED,
         reason=Reason.PROMOTED,

@@ -55,7 +55,7 @@ def waiting(*changes: Change, **gate: Any) -> Case:
     return case
 
 
-def told(decision: Decision) -> list[str]:
+def reported(decision: Decision) -> list[str]:
     """The messages of this reconcile that speak of actions."""
     return [f"{one.type}: {one.message}" for one in decision.messages if one.reason.endswith(("Asked", "Refused"))]
 
@@ -65,12 +65,12 @@ def told(decision: Decision) -> list[str]:
     [
         pytest.param(asks(Verb.PAUSE), "Normal: ada asked to pause", id="a name, verified"),
         pytest.param(asks(Verb.PAUSE, verified=False), "Normal: ada (unverified) asked to pause", id="unverified"),
-        pytest.param(asks(Verb.PAUSE, ""), "Normal: a user asked to pause", id="nobody said who"),
+        pytest.param(asks(Verb.PAUSE, ""), "Normal: a user asked to pause", id="no one said who"),
         pytest.param(asks(Verb.PAUSE, comment="lunch"), "Normal: ada asked to pause: lunch", id="and why"),
     ],
 )
 def test_an_action_says_whose_it_is(change: Change, sentence: str) -> None:
-    assert told(decided(at_20_percent(change))) == [sentence]
+    assert reported(decided(at_20_percent(change))) == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_an_action_says_whose_it_is(change: Change, sentence: str) -> None:
     ],
 )
 def test_a_stale_action_is_refused_with_a_reason(change: Change, why: str) -> None:
-    """Taken too, so that it is told once; and nothing else follows from it."""
+    """Taken too, so that it is reported once; and nothing else follows from it."""
     case = at_20_percent(change)
     decision, without = decided(case), decided(at_20_percent())
-    assert [sentence.partition(": refused, ")[2] for sentence in told(decision)] == [why]
+    assert [sentence.partition(": refused, ")[2] for sentence in reported(decision)] == [why]
     assert decision.status.actions_taken == (case.actions[0].id,)
     assert (decision.status.rollout, decision.actions) == (without.status.rollout, without.actions)
 
@@ -97,15 +97,15 @@ def test_a_stale_action_is_refused_with_a_reason(change: Change, why: str) -> No
 @pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.SKIP])
 def test_what_is_asked_while_paused_says_that_nothing_moves_yet(verb: Verb) -> None:
     """And a pause that is asked for says only that."""
-    assert told(decided(waiting(paused, asks(verb, comment="go")))) == [
+    assert reported(decided(waiting(paused, asks(verb, comment="go")))) == [
         f"Normal: ada asked to {verb}: go; it is paused, nothing moves until resumed"
     ]
-    assert told(decided(at_20_percent(paused, asks(Verb.PAUSE)))) == ["Normal: ada asked to pause"]
+    assert reported(decided(at_20_percent(paused, asks(Verb.PAUSE)))) == ["Normal: ada asked to pause"]
 
 
 def test_at_rest_only_a_retry_is_heard() -> None:
     decision = decided(at_rest(*(asks(verb) for verb in Verb)))
-    assert len(told(decision)) == len(Verb)
+    assert len(reported(decision)) == len(Verb)
     assert decision.status.rollout is not None
     assert decision.status.rollout.pause is None
 
@@ -116,12 +116,12 @@ def test_each_action_counts_once(verb: Verb) -> None:
     case = waiting(asks(verb))
     first = decided(case)
     second = decided(replace(after(case, first, seconds=1), actions=case.actions))
-    assert told(second) == []
+    assert reported(second) == []
     assert second.status.actions_taken == first.status.actions_taken
 
 
 def test_an_action_for_another_canary_is_not_ours() -> None:
-    assert told(decided(at_20_percent(asks(Verb.ROLLBACK, target="other")))) == []
+    assert reported(decided(at_20_percent(asks(Verb.ROLLBACK, target="other")))) == []
 
 
 def heard_in(case: Case, rounds: int, removes: bool = True) -> tuple[list[str], Case]:
@@ -191,7 +191,7 @@ def test_an_id_that_is_as_long_as_a_file_name_takes_little_room() -> None:
     case = at_20_percent(asks(Verb.PAUSE, id="x" * 250))
     first = decided(case)
     assert len(first.status.actions_taken[0]) < 64
-    assert told(decided(replace(after(case, first, seconds=1), actions=case.actions))) == []
+    assert reported(decided(replace(after(case, first, seconds=1), actions=case.actions))) == []
 
 
 def test_of_actions_of_one_time_the_pause_stays() -> None:
@@ -207,7 +207,7 @@ def test_a_resume_that_is_read_after_a_later_pause_does_not_end_it() -> None:
     paused_now = decided(case := at_20_percent(asks(Verb.PAUSE, at=NOW)))
     after_it = after(case, paused_now, seconds=1)
     late, same = (decided(asks(Verb.RESUME, id=at.isoformat(), at=at)(after_it)) for at in (NOW - SECOND, NOW))
-    assert told(late) == ["Warning: ada asked to resume: refused, that was asked before the pause"]
+    assert reported(late) == ["Warning: ada asked to resume: refused, that was asked before the pause"]
     assert (late.reason, same.status.rollout and same.status.rollout.pause) == ("Paused", None)
 
 
@@ -296,7 +296,7 @@ def test_an_approval_may_come_early_and_is_for_one_step() -> None:
 
 
 def test_more_approvals_than_needed_are_refused() -> None:
-    """Names are free where nobody verifies them; status doesn't grow with them."""
+    """Names are free where no one verifies them; status doesn't grow with them."""
     crowd = [asks(Verb.APPROVE, f"p{n}") for n in range(30)]
     rollout = decided(waiting(*crowd, no_stable_pods, approval={"count": 2})).status.rollout
     assert rollout is not None
@@ -376,7 +376,7 @@ def test_one_person_alone_does_not_pass_a_gate_of_several(verb: Verb) -> None:
     for case in (waiting(asks(verb), **two), at_20_percent(asks(verb), **gates(**two))):
         decision = decided(case)
         assert decision.actions == ()
-        [said] = told(decision)
+        [said] = reported(decision)
         assert said.endswith(refused)
     early = at_20_percent(approved_by("ada", "bob"), asks(verb), **gates(**two))
     assert decided(early).actions != ()
@@ -387,7 +387,7 @@ def test_a_gate_of_several_ahead_keeps_from_promoting_and_one_behind_does_not() 
     gate = {"gates": [{"approval": {"count": 2}}]}
     ahead = [{"weight": 10}, {"weight": 20}, {"weight": 50, **gate}]
     behind = [{"weight": 10, **gate}, {"weight": 20}, {"weight": 50}]
-    [refused] = told(decided(at_20_percent(asks(Verb.PROMOTE), steps=ahead)))
+    [refused] = reported(decided(at_20_percent(asks(Verb.PROMOTE), steps=ahead)))
     assert "the gate of step 3 asks for 2 people" in refused
     assert decided(at_20_percent(asks(Verb.SKIP), steps=ahead)).reason == "StepSkipped"
     assert decided(at_20_percent(asks(Verb.PROMOTE), steps=behind)).reason == "PromotionAsked"

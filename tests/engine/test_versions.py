@@ -134,7 +134,7 @@ FAILED = {"phase": Phase.FAILED, "stable": STABLE, "failed": CANARY}
         pytest.param([promoted, serves(v2=70, v3=30)], stays("AlreadyServing", Phase.SUCCEEDED),
                      id="promoted beside a third version that kept its share"),
         pytest.param([promoted, serves(v1=30, v2=70)], stays("StableIsWanted", Phase.SUCCEEDED),
-                     id="promoted, and somebody gave the old one weight again"),
+                     id="promoted, and someone gave the old one weight again"),
         pytest.param([serves()], stays("NothingServes"), id="a route without weight"),
         pytest.param([suspended], stays("Suspended"), id="suspended: nothing starts"),
         pytest.param([invalid], stays("InvalidSpec"), id="promise 11: an invalid spec starts nothing"),
@@ -153,7 +153,7 @@ def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         pytest.param([undefined("v22"), spec(version="v22")],
                      ("RevisionUnknown", "spec.version: no subset v22", "True"),
@@ -164,11 +164,11 @@ def test_what_starts_a_rollout(changes: list[Change], expected: tuple[str, Phase
                      ("NothingServes", "spec.routes: no route defualt", "True"), id="a word that leaves no route"),
     ],
 )  # fmt: skip
-def test_a_wrong_word_is_named_by_its_field(changes: list[Change], told: tuple[str, str, str]) -> None:
+def test_a_wrong_word_is_named_by_its_field(changes: list[Change], reported: tuple[str, str, str]) -> None:
     """Stalled where it is wrong for sure."""
     decision = decided(at_rest(*changes))
     stalled = next(one.status for one in decision.status.conditions if one.type == "Stalled")
-    assert (decision.reason, decision.sentence, stalled) == told
+    assert (decision.reason, decision.sentence, stalled) == reported
 
 
 def test_a_start_tells_what_of_the_manifest_is_not_used() -> None:
@@ -191,7 +191,7 @@ def test_a_start_tells_what_of_the_manifest_is_not_used() -> None:
     ],
 )
 def test_why_it_failed_stays_in_the_object(outcome: Outcome, reason: str, how: str) -> None:
-    """Whatever wakes the Canary, and after what could not be read meanwhile; and it isn't told a second time."""
+    """With any event, and after what could not be read meanwhile; it isn't reported a second time."""
     over = decided(at_20_percent(ended(outcome), because("a 99 is above 5"), later(MINUTE)))
     assert (over.reason, over.sentence) == (reason, how)
     unread = decided(replace(after(at_rest(), over, seconds=1), desired_version=Missing(Cause.TIMED_OUT)))
@@ -200,9 +200,9 @@ def test_why_it_failed_stays_in_the_object(outcome: Outcome, reason: str, how: s
         sentence = f"v2 (b) was {how}; retry, or bring another revision"
         assert (woken.reason, woken.sentence, woken.messages) == (reason, sentence, ())
         assert (woken.status.reason, woken.status.message) == (reason, sentence)
-        told = {one.type: (one.status, one.reason, one.message) for one in woken.status.conditions}
-        assert told["Stalled"] == ("True", reason, sentence)
-        assert told["Promoted"] == ("False", reason, sentence)
+        reported = {one.type: (one.status, one.reason, one.message) for one in woken.status.conditions}
+        assert reported["Stalled"] == ("True", reason, sentence)
+        assert reported["Promoted"] == ("False", reason, sentence)
 
 
 def test_a_request_for_what_failed_before_is_refused_with_the_reason() -> None:
@@ -244,7 +244,7 @@ def test_what_was_promoted_is_stable_and_what_was_rolled_back_has_failed() -> No
 
 
 def test_weight_that_the_canary_carries_at_adoption_goes_back_first() -> None:
-    """Whoever waits: no replica, a pause, an exact share that is no whole number, routes that disagree."""
+    """Anyone who waits: no replica, a pause, an exact share that is no whole number, routes that disagree."""
     case = at_rest(serves(v1=66.7, v2=33.3), spec(stable="v1"))
     start = decided(case)
     for change in (no_pods, pods(4), asks(Verb.PAUSE)):
@@ -264,12 +264,12 @@ def test_at_adoption_a_dead_stable_version_keeps_the_split() -> None:
 def test_superseded_begins_anew() -> None:
     """The canary's share back to stable, then a new rollout: at once, without the drain."""
     case = at_20_percent(wanted("v2", "c"))
-    told = []
+    reported = []
     for _ in range(5):
         decision = decided(case)
-        told.append((decision.status.phase.value, decision.reason, [a.traffic.weight for a in moves(decision)]))
+        reported.append((decision.status.phase.value, decision.reason, [a.traffic.weight for a in moves(decision)]))
         case = after(case, decision, seconds=1)
-    assert told == [
+    assert reported == [
         ("Finalising", "Superseded", [0]),
         ("Initialized", "Superseded", []),
         ("Waiting", "Started", []),
@@ -286,7 +286,7 @@ def test_a_route_that_cannot_be_moved_says_why_itself() -> None:
     assert sentence == "the route can't be moved: default has runtime_key_prefix: x"
 
 
-@pytest.mark.parametrize("order", [(), (unknown_revision,)], ids=["before it is wanted", "while nobody can say"])
+@pytest.mark.parametrize("order", [(), (unknown_revision,)], ids=["before it is wanted", "while no one can say"])
 def test_a_push_that_its_pods_show_first_is_one(order: tuple[Change, ...]) -> None:
     """No pod is left of the pinned build, for it was replaced: that version has not failed."""
     pushed = replace(at_20_percent(*order), canary=WorkloadSeen("v2", 4, 0, "c", others=4))
@@ -313,14 +313,14 @@ def test_stable_changed_in_mid_rollout() -> None:
 
 def test_stable_that_shrinks_is_reported_once_per_change() -> None:
     """4 replicas bore everything at the start. A canary that loses its evaluations is rolled back all the same."""
-    case, told = at_20_percent(), []
+    case, reported = at_20_percent(), []
     for wanted_replicas, available in ((4, 4), (2, 4), (2, 2), (2, 1), (2, 2), (4, 4), (4, 3)):
         case = replace(case, stable=WorkloadSeen("v1", wanted_replicas, available, "a"))
         decision = decided(case)
-        told.append([one.message for one in decision.messages if one.reason == "StableShrank"])
+        reported.append([one.message for one in decision.messages if one.reason == "StableShrank"])
         case = after(case, decision, seconds=1)
     sentence = "v1 has {} of the 4 replicas that a rollback needs"
-    assert told == [[], [sentence.format(2)], [], [sentence.format(1)], [], [], [sentence.format(3)]]
+    assert reported == [[], [sentence.format(2)], [], [sentence.format(1)], [], [], [sentence.format(3)]]
     shrunk = at_20_percent(failing, lambda c: replace(c, stable=WorkloadSeen("v1", 1, 1, "a")))
     assert moves(decided(shrunk))[0].traffic.weight == 0
     ignored = at_20_percent(lambda c: replace(c, stable=WorkloadSeen("v1", 1, 1, "a")), capacity="ignore")
@@ -336,7 +336,7 @@ def test_a_canary_whose_destination_is_gone_is_rolled_back_and_says_what_is_gone
 
 
 def test_stable_is_there_while_an_earlier_build_of_it_serves() -> None:
-    """A push to stable whose pods aren't ready yet keeps nobody from going back to those that are."""
+    """A push to stable whose pods aren't ready yet keeps no one from going back to those that are."""
     pushed = WorkloadSeen("v1", 4, 0, "z", others=4)
     assert moves(decided(at_20_percent(no_pods, lambda c: replace(c, stable=pushed))))[0].traffic.weight == 0
     held = decided(at_20_percent(lambda c: replace(c, stable=pushed)))
@@ -353,7 +353,7 @@ def test_stable_is_there_while_an_earlier_build_of_it_serves() -> None:
         pytest.param([lambda c: replace(c, canary=Missing(Cause.TIMED_OUT))], "CapacityUnknown", id="not readable"),
         pytest.param([pods(4, others=2)], "OtherRevisionServes", id="pods of another build"),
         pytest.param([lambda c: replace(c.but(stable_replicas=0), stable=Missing(Cause.TIMED_OUT))],
-                     "CapacityUnknown", id="nobody knows how many stable has"),
+                     "CapacityUnknown", id="no one knows how many stable has"),
         pytest.param([], "CanaryReady", id="all there"),
     ],
 )  # fmt: skip
@@ -384,7 +384,7 @@ def starting(*changes: Change, **analysis: Any) -> Case:
     ("waited", "changes", "reason"),
     [
         pytest.param(599, [], "CanaryNotReady", id="not ready within progressDeadlineSeconds"),
-        pytest.param(600, [], "CanaryNeverReady", id="not ready in time: rolled back, though nobody met it"),
+        pytest.param(600, [], "CanaryNeverReady", id="not ready in time: rolled back, though no one met it"),
         pytest.param(900, [gate(since=400)], "WaitingForApproval", id="time at the start's own gate doesn't count"),
         pytest.param(900, [gate(since=200)], "CanaryNeverReady", id="time before the gate does"),
     ],

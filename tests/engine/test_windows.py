@@ -91,6 +91,6 @@ def test_a_new_grid_is_of_whole_seconds(restart: Callable[[Rollout, datetime], R
     rollouts."""
     case = at_20_percent()
     now = case.rollout.next_evaluation - timedelta(days=1, microseconds=1)
-    anew = restart(case.rollout, now).next_evaluation
-    assert now + case.rollout.policy.interval <= anew < now + case.rollout.policy.interval + timedelta(seconds=1)
-    assert anew.microsecond == 0
+    again = restart(case.rollout, now).next_evaluation
+    assert now + case.rollout.policy.interval <= again < now + case.rollout.policy.interval + timedelta(seconds=1)
+    assert again.microsecond == 0

@@ -66,7 +66,7 @@ def test_no_answer_has_its_kind(name: str) -> None:
 @pytest.mark.parametrize(
     ("host", "kind"),
     [
-        pytest.param(f"127.0.0.1:{free_port()}", Cause.REFUSED, id="nobody listens"),
+        pytest.param(f"127.0.0.1:{free_port()}", Cause.REFUSED, id="no one listens"),
         pytest.param("no-such-host.invalid:80", Cause.REFUSED, id="no such host"),
     ],
 )

@@ -24,7 +24,7 @@ def written(folder: Path, text: str = TEXT) -> RouteFile:
 
 
 def test_the_mode_is_kept_and_nothing_is_left_behind(tmp_path: Path) -> None:
-    """Envoy may run as somebody else, who could read the old file."""
+    """Envoy may run as someone else, who could read the old file."""
     file = written(tmp_path)
     file.path.chmod(0o640)
     file.replace(file.read(), "new")
@@ -33,7 +33,7 @@ def test_the_mode_is_kept_and_nothing_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changed_in_between_is_a_conflict(tmp_path: Path) -> None:
-    """It stays as somebody else wrote it."""
+    """It stays as someone else wrote it."""
     file = written(tmp_path)
     document = file.read()
     file.path.write_text("theirs")

@@ -1,4 +1,4 @@
-"""Whatever answers at the admin address: bounded in time and size, and no evidence."""
+"""Any answer at the admin address is bounded in time and size, and no evidence."""
 
 import socket
 import threading

@@ -115,7 +115,7 @@ def test_counts_are_the_clients(shop: World, looks: Looks, fault: str) -> None:
 
 
 def test_copies_are_not_counted_beside_clients(shop: World, looks: Looks) -> None:
-    """They fail for nobody: the canary is judged by those whom it answered."""
+    """They fail for no one: the canary is judged by those whom it answered."""
     answers = shop.get(60, "/half")
     wait_for(lambda: shop.backends["v2"].met == 60 + answers[200, "v2"], "the copies to arrive")
     assert looks.look("v2") == Counts(answers[200, "v2"], 0)
@@ -163,7 +163,7 @@ def test_an_envoy_that_starts_anew_counts_on(shop: World, looks: Looks) -> None:
 
 
 class Restarting(Admin):
-    """Answers as an Envoy that starts anew at each call."""
+    """Answers as an Envoy that starts again at each call."""
 
     lives = 0
 
@@ -283,7 +283,7 @@ def test_what_is_not_known_is_missing(shop: World, looks: Looks, query: Query, k
 
 
 def test_the_thread_takes_snapshots_by_itself(shop: World) -> None:
-    """A window may begin at a time at which nobody looked; closing ends the thread."""
+    """A window may begin at a time at which no one looked; closing ends the thread."""
     query = Query("requests", timedelta(milliseconds=300), Subject("v2"), Shape.COUNTS)
     looked: list[datetime] = []
 

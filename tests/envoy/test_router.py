@@ -55,7 +55,7 @@ def test_a_rollback_gives_the_file_back(start: Start, suffix: str) -> None:
 
 
 def test_a_header_match_takes_only_its_users_to_the_canary(start: Start) -> None:
-    """Whatever the weight; and after it is taken back, nobody."""
+    """With any weight; and after it is taken back, no one."""
     world = start(route(cluster="v1"))
     ask(world, Traffic(match=(BETA, PREVIEW)))
     assert world.share("v2", 100, x_user_group="beta") == 1
@@ -206,7 +206,7 @@ def test_a_restart_in_mid_rollout_changes_nothing(start: Start) -> None:
 
 
 def test_a_restart_with_a_bad_file_is_seen_and_healed(start: Start) -> None:
-    """Envoy then serves nothing at all: a state that nobody asked for, in Envoy's words."""
+    """Envoy then serves nothing at all: a state that no one asked for, in Envoy's words."""
     world = start(route(cluster="v1"))
     ask(world, Traffic(weight=40))
     good = world.file.read_text()
@@ -235,7 +235,7 @@ def test_a_bad_file_can_not_be_made_to_say_anything(start: Start) -> None:
 
 
 def test_a_hanging_envoy_times_out(start: Start) -> None:
-    """Nothing is known, and nobody waits for long."""
+    """Nothing is known, and no one waits for long."""
     world = start(route(cluster="v1"))
     admin = Admin(world.envoy.admin, timeout=0.1)
     router = EnvoyRouter(admin, world.file, RouteScope(NAME))

@@ -61,14 +61,14 @@ def without_pair(data: Data) -> Data:
 @MANY
 @given(generated.configs(), generated.traffics)
 def test_what_is_asked_for_is_read_back(data: Data, traffic: Traffic) -> None:
-    """Every complete state, whatever was there before."""
+    """Every complete state, after any state before."""
     assert read(apply(data, SHOP, "v1", "v2", traffic), SHOP, "v1", "v2").traffic == traffic
 
 
 @MANY
 @given(generated.configs(), st.lists(generated.traffics, max_size=3))
 def test_a_rollback_gives_equal_data(data: Data, states: list[Traffic]) -> None:
-    """Through whatever states the rollout went."""
+    """After any states of the rollout."""
     data = changed = at_stable(data)
     for traffic in states:
         changed = apply(changed, SHOP, "v1", "v2", traffic)
@@ -227,7 +227,7 @@ UNDECIDED = {
 
 @pytest.mark.parametrize(("one", "described"), [pytest.param(*case, id=name) for name, case in UNDECIDED.items()])
 def test_states_that_are_none(one: Data, described: str) -> None:
-    """They are told in words."""
+    """They are reported in words."""
     state = read(config(one), SHOP, "v1", "v2")
     assert (state.traffic, state.described) == (None, described)
 

@@ -25,7 +25,7 @@ def histogram(cluster: str, totals: object) -> dict[str, object]:
     return {"histograms": {"details": [{"name": name, "totals": totals}]}}
 
 
-class Told(Admin):
+class Reported(Admin):
     """An Envoy that counts ten requests of each cluster a minute, half of them failed, and has more to say."""
 
     def __init__(self, *more: object) -> None:
@@ -68,7 +68,7 @@ NOTHING = [
 
 def look(*more: object) -> list[object]:
     """The success rates of v1 and v2 over a minute."""
-    admin, now = Told(*more), [NOON]
+    admin, now = Reported(*more), [NOON]
     counters = EnvoyCounters(admin, now=lambda: now[0])
     queries = [Query("request-success-rate", MINUTE, Subject(name)) for name in ("v1", "v2")]
     counters.measure(queries, now[0])

@@ -13,7 +13,7 @@ Start = Callable[..., World]
 
 
 def test_health_checks_tell_who_is_available(start: Start) -> None:
-    """A service that says it isn't healthy, and one that is gone, serve nobody; both come back."""
+    """A service that says it isn't healthy, and one that is gone, serve no one; both come back."""
     world = start(route(cluster="v1"), checked=True)
     workloads, backend = EnvoyWorkloads(world.admin), world.backends["v2"]
 

@@ -39,7 +39,7 @@ class Proxy(Envoy):
 
 
 class World:
-    """`backends` by cluster; the clusters `dead` (nobody listens) and `empty` (no endpoint) are there as well."""
+    """`backends` by cluster; the clusters `dead` (no one listens) and `empty` (no endpoint) are there as well."""
 
     def __init__(
         self,

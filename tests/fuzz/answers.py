@@ -169,7 +169,7 @@ def _keyed(random: Random, body: bytes) -> bytes:
 
 
 def _filled(random: Random, body: bytes) -> bytes:
-    """Sound JSON that comes near to what may be parsed at most, whatever that takes in memory."""
+    """Sound JSON that comes near to what may be parsed at most, with any use of memory."""
     count = random.choice((1000, 20_000, 29_000, 450_000))
     row = json.dumps({"metric": dict.fromkeys(LABELS, "v1"), "value": [AT.timestamp(), "7"]}).encode()
     more = [

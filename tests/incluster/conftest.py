@@ -1,4 +1,4 @@
-"""A mesh and our kinds for each test module, and bookinfo anew in it for each test."""
+"""A mesh and our kinds for each test module, and bookinfo again in it for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path

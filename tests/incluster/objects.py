@@ -46,7 +46,7 @@ def build(site: Site, version: str = "v2") -> str:
     return str(newest["metadata"]["labels"]["pod-template-hash"])
 
 
-def told(site: Site, reason: str, name: str = NAME) -> list[tuple[str, str]]:
+def reported(site: Site, reason: str, name: str = NAME) -> list[tuple[str, str]]:
     """Type and message of the Events with a reason about this very Canary."""
     uid = site.found(name)["metadata"]["uid"]
     query = {"fieldSelector": f"involvedObject.uid={uid},reason={reason}"}
@@ -54,9 +54,11 @@ def told(site: Site, reason: str, name: str = NAME) -> list[tuple[str, str]]:
     return [(one["type"], one["message"]) for one in found]
 
 
-def until_told(site: Site, reason: str, words: str = "", name: str = NAME) -> None:
+def until_reported(site: Site, reason: str, words: str = "", name: str = NAME) -> None:
     """Waits for an Event whose message has these words."""
-    site.when(lambda: any(words in message for _, message in told(site, reason, name)), f"an Event {reason} {words}")
+    site.when(
+        lambda: any(words in message for _, message in reported(site, reason, name)), f"an Event {reason} {words}"
+    )
 
 
 def truth(site: Site, kind: str, name: str = NAME) -> tuple[str, str]:
@@ -66,7 +68,7 @@ def truth(site: Site, kind: str, name: str = NAME) -> tuple[str, str]:
 
 
 def holder(site: Site, name: str = LEASE) -> str:
-    """Who holds a target's Lease; empty where nobody does."""
+    """Who holds a target's Lease; empty where no one does."""
     answer = site.mesh.kube.request("GET", site.mesh.path("coordination.k8s.io/v1", "Lease", name))
     return "" if answer.status_code == 404 else str(answer.json()["spec"].get("holderIdentity") or "")
 

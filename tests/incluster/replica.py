@@ -1,4 +1,4 @@
-"""A replica that goes wrong at a write: `python -m tests.incluster.replica controller …`, told by the environment.
+"""A replica that goes wrong at a write: `python -m tests.incluster.replica controller …`, set by the environment.
 
 KILLED=FILE  dies once at each kind of write that the API server accepted; FILE has those that were
 FROZEN=KIND  stops itself (SIGSTOP) right before its first write to this kind is sent, the guard already asked
@@ -99,7 +99,7 @@ def _die_once(file: Path, request: Request, answer: ApiAnswer) -> None:
 
 
 def _write(file: Path, lines: Sequence[str]) -> None:
-    """Whole, for whoever reads it at this moment."""
+    """Whole, for anyone who reads it at this moment."""
     beside = file.with_suffix(".new")
     beside.write_text("\n".join(lines))
     beside.replace(file)

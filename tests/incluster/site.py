@@ -177,5 +177,5 @@ class Site:
         except AssertionError as error:
             logs = "\n".join(replica.text[-3000:] for replica in self.replicas)
             found = self.mesh.kube.read(self.path("Canary"))["items"]
-            told = "\n".join(f"{one['metadata']['name']}: {one.get('status')}" for one in found)
-            raise AssertionError(f"{error}\n{told}\n{logs}") from None
+            reported = "\n".join(f"{one['metadata']['name']}: {one.get('status')}" for one in found)
+            raise AssertionError(f"{error}\n{reported}\n{logs}") from None

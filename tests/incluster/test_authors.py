@@ -12,7 +12,7 @@ from canary.controller.authors import NAMESPACE, SPREAD, Authors
 from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
 from canary.kube.connection import Connection
-from tests.incluster.objects import told, until_told
+from tests.incluster.objects import reported, until_reported
 from tests.incluster.site import Site
 from tests.incluster.test_people import FOUR_EYES
 from tests.parts.cluster import ControlPlane
@@ -33,7 +33,7 @@ RULES = {
 
 @dataclass
 class Proving:
-    """A policy and its binding, who reads them, and somebody who writes another's name."""
+    """A policy and its binding, who reads them, and someone who writes another's name."""
 
     plane: ControlPlane
     client: Client
@@ -93,7 +93,7 @@ class Proving:
         return last
 
     def believed(self, namespace: str, at: datetime) -> bool:
-        """Read anew."""
+        """Read again."""
         return Authors(self.client, self.name).proved(namespace, at)
 
 
@@ -157,15 +157,15 @@ def test_a_policy_of_one_namespace_proves_no_author_elsewhere(
 
 @pytest.mark.long
 def test_a_gate_for_two_stays_closed_to_names_that_another_namespace_proves(site: Site, proving: Proving) -> None:
-    """The controller was told a policy, which says nothing of its Canaries."""
+    """The controller was given a policy, which says nothing of its Canaries."""
     proving.made(["Deny"], "elsewhere")
     site.controller("--action-policy", proving.name)
     site.apply(steps=FOUR_EYES)
     site.until("WaitingForApproval")
     for author in ("ada", "bob"):
         site.act("approve", author=author)
-        until_told(site, "ActionRefused", f"{author} (unverified) asked to approve: refused")
+        until_reported(site, "ActionRefused", f"{author} (unverified) asked to approve: refused")
     rollout = site.status.rollout
     assert rollout is not None
     assert rollout.approvals == ()
-    assert all("isn't verified" in message for _, message in told(site, "ActionRefused"))
+    assert all("isn't verified" in message for _, message in reported(site, "ActionRefused"))

@@ -115,9 +115,9 @@ def test_a_promotion_is_undone_at_once(site: Site, canary: Commands) -> None:
     resting(site, steps=ONE)
     assert "isn't known" in canary("undo", NAME).stderr
     canary.well("start", NAME, "--version", "v2", "--wait")
-    told = canary.well("undo", NAME, "--now", "--wait")
-    assert re.match(r"reviews goes back from v2 \(\w+\) to v1 \(\w+\)\n", told), told
-    assert "was promoted" in told.splitlines()[-1]
+    reported = canary.well("undo", NAME, "--now", "--wait")
+    assert re.match(r"reviews goes back from v2 \(\w+\) to v1 \(\w+\)\n", reported), reported
+    assert "was promoted" in reported.splitlines()[-1]
     assert site.traffic == Traffic()
     [back, there] = json.loads(canary.well("history", NAME, "-o", "json"))
     assert [(one["stable"]["name"], one["canary"]["name"]) for one in (there, back)] == [
@@ -214,11 +214,14 @@ def test_the_pipeline_acts_on_how_it_ended(site: Site, control_plane: ControlPla
     """examples/ci/start.sh: a good version passes; what wasn't deployed isn't asked for."""
     resting(site, steps=ONE)
     undeployed = release(site, canary, "false")
-    assert (undeployed.returncode, undeployed.stdout) == (1, "told: reviews: not deployed, no traffic was moved\n")
+    assert (undeployed.returncode, undeployed.stdout) == (
+        1,
+        "reported: reviews: not deployed, no traffic was moved\n",
+    )
     assert site.found()["spec"]["version"] == "v1"
     good = release(site, canary, "true")
     assert good.returncode == 0, good.stdout + good.stderr
-    assert good.stdout.splitlines()[-1] == "told: reviews: v2 serves everything"
+    assert good.stdout.splitlines()[-1] == "reported: reviews: v2 serves everything"
 
 
 def release(site: Site, canary: Commands, deploy: str) -> Done:
@@ -232,7 +235,7 @@ def release(site: Site, canary: Commands, deploy: str) -> Done:
         "PATH": f"{folder}:{os.environ['PATH']}",
         "NAMESPACE": site.mesh.namespace,
         "DEPLOY": deploy,
-        "NOTIFY": "echo told:",
+        "NOTIFY": "echo reported:",
     }
     return subprocess.run(
         (SCRIPT, NAME, "v2"), capture_output=True, text=True, timeout=120, check=False, env=environment
@@ -241,5 +244,5 @@ def release(site: Site, canary: Commands, deploy: str) -> Done:
 
 def test_the_pipeline_knows_every_exit_code() -> None:
     """A code that is added to canary is missed here."""
-    told = re.findall(r"^ +(\d+)\)", SCRIPT.read_text(), re.MULTILINE)
-    assert {int(code) for code in told} == {code.value for code in Exit}
+    reported = re.findall(r"^ +(\d+)\)", SCRIPT.read_text(), re.MULTILINE)
+    assert {int(code) for code in reported} == {code.value for code in Exit}

@@ -10,7 +10,7 @@ from tests.parts.processes import get
 
 STEPS = [{"weight": 30}, {"weight": 60, "hold": "8s"}, {"weight": 100}]
 ASIDE = ("watch", "create Event", "get Lease", "create Lease", "patch Lease")
-"""Counted apart: watches, what people are told, and who leads."""
+"""Counted apart: watches, messages to people, and who leads."""
 
 
 def sent(replica: Replica) -> Counter[str]:

@@ -33,7 +33,7 @@ def generation(site: Site) -> int:
 def killed_at_each_write(site: Site, file: Path) -> Sequence[str]:
     """Lets replicas die one after the other, each at a write that none died at before, until the rollout is over.
 
-    The dead leader's Leases are deleted, so that nobody has to wait for their end: test_replicas.py has that wait.
+    The dead leader's Leases are deleted, so that no one has to wait for their end: test_replicas.py has that wait.
     """
     replica = site.controller(environment={"KILLED": str(file)}, program=REPLICA)
 
@@ -53,7 +53,7 @@ def killed_at_each_write(site: Site, file: Path) -> Sequence[str]:
 
 
 def test_killed_at_each_write_a_healthy_rollout_is_promoted(site: Site, tmp_path: Path) -> None:
-    """One rollout, each weight written once, and each thing told."""
+    """One rollout, each weight written once, and each thing reported."""
     site.apply(**SHORT)
     written = generation(site)
     killed = killed_at_each_write(site, tmp_path / "killed")
@@ -71,7 +71,7 @@ def test_killed_at_each_write_a_healthy_rollout_is_promoted(site: Site, tmp_path
     assert (status.rollouts, status.history[0].outcome) == (1, Outcome.PROMOTED)
     assert generation(site) == written + 3
     assert site.state("v2", "v1").traffic == Traffic()
-    assert {"Started", "StepPassed", "Promoted"} <= told(site)
+    assert {"Started", "StepPassed", "Promoted"} <= reported(site)
 
 
 def test_killed_at_each_write_a_bad_version_is_rolled_back(site: Site, tmp_path: Path) -> None:
@@ -88,10 +88,10 @@ def test_killed_at_each_write_a_bad_version_is_rolled_back(site: Site, tmp_path:
     status = site.status
     assert (status.rollouts, status.history[0].outcome) == (1, Outcome.ROLLED_BACK)
     assert (site.traffic, generation(site)) == (Traffic(), written + 2)
-    assert "RolledBack" in told(site)
+    assert "RolledBack" in reported(site)
 
 
-def told(site: Site) -> set[str]:
+def reported(site: Site) -> set[str]:
     """Reasons of the Canary's Events."""
     found = site.mesh.kube.read(site.mesh.path("events.k8s.io/v1", "Event"))["items"]
     return {one["reason"] for one in found if one["regarding"]["kind"] == "Canary"}

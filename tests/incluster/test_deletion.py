@@ -99,7 +99,7 @@ def test_a_canary_that_is_deleted_leaves_everything_as_it_was(site: Site, moment
 
 @pytest.mark.long
 def test_what_was_promoted_stays_when_its_canary_is_deleted_while_it_drains(site: Site) -> None:
-    """The decision was made; to go back now would be a change that nobody asked for."""
+    """The decision was made; to go back now would be a change that no one asked for."""
     before = site.object()
     site.controller()
     site.apply(steps=[{"weight": 50}], drain="4s")
@@ -131,7 +131,7 @@ def test_nothing_is_written_at_rest(site: Site) -> None:
     """A change near the routes wakes it, and there it ends."""
     site.controller()
     at_rest(site)
-    site.when(lambda: site.found()["status"]["outbox"] == [], "all to be told")
+    site.when(lambda: site.found()["status"]["outbox"] == [], "all to be reported")
     before, written, asked = site.found(), generation(site), reconciles(site)
     site.mesh.kube.merge(site.mesh.path("v1", "Service", "reviews"), {"metadata": {"labels": {"touched": "yes"}}})
     site.when(lambda: reconciles(site) > asked, "a reconcile")

@@ -64,7 +64,7 @@ def promoted(replica: Replica) -> int:
 
 @pytest.fixture
 def shops(shared: Mesh, kinds: None, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Site]:
-    """Many routes to the two versions of one host; nobody asks it for anything."""
+    """Many routes to the two versions of one host; no one asks it for anything."""
     made = Site(shared, control_plane.kubeconfig("admin"), tmp_path)
     shared.apply(*bookinfo.objects(replicas=1, versions=("v1", "v2")))
     routes = {"name": "default", "route": bookinfo.to("reviews", v1=100, v2=0)}
@@ -133,7 +133,7 @@ def test_hundreds_of_rollouts_leave_nothing_behind(shops: Site) -> None:
 
 
 def holders(site: Site) -> list[str]:
-    """Of the Leases of all targets; empty where nobody holds one."""
+    """Of the Leases of all targets; empty where no one holds one."""
     found = site.mesh.kube.read(site.mesh.path("coordination.k8s.io/v1", "Lease"))["items"]
     ours = [one["spec"] for one in found if one["metadata"]["name"].startswith("canary-virtualservice-")]
     return [spec.get("holderIdentity") or "" for spec in ours]

@@ -9,7 +9,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Outcome
 from tests.bookinfo.shares import versions, weights_of
 from tests.bookinfo.site import GATED, NAME, STEPS
-from tests.incluster.objects import build, generation, mark, push, told, truth, until_told
+from tests.incluster.objects import build, generation, mark, push, reported, truth, until_reported
 from tests.incluster.site import Site
 from tests.mesh import bookinfo
 
@@ -41,7 +41,7 @@ def erring(site: Site) -> Iterator[Site]:
 
 @pytest.mark.long
 def test_what_failed_is_not_tried_again_until_somebody_asks_or_brings_another_build(erring: Site) -> None:
-    """No loop of failing rollouts, whatever wakes it; `retry` tries once more, and a push begins anew."""
+    """No loop of failing rollouts, no matter what wakes it; `retry` tries once more, and a push begins again."""
     erring.controller()
     erring.apply(steps=HALF)
     erring.until_phase("Failed")
@@ -63,7 +63,7 @@ def test_what_failed_is_not_tried_again_until_somebody_asks_or_brings_another_bu
 
 @pytest.mark.long
 def test_a_push_in_mid_rollout_goes_back_to_0_and_begins_anew(site: Site) -> None:
-    """Nobody meets a build that wasn't judged; `version` set back ends it, and the routes are what they were."""
+    """No one meets a build that wasn't judged; `version` set back ends it, and the routes are what they were."""
     before = site.object()
     since = site.mesh.kube.read(site.mesh.path(bookinfo.ISTIO, "VirtualService", NAME))["metadata"]["resourceVersion"]
     site.controller()
@@ -87,16 +87,16 @@ def test_a_push_in_mid_rollout_goes_back_to_0_and_begins_anew(site: Site) -> Non
 
 @pytest.mark.long
 def test_a_push_to_what_serves_everything_is_reported(site: Site) -> None:
-    """Users meet it at once, unjudged; nothing moves for that, and nobody is told that all is well."""
+    """Users get it at once, unjudged; nothing moves for that, and no message says that all is well."""
     site.controller()
     site.apply(steps=HALF)
     site.until_phase("Succeeded")
     first, written = build(site), generation(site)
     push(site, "v2", "v2b")
     site.until("UnanalysedRevision")
-    until_told(site, "UnanalysedRevision", f"v2 ({first}) was")
+    until_reported(site, "UnanalysedRevision", f"v2 ({first}) was")
     assert truth(site, "Promoted") == ("Unknown", "UnanalysedRevision")
-    assert [kind for kind, _ in told(site, "UnanalysedRevision")] == ["Warning"]
+    assert [kind for kind, _ in reported(site, "UnanalysedRevision")] == ["Warning"]
     assert (site.status.rollouts, generation(site)) == (1, written)
     push(site, "v2", "v2")
     site.until("AlreadyServing")
@@ -105,12 +105,12 @@ def test_a_push_to_what_serves_everything_is_reported(site: Site) -> None:
 
 @pytest.mark.long
 def test_a_push_to_stable_in_mid_rollout_begins_the_evidence_again(site: Site) -> None:
-    """It compared with another build; nothing goes back for that, and what is judged anew is promoted."""
+    """It compared with another build; nothing goes back for that, and what is judged again is promoted."""
     site.controller()
     site.apply(steps=GATED)
     site.until("WaitingForApproval")
     push(site, "v1", "v1b")
-    until_told(site, "StableChanged", "evidence starts again")
+    until_reported(site, "StableChanged", "evidence starts again")
     rollout = site.status.rollout
     assert rollout is not None
     assert rollout.stable_version.revision == build(site, "v1")

@@ -11,7 +11,7 @@ import pytest
 from canary.api.plan import Traffic
 from canary.stores.projection import FINALIZER
 from tests.bookinfo.site import GATED, NAME, RATES
-from tests.incluster.objects import GROUP, generation, is_gone, make, truth, until_told
+from tests.incluster.objects import GROUP, generation, is_gone, make, truth, until_reported
 from tests.incluster.site import Replica, Site
 from tests.parts.cluster import ControlPlane
 
@@ -53,7 +53,7 @@ def test_kubectl_shows_a_rollout_and_waits_for_its_end(site: Site, kubectl: Kube
     assert (truth(site, "Reconciling")[0], truth(site, "Stalled")[0]) == ("False", "False")
     found = site.found()
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
-    until_told(site, "Promoted")
+    until_reported(site, "Promoted")
     described = kubectl("describe", "canary/reviews")
     for reason in ("Started", "CanaryReady", "ApproveAsked", "Promoted"):
         assert f" {reason} " in described.partition("Events:")[2]
@@ -67,7 +67,7 @@ def test_a_policy_that_is_edited_in_mid_rollout_is_for_the_next_one(site: Site) 
     site.apply(spec={"policyRef": {"name": "ours"}, "analysis": quick()})
     site.until("WaitingForApproval")
     make(site, "canarypolicies", "ours", {"analysis": {"steps": [{**GATED[0], "weight": 60}]}})
-    until_told(site, "EditedLater", "that is for the next rollout")
+    until_reported(site, "EditedLater", "that is for the next rollout")
     assert site.traffic == Traffic(weight=30)
     site.act("approve")
     site.until_phase("Succeeded")
@@ -133,8 +133,8 @@ def test_an_address_that_may_not_be_asked_moves_nothing(site: Site, allowed: str
     site.apply(steps=[{"weight": 50}])
     site.until("InvalidSpec")
     assert truth(site, "Stalled") == ("True", "InvalidSpec")
-    told = "may not be queried; to allow it, add it to the controller's --allowed-metrics-servers (Helm value"
-    assert told in site.status.message
+    reported = "may not be queried; to allow it, add it to the controller's --allowed-metrics-servers (Helm value"
+    assert reported in site.status.message
     assert (site.status.rollout, site.traffic) == (None, Traffic())
     controller.send(signal.SIGTERM)
     controller.ends()
@@ -168,7 +168,7 @@ def test_without_a_prometheus_to_ask_nothing_starts_and_what_runs_waits_for_one(
 
 
 def restarted(site: Site, controller: Replica, *options: str) -> Replica:
-    """Another one after it, told this."""
+    """Another one after it, reported this."""
     controller.send(signal.SIGTERM)
     controller.ends()
     return site.controller(*options)
@@ -191,7 +191,7 @@ def test_a_rollout_whose_spec_becomes_invalid_holds_and_still_goes_back(site: Si
 
 @pytest.mark.long
 def test_a_status_that_can_not_be_read_says_so_and_goes_on_once_it_is_mended(site: Site) -> None:
-    """Somebody has edited it in mid-rollout: also for a controller that starts then. What it says mends it."""
+    """Someone has edited it in mid-rollout: also for a controller that starts then. What it says mends it."""
     controller = site.controller()
     site.apply(steps=[*GATED, {"weight": 60}])
     site.until("WaitingForApproval")

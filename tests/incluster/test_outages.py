@@ -1,6 +1,6 @@
 """The API server gone, frozen, compacted, cut off, busy or refusing; a Prometheus that never answers.
 
-Each time: no weight above what was meant, a bad version is out as soon as there is contact, nothing starts anew.
+Each time: no weight above what was meant, a bad version is out as soon as there is contact, nothing starts again.
 """
 
 import json
@@ -44,7 +44,7 @@ ISTIO = [bookinfo.ISTIO.partition("/")[0]]
 
 @pytest.fixture
 def site(site: Site, control_plane: ControlPlane) -> Iterator[Site]:
-    """Afterwards whatever was killed or frozen runs again."""
+    """Afterwards all that was killed or frozen runs again."""
     yield site
     site.stop()
     control_plane.mend()
@@ -150,7 +150,7 @@ def test_every_connection_is_cut_each_second_for_a_minute(site: Site, proxy: Pro
 
 
 def compact(site: Site, control_plane: ControlPlane) -> None:
-    """etcd forgets all that was before now, and the API server begins anew: nobody can watch on from before."""
+    """etcd forgets all that was before now, and the API server begins again: no one can watch on from before."""
     flag = "--listen-client-urls="
     etcd = next(one for one in control_plane.etcd.command if one.startswith(flag)).removeprefix(flag)
     revision = site.mesh.kube.read(site.mesh.path("v1", "ConfigMap"))["metadata"]["resourceVersion"]
@@ -163,7 +163,7 @@ def compact(site: Site, control_plane: ControlPlane) -> None:
 def test_what_happened_meanwhile_was_compacted(
     site: Site, proxy: Proxy, behind: dict[str, str], control_plane: ControlPlane
 ) -> None:
-    """Nobody tells of a change that was made while there was no contact: it is listed again, and seen."""
+    """No one tells of a change that was made while there was no contact: it is listed again, and seen."""
     replica, written = exposed(site, environment=behind)
     proxy.refuse()
     site.change(suspend=True)
@@ -316,14 +316,14 @@ def test_a_prometheus_that_hangs_delays_only_its_own(site: Site, mute: str) -> N
     site.change(metricsServer=mute)
     site.apply(name="other", spec={**other, "host": "reviews"}, steps=SHORT[:2])
     site.until_phase("Succeeded", "other")
-    site.when(lambda: site.status.reason == "MetricsUnreachable", "the hold to be told")
+    site.when(lambda: site.status.reason == "MetricsUnreachable", "the hold to be reported")
     assert (site.status.phase, site.traffic) == ("Progressing", Traffic(weight=50))
     site.delete("other")
     site.mesh.delete("VirtualService", "other")
 
 
 def test_a_lost_version_is_rolled_back_though_prometheus_hangs(site: Site, mute: str) -> None:
-    """Nobody waits for its answer where there are no pods."""
+    """No one waits for its answer where there are no pods."""
     site.controller()
     site.apply(steps=EXPOSED, unreadyGrace="1s")
     site.until_weight(50)

@@ -9,7 +9,7 @@ import pytest
 from canary.api.plan import Traffic
 from canary.api.status import Outcome
 from tests.bookinfo.site import GATED, NAME
-from tests.incluster.objects import generation, make, mark, told, truth, until_told
+from tests.incluster.objects import generation, make, mark, reported, truth, until_reported
 from tests.incluster.site import Site
 
 FREEZE = {
@@ -32,7 +32,7 @@ def test_a_freeze_holds_every_raise_and_lets_it_go_when_it_is_over(site: Site) -
     site.until("AlreadyServing")
     mark(site, freeze="yes")
     site.change(version="v2")
-    until_told(site, "GuardHolds", "changes are frozen")
+    until_reported(site, "GuardHolds", "changes are frozen")
     assert (site.status.phase, site.traffic) == ("Waiting", Traffic())
     mark(site, freeze=None)
     site.until("WaitingForApproval")
@@ -74,7 +74,7 @@ def test_suspend_starts_nothing_and_raises_nothing(site: Site) -> None:
 
 
 def test_a_rollout_is_paused_resumed_skipped_and_promoted(site: Site) -> None:
-    """Each acts once, and is told with whose it was; at rest there is nothing left to ask for."""
+    """Each acts once, and is reported with whose it was; at rest there is nothing left to ask for."""
     written = generation(site)
     site.controller()
     site.apply(steps=LONG)
@@ -88,11 +88,11 @@ def test_a_rollout_is_paused_resumed_skipped_and_promoted(site: Site) -> None:
     site.act("promote")
     site.until_phase("Succeeded")
     for verb in ("Pause", "Resume", "Skip", "Promote"):
-        [(kind, message)] = told(site, f"{verb}Asked")
+        [(kind, message)] = reported(site, f"{verb}Asked")
         assert (kind, message.partition(" asked")[0]) == ("Normal", "ada (unverified)")
     assert (generation(site) - written, len(site.status.actions_taken)) == (3, 4)
     site.act("pause")
-    until_told(site, "ActionRefused", "no rollout is running")
+    until_reported(site, "ActionRefused", "no rollout is running")
 
 
 def test_one_approval_opens_a_gate_for_one_and_none_without_proof_a_gate_for_two(site: Site) -> None:
@@ -106,7 +106,7 @@ def test_one_approval_opens_a_gate_for_one_and_none_without_proof_a_gate_for_two
     for author in ("ada", "bob"):
         site.act("approve", author=author)
         refused = f"{author} (unverified) asked to approve: refused, this gate needs 2 people"
-        until_told(site, "ActionRefused", refused)
+        until_reported(site, "ActionRefused", refused)
     rollout = site.status.rollout
     assert rollout is not None
     assert (site.traffic, rollout.approvals) == (Traffic(weight=50), ())
@@ -126,7 +126,7 @@ def test_no_goes_back_at_once_and_retry_begins_anew(site: Site, verb: str) -> No
     site.when(lambda: site.status.rollouts == 2, "the second try")
     site.until("WaitingForApproval")
     site.act("approve", rollout=1)
-    until_told(site, "ActionRefused", "that was for rollout 1, this is rollout 2")
+    until_reported(site, "ActionRefused", "that was for rollout 1, this is rollout 2")
     site.act("approve", rollout=2)
     site.until_phase("Succeeded")
 
@@ -144,7 +144,7 @@ def test_requests_that_are_never_taken_are_removed(site: Site) -> None:
     site.mesh.kube.merge(site.path("Canary", NAME), {"metadata": {"labels": {"team": "payments"}}})
     site.until("AlreadyServing")
     site.when(lambda: lying(site) == [], "none left")
-    assert (site.status.actions_taken, told(site, "ActionRefused")) == ((), [])
+    assert (site.status.actions_taken, reported(site, "ActionRefused")) == ((), [])
 
 
 def lying(site: Site) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Two replicas: who leads when one ends, dies or is frozen, and what a leader may still write that was frozen.
 
 Once its Lease is over it may send one request, for which it had asked the guard before: that names the version of
-the object that it read, so it lands only where nobody has written since. Here somebody has.
+the object that it read, so it lands only where no one has written since. Here someone has.
 """
 
 import signal
@@ -70,7 +70,7 @@ def finished(site: Site, written: int) -> None:
 
 
 def test_a_leader_that_is_asked_to_end_hands_over(site: Site, record_property: Property) -> None:
-    """Nobody waits for its Lease, it ends with 0, and the rollout goes on where it stood."""
+    """No one waits for its Lease, it ends with 0, and the rollout goes on where it stood."""
     first, second = pair(site)
     site.apply(steps=GATED)
     site.until("WaitingForApproval")

@@ -84,7 +84,7 @@ def test_two_hosts_of_one_virtual_service_move_side_by_side(site: Site) -> None:
 
 
 def test_a_canary_waits_for_a_run_of_the_command_and_starts_then(site: Site, command: Command) -> None:
-    """It names who runs, and touches nothing; nobody needs to tell it that the run is over."""
+    """It names who runs, and touches nothing; no one needs to tell it that the run is over."""
     command.write("v2", steps=GATED)
     run = command.run()
     command.until("WaitingForApproval")
@@ -122,7 +122,7 @@ def test_the_command_is_refused_while_the_controller_has_the_target(site: Site, 
 
 
 def test_a_canary_that_is_torn_out_in_mid_rollout_leaves_no_lock_behind(site: Site, command: Command) -> None:
-    """Somebody takes its finalizer off and deletes it: then nobody puts the traffic back, and the target is free."""
+    """Someone takes its finalizer off and deletes it: then no one puts the traffic back, and the target is free."""
     site.controller()
     site.apply(steps=GATED)
     site.until("WaitingForApproval")

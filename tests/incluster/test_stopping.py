@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from canary.api.plan import Traffic
-from tests.incluster.objects import holder, reconciles, until_told
+from tests.incluster.objects import holder, reconciles, until_reported
 from tests.incluster.replica import LEADS
 from tests.incluster.site import Replica, Site
 from tests.incluster.test_crashes import LEASES, REPLICA
@@ -39,7 +39,7 @@ def leader(site: Site, held: Path, control_plane: ControlPlane) -> Iterator[Repl
     replica = site.controller("--lease-duration", "30s", environment={"HELD": str(held)}, program=REPLICA)
     site.apply(steps=EXPOSED, threshold=1)
     site.until_weight(50)
-    until_told(site, "CanaryReady", "on to 50%")
+    until_reported(site, "CanaryReady", "on to 50%")
     before = reconciles(site)
     site.when(lambda: reconciles(site) > before, "a reconcile")
     yield replica
@@ -96,7 +96,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(
 def test_a_frozen_api_server_is_not_waited_for(
     site: Site, leader: Replica, control_plane: ControlPlane, record_property: Property
 ) -> None:
-    """The lead can't be given back, and the version that should go stays until somebody leads again."""
+    """The lead can't be given back, and the version that should go stays until someone leads again."""
     before = requests(leader)
     control_plane.api_server.pause()
     site.mesh.behave("reviews-v2", errors=1.0)

@@ -77,7 +77,7 @@ def test_a_version_that_is_good_goes_all_the_way(users: Site, analysis: dict[str
 
 @pytest.mark.parametrize(("analysis", "weights"), strategies(()))
 def test_a_version_that_errs_is_rolled_back(users: Site, analysis: dict[str, Any], weights: list[int]) -> None:
-    """From the first step that shows it; nobody else ever meets it, and the object is what it was."""
+    """From the first step that shows it; no one else ever meets it, and the object is what it was."""
     before, since = users.object(), version(users)
     users.mesh.behave("reviews-v2", errors=1.0)
     users.controller()

@@ -53,7 +53,7 @@ def seen(site: Site) -> dict[str, Any]:
 
 
 def quiet(site: Site) -> bool:
-    """Whether all is put away that is at rest, and all was told."""
+    """Whether all is put away that is at rest, and all was reported."""
     found = [site.found(name) for name in AT_REST]
     return not any(one["metadata"].get("finalizers") or one["status"].get("outbox") for one in found)
 

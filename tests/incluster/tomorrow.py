@@ -23,7 +23,7 @@ FIELD = "fieldOfTomorrow"
 PROGRAM = (sys.executable, "-P", "-m", "canary")
 """With the copy in PYTHONPATH; without -P the working folder comes first."""
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_FIELD = f'    field_of_tomorrow: str = "{FIELD}"\n    """What nobody knows yet."""\n'
+_FIELD = f'    field_of_tomorrow: str = "{FIELD}"\n    """What no one knows yet."""\n'
 _EDITS = (
     ("canary/__init__.py", r'__version__ = ".*"', f'__version__ = "{VERSION}"'),
     ("canary/api/status.py", r'(class (?:Status|Rollout)\(Model\):\n    """(?s:.*?)"""\n\n)', rf"\1{_FIELD}"),

@@ -80,7 +80,7 @@ def test_wildcards_cover_hosts(pattern: str, covered: bool) -> None:
         pytest.param({"host": "reviews.shop.svc.cluster.local", "subset": "v1"}, "v1", id="in another spelling"),
         pytest.param({"host": "reviews.edge", "subset": "v1"}, "reviews.edge/v1", id="a subset of another host"),
         pytest.param({"host": "r-v2"}, "r-v2.shop", id="a host, called as it was asked for"),
-        pytest.param({"host": "legacy"}, "legacy", id="a host that nobody asked for"),
+        pytest.param({"host": "legacy"}, "legacy", id="a host that no one asked for"),
     ],
 )
 def test_destinations_are_called_by_version(destination: Data, version: str) -> None:

@@ -127,7 +127,7 @@ def test_source_labels_never_catch_a_whole_gateway() -> None:
     ],
 )
 def test_source_labels_where_gateways_are_named(gated: list[Data]) -> None:
-    """Nobody could be told apart by them: refused in words; other conditions hold there as well."""
+    """No one could be distinguished by them: refused in words; other conditions hold there as well."""
     cluster = Cluster(*gated)
     with pytest.raises(Rejected, match="sourceLabels"):
         cluster.send(match=(INSIDE,))
@@ -139,7 +139,7 @@ def test_source_labels_where_gateways_are_named(gated: list[Data]) -> None:
     "open_", [service(route(to("v1")), gateways=["edge", "mesh"]), service(route(to("v1"), match=GATED))]
 )
 def test_source_labels_beside_gateways(open_: Data) -> None:
-    """Where the mesh is among them, its callers are told apart."""
+    """Where the mesh is among them, its callers are distinguished."""
     cluster = Cluster(open_)
     cluster.send(match=(INSIDE,))
     assert cluster.read("v1", "v2").traffic == Traffic(match=(INSIDE,))
@@ -207,7 +207,7 @@ def test_a_route_of_ours_that_was_edited_is_seen() -> None:
 
 
 def test_a_route_of_ours_that_was_moved_away_is_taken_back() -> None:
-    """Wherever somebody put it: at the end, or in front of another route."""
+    """Wherever someone put it: at the end, or in front of another route."""
     before = service(JASON, route(to("v1")))
     for place in (0, 3):
         cluster = Cluster(before)

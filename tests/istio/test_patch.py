@@ -80,7 +80,7 @@ def test_an_added_destination_has_the_shape_of_its_neighbour() -> None:
 
 @pytest.mark.parametrize("kind", ["tcp", "tls"])
 def test_tcp_and_tls_routes_move_too(kind: str) -> None:
-    """Their routes have no names; they are told apart by what they match."""
+    """Their routes have no names; they are distinguished by what they match."""
     match = [{"port": 443, "sniHosts": ["reviews"]}]
     moves = [route(to("v1", 100), to("v2", 0), match=match), route(to("v1"), match=[{"port": 1}])]
     before = service(tcp=moves) if kind == "tcp" else service(tls=moves)
@@ -100,7 +100,7 @@ def test_tcp_and_tls_routes_move_too(kind: str) -> None:
     ],
 )
 def test_versions_can_be_hosts(stable_host: str, canary_host: str) -> None:
-    """Each version a Service of its own, in whatever spelling the routes have."""
+    """Each version a Service of its own, in any spelling of the routes."""
     pair = " ".join(host.split(".")[0] if "reviews" in host else host for host in (stable_host, canary_host))
     before = service(route({"destination": {"host": stable_host}}), route({"destination": {"host": "ratings"}}))
     cluster = Cluster(before)
@@ -180,7 +180,7 @@ def test_equal_traffic_needs_no_patch() -> None:
 
 
 def test_a_route_that_is_edited_on_the_way_is_seen_and_put_back() -> None:
-    """Somebody sends all to the canary by hand: the routes disagree, and the rollback takes that one along."""
+    """Someone sends all to the canary by hand: the routes disagree, and the rollback takes that one along."""
     cluster = Cluster(service(route(to("v1"), name="a"), route(to("v1"), name="b")))
     cluster.send(10)
     cluster.routes()[0]["route"] = [to("v2")]
@@ -206,7 +206,7 @@ def test_what_others_add_on_the_way_stays() -> None:
 
 
 def test_a_version_that_stands_twice_can_only_be_lowered() -> None:
-    """Which of the two should move can't be told; that the canary gets nothing can."""
+    """Which of the two should move is unclear; that the canary gets nothing isn't."""
     cluster = Cluster(service(route(to("v1", 80), to("v2", 10, port=1), to("v2", 10, port=2))))
     with pytest.raises(Rejected, match="several destinations for v2"):
         cluster.send(30)

@@ -1,4 +1,4 @@
-"""Whatever a VirtualService looks like: what is not ours to change is equal before, during and after."""
+"""For any VirtualService: what is not ours to change is equal before, during and after."""
 
 from collections.abc import Iterator
 from copy import deepcopy

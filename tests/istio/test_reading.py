@@ -114,7 +114,7 @@ def test_third_versions_have_their_share() -> None:
 
 @pytest.mark.parametrize("text", ["", "rubbish", "[]", '{"http/any": 3}', '{"http/any": {"factor": 0}}'])
 def test_a_mark_that_cannot_be_read_counts_as_none(text: str) -> None:
-    """Somebody edited the annotation: weights go on to move, and the next write leaves it right."""
+    """Someone edited the annotation: weights go on to move, and the next write leaves it right."""
     cluster = Cluster(service(route(to("v1", 90), to("v2", 10))))
     cluster.services[0]["metadata"]["annotations"] = {"canary-controller.dev/routes": text}
     assert cluster.read("v1", "v2").traffic == Traffic(weight=10)

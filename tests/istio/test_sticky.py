@@ -35,7 +35,7 @@ def cookies(made: Cluster, number: int) -> list[str | None]:
 
 
 def test_users_of_the_canary_stay() -> None:
-    """Whoever the weight sends there gets a cookie, and all their requests go there, with the route's settings."""
+    """Users whom the weight sends there get a cookie, and all their requests go there, with the route's settings."""
     made = cluster()
     made.ask(Traffic(weight=10, affinity=ONE), PAIR)
     assert names(made) == ["canary.main", "main"]

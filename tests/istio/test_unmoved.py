@@ -1,4 +1,4 @@
-"""What a rollout leaves as it is, as it is read from VirtualServices: whoever stops v1 must know of it."""
+"""What a rollout leaves as it is, as it is read from VirtualServices: anyone who stops v1 must know of it."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_routes_outside_of_the_scope_and_third_shares_are_listed() -> None:
 
 
 def test_where_versions_are_hosts_only_the_pair_counts() -> None:
-    """Routes to other services are no versions; without the pair that can't be told, and is said."""
+    """Routes to other services are no versions; without the pair that is unclear, and the message says so."""
     testers = route(to("reviews-v1"), name="testers", match=[{"headers": {"x": {"exact": "1"}}}])
     away = route(to("ratings-v1"), name="away", match=[{"headers": {"y": {"exact": "1"}}}])
     cluster = Cluster(service(testers, away, route(to("reviews-v1"))), rules=())

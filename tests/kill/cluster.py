@@ -29,7 +29,7 @@ from canary.stores.objects import Objects
 from tests.kill import world
 from tests.kill.lives import Hurried, Left, deaths
 from tests.kill.moments import Moments, Watched, Wire, deadly
-from tests.kill.world import BASE, GATE, METRICS, START, Durable, Rates, Replicas, Told
+from tests.kill.world import BASE, GATE, METRICS, START, Durable, Rates, Replicas, Reported
 from tests.mesh import bookinfo
 from tests.parts.fences import guarded, unfenced
 
@@ -88,7 +88,7 @@ def live(site: Site, fatal: str) -> Left:
         metrics=Watched(Rates(world), "measure", moment),
         store=store,
         inbox=ConfigMapInbox(fenced, site.objects, clock=lambda: world.now().timestamp()),
-        notifier=Watched(Told(site.folder / "told"), "tell", moment),
+        notifier=Watched(Reported(site.folder / "reported"), "tell", moment),
         clock=world,
     )
     with held(lease, wait=clock.wait):
@@ -106,9 +106,9 @@ def _left(client: Client, site: Site, world: Durable) -> dict[str, Any]:
     stored = ConfigMapStore(client, site.objects).load()
     assert stored is not None
     found = client.get(VIRTUAL_SERVICES, site.namespace, site.name)
-    told = (site.folder / "told").read_text().split()
+    reported = (site.folder / "reported").read_text().split()
     return {
-        "told": told,
+        "reported": reported,
         "phase": stored.status.phase,
         "outcome": stored.status.history[0].outcome,
         "spec": {**found["spec"], "hosts": []},

@@ -246,7 +246,7 @@ def _left(client: Client, site: Site) -> Left:
         "spec": {**route["spec"], "hosts": []},
         "marks": [about.get("annotations"), about.get("labels"), about.get("finalizers")],
         "written": about["generation"],
-        "told": _told(client.find(EVENTS, namespace), name),
+        "reported": _reported(client.find(EVENTS, namespace), name),
     }
 
 
@@ -255,7 +255,7 @@ def _is_of(name: str, lease: Object) -> bool:
     return bool(lease["metadata"]["name"] in (f"canary-virtualservice-{name}", f"{name}-lead"))
 
 
-def _told(events: list[Object], name: str) -> list[str]:
+def _reported(events: list[Object], name: str) -> list[str]:
     return sorted(one["reason"] for one in events if one["involvedObject"]["name"] == name)
 
 

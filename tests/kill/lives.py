@@ -1,4 +1,4 @@
-"""Lives that are lived side by side, each in a process of its own that may be told where to die.
+"""Lives that are lived side by side, each in a process of its own that may be given a point at which to die.
 
 The process that bears them has no threads, so that it may fork. A site is where one life after the other is lived.
 """
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=Placed)
 
 
 class Hurried:
-    """A lease's clock that goes ahead for whoever waits: the holder before is dead, or has let go."""
+    """A lease's clock that goes ahead for anyone who waits: the holder before is dead, or has let go."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -81,7 +81,7 @@ def resumed(fatal: Mapping[S, str], live: Callable[[S, str], Left]) -> Iterator[
 
 
 def lives(fatal: Mapping[S, str], live: Callable[[S, str], Left]) -> list[Left]:
-    """What each has left, lived side by side; `live` is told the moment at which to die."""
+    """What each has left, lived side by side; `live` gets the moment at which to die."""
     born = {site: _born(site, moment, live) for site, moment in fatal.items()}
     return [_left_by(site, pid) for site, pid in born.items()]
 

@@ -1,6 +1,6 @@
 """Moments of a run in a cluster, each with a name: the phase that was saved last, what was done, and how often.
 
-A process dies at the one that it was told. `Wire` has those of the API server, `Watched` those of other ports.
+A process dies at the requested one. `Wire` has those of the API server, `Watched` those of other ports.
 """
 
 import json
@@ -24,7 +24,7 @@ from canary.routers.istio import VIRTUAL_SERVICES
 from tests.kill.world import Durable
 
 NOTHING = "Unsaved"
-"""The phase of a rollout that nobody has saved yet."""
+"""The phase of a rollout that no one has saved yet."""
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Wire:
 def deadly(passed: list[str]) -> list[str]:
     """Where to die: after each write, and in each phase once after each other thing that is done.
 
-    What happens before a write is remembered by nobody, so that after whatever came before it stands for it.
+    What happens before a write is remembered by no one, so the point after any earlier write stands for it.
     """
     writes = tuple(f": after {verb} " for verb in (ApiVerb.CREATE, ApiVerb.PATCH, ApiVerb.DELETE))
     after = [moment for moment in passed if ": after " in moment]

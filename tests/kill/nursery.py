@@ -54,7 +54,7 @@ def _left(folder: Path) -> dict[str, Any]:
         "traffic": world.traffic.wire(),
         "clean": world.traffic in (Traffic(), Traffic(weight=100)),
         "rose": world.state["rose"],
-        "told": _lines(folder / "told"),
+        "reported": _lines(folder / "reported"),
         "failed": stored.status.failed_checks,
         "messages": stored.status.message_count,
         "received": _lines(folder / "received"),

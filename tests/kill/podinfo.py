@@ -38,7 +38,7 @@ from canary.workloads.cloned import CLONED
 from canary.workloads.kubernetes import KubernetesWorkloads
 from tests.kill.lives import Hurried, Left, deaths
 from tests.kill.moments import Moments, Watched, Wire, deadly
-from tests.kill.world import BASE, METRICS, Durable, Told
+from tests.kill.world import BASE, METRICS, Durable, Reported
 from tests.mesh import bookinfo
 from tests.parts.fences import unfenced
 
@@ -203,7 +203,7 @@ class Life:
             metrics=Watched(Rates(self.world), "measure", self.moment),
             store=store,
             inbox=inbox,
-            notifier=Watched(Told(self.site.folder / "told"), "tell", self.moment),
+            notifier=Watched(Reported(self.site.folder / "reported"), "tell", self.moment),
             clock=self.world,
             primary=primary,
         )

@@ -31,7 +31,7 @@ def test_killed_at_any_point_and_started_again_ends_the_same(name: str) -> None:
     assert {one["died"] for one in resumed} == {-9}
     assert [{key: one[key] for key in SAME} for one in resumed] == [end] * len(resumed)
     assert [one["fatal"] for one in resumed if one["rose"] and whole["outcome"] != "Promoted"] == []
-    assert [one["fatal"] for one in resumed if whole["outcome"] not in one["told"]] == []
+    assert [one["fatal"] for one in resumed if whole["outcome"] not in one["reported"]] == []
     if "calls" in CASES[name]:
         assert {one["fatal"]: found for one in resumed if (found := [*faults(one, whole)])} == {}
         assert {times for call, times in Counter(whole["received"]).items() if not call.startswith("refused")} == {1}

@@ -20,7 +20,7 @@ WAY = {
 }
 """The phases of each case, apart from the first and the last."""
 SILENT = {"gate, then promotion in steps": {"Finalising: after tell #1"}}
-"""A promotion is told once it is over."""
+"""A promotion is reported once it is over."""
 
 
 @pytest.mark.parametrize("name", WAY)
@@ -45,4 +45,4 @@ def test_killed_at_any_moment_and_started_again_ends_the_same(
     assert {one["died"] for one in resumed} == {-9}
     assert [{key: one[key] for key in SAME} for one in resumed] == [end] * len(resumed)
     assert [one["fatal"] for one in resumed if one["rose"] and name == "failing"] == []
-    assert [one["fatal"] for one in resumed if whole["outcome"] not in one["told"]] == []
+    assert [one["fatal"] for one in resumed if whole["outcome"] not in one["reported"]] == []

@@ -26,7 +26,7 @@ WRITES = {
 def test_killed_after_any_write_and_started_again_ends_the_same(
     name: str, control_plane: ControlPlane, namespace: str
 ) -> None:
-    """kill -9 after each write; nobody is ever sent to where no pod is, and a bad build is exposed once."""
+    """kill -9 after each write; no one is ever sent to where no pod is, and a bad build is exposed once."""
     command = [sys.executable, "-m", "tests.kill.podinfo", name, str(control_plane.kubeconfig()), namespace]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=800).stdout
     whole, *resumed = [json.loads(line) for line in output.splitlines()]

@@ -35,12 +35,12 @@ WAY = {
     "rejected at a gate": ("WaitingPromotion", "Finalising", "Failed"),
     "deleted": ("Progressing", "Terminating"),
 }
-"""Phases in which status is written and people are told, of which the last one is the end."""
+"""Phases in which status is written and messages are sent; the last one is the end."""
 IN_EACH = ("patch Canary/status", "create Event")
 ROUTES = {"gates, then promotion in steps": {"Progressing", "Promoting"}, "deleted": {"Progressing", "Terminating"}}
 """Phases in which the route is written; of the others' ways Progressing, if they have it, and Finalising."""
 SILENT = {"gates, then promotion in steps": {"Finalising: create Event"}}
-"""A promotion is told once it is over."""
+"""A promotion is reported once it is over."""
 PUT_AWAY = ("patch Lease", "patch Canary", "patch Lease that leads")
 """Lease, finalizer, lead."""
 NOT_THE_END = {"passed", "fatal", "died"}

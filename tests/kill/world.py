@@ -1,6 +1,6 @@
 """A world that outlives the process: traffic and time in a file, real state file, inbox and lock beside it.
 
-Every call of a port counts two points, before and after; the process kills itself at the one that it was told.
+Every call of a port counts two points, before and after; the process kills itself at the requested one.
 """
 
 import json
@@ -168,8 +168,8 @@ class Rates:
 
 
 @dataclass
-class Told:
-    """Appends what it is told to a file."""
+class Reported:
+    """Appends each report to a file."""
 
     file: Path
 
@@ -198,7 +198,7 @@ def live(folder: Path, name: str, fatal: int) -> tuple[int, int]:
         "metrics": Rates(world),
         "store": store,
         "inbox": inbox,
-        "notifier": Told(folder / "told"),
+        "notifier": Reported(folder / "reported"),
     }
     if "calls" in case:
         received = Received(folder / "received")

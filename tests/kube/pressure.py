@@ -1,4 +1,4 @@
-"""Makes the API server answer 429 to alice: one request at a time, and somebody who takes that seat."""
+"""Makes the API server answer 429 to alice: one request at a time, and someone who takes that seat."""
 
 import socket
 import ssl

@@ -39,7 +39,7 @@ class Proxy:
         self._mute.update(each for pair in self._pairs for each in pair)
 
     def refuse(self) -> None:
-        """Nobody listens, and nothing is open."""
+        """No one listens, and nothing is open."""
         if self._listener is not None:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)

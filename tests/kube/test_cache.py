@@ -17,7 +17,7 @@ def cache(version: int, value: str | None = "old") -> Cache[str]:
 
 
 def test_an_older_event_does_not_undo_our_write() -> None:
-    """Our write stands until the watch has come to it, and is told then, with all that came before it."""
+    """Our write stands until the watch has come to it, and is reported then, with all that came before it."""
     kept = cache(10)
     kept.wrote(KEY, 14, "ours")
     assert kept.saw(KEY, 12, "another's, before us") is None
@@ -48,7 +48,7 @@ def test_an_answer_that_comes_late_changes_nothing(version: int) -> None:
 
 
 def test_a_write_that_ends_the_keeping() -> None:
-    """It isn't found, nor brought back by what was before, and then told."""
+    """It isn't found, nor brought back by what was before, and then reported."""
     kept = cache(10)
     kept.wrote(KEY, 14, None)
     assert kept.saw(KEY, 12, "before") is None

@@ -58,7 +58,7 @@ def weight(found: Mapping[str, Any]) -> Any:
 
 
 def test_what_is_watched_is_read_from_memory() -> None:
-    """No request, and nobody who changes what was read changes what is kept."""
+    """No request, and no one who changes what was read changes what is kept."""
     kept = Keeping()
     kept.put(routes())
     client, wire = mirror(kept)
@@ -161,7 +161,7 @@ def test_a_write_that_met_another_version_looks_first() -> None:
 
 
 def test_a_look_that_fails_leaves_what_is_known() -> None:
-    """And what nobody watches isn't looked at."""
+    """And what no one watches isn't looked at."""
     kept = Keeping()
     kept.put(routes())
     client, wire = mirror(kept, 500)

@@ -1,4 +1,4 @@
-"""Who leads: one at a time, also when it is frozen, killed, cut off, or told to end. A lease of 4 s."""
+"""Who leads: one at a time, also when it is frozen, killed, cut off, or asked to end. A lease of 4 s."""
 
 import os
 import signal
@@ -150,7 +150,7 @@ def test_a_leader_that_is_asked_to_end(start: Start, client: Client, namespace: 
 
 
 def test_a_term_that_lapsed_is_over_for_good(client: Client, namespace: str) -> None:
-    """Even if nobody else took over: what is held in its name may have been taken. The next term begins at once."""
+    """Even if no one else took over: what is held in its name may have been taken. The next term begins at once."""
     clock, claim = Clock(), Claim(namespace, NAME, "the lead", {"name": NAME})
     first = Leadership(client, claim, Identity("pod", 1, "a"), TERMS, clock)
     assert first.attempt()
@@ -182,7 +182,7 @@ def test_what_the_server_asks_others_to_wait_costs_no_lead(client: Client, names
 
 
 class Odd(Leadership):
-    """The answer to a renewal is one that nobody foresaw, each time."""
+    """The answer to a renewal is one that no one foresaw, each time."""
 
     odd = False
 
@@ -193,7 +193,7 @@ class Odd(Leadership):
 def test_a_term_ends_also_where_renewals_raise(
     client: Client, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else its work would go on without a word, and nobody stand for election again."""
+    """Else its work would go on without a word, and no one stand for election again."""
     clock, over = Clock(), threading.Event()
     terms = LeaseTerms(TERMS.duration, TERMS.deadline, 0.05, TERMS.request)
     lease = Odd(client, Claim(namespace, NAME, "the lead", {"name": NAME}), Identity.mine(), terms, clock)
@@ -209,7 +209,7 @@ def test_work_that_raises_releases(client: Client, namespace: str) -> None:
     """What it raised comes out."""
 
     def work(_: Leadership, __: threading.Event) -> None:
-        raise LookupError("nobody home")
+        raise LookupError("no one home")
 
     with pytest.raises(LookupError):
         Election(client, namespace, NAME, {}, TERMS).lead(work)
@@ -217,7 +217,7 @@ def test_work_that_raises_releases(client: Client, namespace: str) -> None:
 
 
 def test_a_permission_that_is_missing(candidate: Callable[..., Candidate], namespace: str) -> None:
-    """The candidate says which, keeps trying, and can be told to end."""
+    """The candidate says which, keeps trying, and can be asked to end."""
     alice = candidate("alice")
     expected = f"alice may not get leases.coordination.k8s.io in namespace {namespace}"
     wait_for(lambda: expected in (alice.election.trouble or ""), "its trouble", within=SLOWLY)

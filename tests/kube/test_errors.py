@@ -141,7 +141,7 @@ def test_credentials_that_are_not_taken(control_plane: ControlPlane, namespace: 
     path, token = tmp_path / "kubeconfig", tmp_path / "token"
     config["users"][0]["user"] = {"tokenFile": str(token)}
     path.write_text(json.dumps(config))
-    token.write_text("nobody's")
+    token.write_text("no one's")
     client = Client(Connection(ClusterAccess(str(path))), SLOWLY, fence=unfenced)
     error = caught(client.find, CONFIG_MAPS, namespace)
     assert (type(error), error.missing.cause) == (Unauthorized, Cause.DENIED)
@@ -175,7 +175,7 @@ def test_many_threads_whose_credentials_ran_out(control_plane: ControlPlane, tmp
 
 
 def test_an_admission_policy_has_its_say(client: Client, control_plane: ControlPlane, namespace: str) -> None:
-    """Its words reach the user; it is no conflict, so nobody tries again and again."""
+    """Its words reach the user; it is no conflict, so no one tries again and again."""
     client.create(VIRTUAL_SERVICES, namespace, SHOP)
     with policy(control_plane, namespace, "no changes on Fridays"):
         operations = [{"op": "add", "path": "/metadata/labels", "value": {"day": "friday"}}]
@@ -207,7 +207,7 @@ def test_a_server_with_too_much_to_do(control_plane: ControlPlane, connect: Conn
 
 
 def test_a_server_that_hangs_or_is_gone(control_plane: ControlPlane, connect: Connect, namespace: str) -> None:
-    """A time-out holds, once and not three times; a refused connection is told at once; then all goes on."""
+    """A time-out holds, once and not three times; a refused connection is reported at once; then all goes on."""
     client = connect(timeout=1.0)
     client.find(CONFIG_MAPS, namespace)
     control_plane.api_server.pause()
@@ -227,7 +227,7 @@ def test_a_server_that_hangs_or_is_gone(control_plane: ControlPlane, connect: Co
 @pytest.mark.parametrize(
     ("changed", "kind", "words"),
     [
-        pytest.param({"server": "https://127.0.0.1:1"}, Cause.REFUSED, "Connection refused", id="nobody listens"),
+        pytest.param({"server": "https://127.0.0.1:1"}, Cause.REFUSED, "Connection refused", id="no one listens"),
         pytest.param({"server": "https://nowhere.invalid"}, Cause.REFUSED, "can't be resolved", id="no such name"),
         pytest.param({"certificate-authority": None}, Cause.REFUSED, "certificate", id="another's certificate"),
         pytest.param({"server": "http"}, Cause.RUBBISH, "HTTP request to an HTTPS server", id="no TLS"),

@@ -1,4 +1,4 @@
-"""What is looked up by Services: the Prometheus that nobody named, and the pods that a version has."""
+"""What is looked up by Services: the Prometheus that no one named, and the pods that a version has."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -73,9 +73,9 @@ def test_one_that_is_named_is_taken_as_it_is(connect: Connect) -> None:
 
 def test_none_is_found(client: Client) -> None:
     """The sentence says what was looked for, and what to do."""
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(Invalid) as reported:
         server(None, client)
-    assert str(told.value) == (
+    assert str(reported.value) == (
         "spec.metricsServer: missing, and no Prometheus was found as prometheus.istio-system or "
         "prometheus-operated.monitoring; write its URL, or give --prometheus"
     )
@@ -101,13 +101,13 @@ def test_a_run_that_evaluates_nothing_needs_none(client: Client, namespace: str,
 
 
 def test_services_are_forbidden(connect: Connect, serve: Serve) -> None:
-    """Then nobody knows whether there is one: it isn't guessed, and the missing permission is named."""
+    """Then no one knows whether there is one: it isn't guessed, and the missing permission is named."""
     serve("prometheus", "istio-system", 9090)
-    with pytest.raises(Invalid, match="no Prometheus was found") as told:
+    with pytest.raises(Invalid, match="no Prometheus was found") as reported:
         server(None, connect("alice"))
-    assert "prometheus.istio-system: " in str(told.value)
-    assert "get services" in str(told.value)
-    assert str(told.value).endswith("; write its URL, or give --prometheus")
+    assert "prometheus.istio-system: " in str(reported.value)
+    assert "get services" in str(reported.value)
+    assert str(reported.value).endswith("; write its URL, or give --prometheus")
 
 
 def test_one_namespace_is_forbidden(control_plane: ControlPlane, connect: Connect, serve: Serve) -> None:

@@ -27,7 +27,7 @@ Start = Callable[..., Child]
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """Stands still until it is asked to go on."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -61,7 +61,7 @@ def test_when_another_may_take_over() -> None:
 
 
 def test_no_other_writes_while_the_last_request_is_under_way() -> None:
-    """Whatever the terms are: the holder's last request is given up before another may begin."""
+    """With any terms: the holder's last request is given up before another may begin."""
     for duration, deadline, request in [(15, 10.0, 5.0), (4, 2.0, 2.0), (60, 40.0, 20.0)]:
         terms = LeaseTerms(duration, deadline, deadline / 4, request)
         last_sent = 0.0 + terms.deadline  # renewed at 0, and seen at 0 at the earliest
@@ -76,7 +76,7 @@ def test_terms_that_are_not_safe(terms: tuple[int, float, float, float]) -> None
 
 
 def test_a_free_lock_is_taken_at_once_and_let_go(client: Client, namespace: str) -> None:
-    """Created by the first, taken over by the next with its transitions counted; nobody waits."""
+    """Created by the first, taken over by the next with its transitions counted; no one waits."""
     clock = Clock()
     for run in range(3):
         lease = RunLease(client, shop(namespace), Identity("host", 7, f"run{run}"), TERMS, clock)
@@ -102,11 +102,11 @@ def test_the_second_is_refused_with_the_holder(client: Client, namespace: str) -
             assert first.renew()
 
         second = RunLease(client, shop(namespace), Identity("other", 1, "b2"), TERMS, clock)
-        with pytest.raises(Conflict, match=r"process 4711 on ci_runner-3, since 20..-..-..T..:..:") as told:
+        with pytest.raises(Conflict, match=r"process 4711 on ci_runner-3, since 20..-..-..T..:..:") as reported:
             acquire(second, patience, wait)
         assert patience <= clock.now - 1000.0 <= patience + 1.0
     now = datetime.now(UTC)
-    assert holder(second, now) == str(told.value)
+    assert holder(second, now) == str(reported.value)
     assert holder(second, now + timedelta(hours=1)) is None
     first.release()
     assert holder(second, now) is None
@@ -126,11 +126,11 @@ def test_a_lock_whose_holder_shows_no_sign_of_life(client: Client, namespace: st
 
 
 def test_a_label_is_no_takeover(client: Client, control_plane: ControlPlane, namespace: str) -> None:
-    """Somebody else's edit of the Lease costs a renewal, not the lock."""
+    """Someone else's edit of the Lease costs a renewal, not the lock."""
     lease = RunLease(client, shop(namespace), Identity("a", 1, "a"), TERMS, Clock())
     acquire(lease, 0, lambda _: None)
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/canary-virtualservice-shop"
-    control_plane.kube.merge(path, {"metadata": {"labels": {"seen-by": "somebody"}}})
+    control_plane.kube.merge(path, {"metadata": {"labels": {"seen-by": "someone"}}})
     assert [lease.renew(), lease.renew()] == [False, True]
     lease.check()
 
@@ -187,7 +187,7 @@ def test_a_killed_holder_makes_way(start: Start) -> None:
 
 
 def test_a_holder_that_is_asked_to_end_makes_way_at_once(start: Start) -> None:
-    """It releases the lock: nobody waits for the lease."""
+    """It releases the lock: no one waits for the lease."""
     first = start()
     said(first, "writes")
     os.kill(first.pid, signal.SIGINT)

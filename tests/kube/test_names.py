@@ -58,7 +58,7 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (
             "Bad_Name",
@@ -69,8 +69,8 @@ def test_names() -> None:
         ("a" * 254, "is too long for the name of an object, which has up to 253 characters"),
     ],
 )
-def test_what_is_no_name(text: str, told: str) -> None:
+def test_what_is_no_name(text: str, reported: str) -> None:
     """With what was probably meant."""
     with pytest.raises(Invalid) as refusal:
         check_name("lease", text)
-    assert str(refusal.value) == f"lease: {text!r} {told}"
+    assert str(refusal.value) == f"lease: {text!r} {reported}"

@@ -16,7 +16,7 @@ from tests.parts.processes import wait_for
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """Stands still until it is asked to go on."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,7 +37,7 @@ def test_so_many_a_second() -> None:
 
 
 def test_it_is_held_in_real_time() -> None:
-    """Whoever waits goes when it is time."""
+    """Anyone who waits goes when it is time."""
     rate_limiter = RateLimiter(20, 1)
     began = time.monotonic()
     assert all(rate_limiter.turn(False, SLOWLY) for _ in range(11))
@@ -59,7 +59,7 @@ def test_what_is_urgent_goes_first() -> None:
 
 
 def test_a_pause_holds_all_but_what_is_urgent() -> None:
-    """As long as the server asked, and nobody waits longer than he has time."""
+    """As long as the server asked, and no one waits longer than he has time."""
     clock = Clock()
     rate_limiter = RateLimiter(10, 5, clock)
     rate_limiter.pause(2.0)

@@ -47,7 +47,7 @@ def manifest(namespace: str) -> dict[str, Any]:
 
 @pytest.fixture
 def alice(control_plane: ControlPlane, connect: Connect, namespace: str) -> Client:
-    """Somebody who may do what the Role allows, beside a shop."""
+    """Someone who may do what the Role allows, beside a shop."""
     kube, subjects = control_plane.kube, [{"kind": "User", "name": "alice"}]
     kube.create(ROLES.format(namespace), manifest(namespace))
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "canary"}

@@ -31,25 +31,25 @@ MINE = "app=shop"
 
 
 class Following:
-    """A reflector that keeps `data.v` of ConfigMaps, and what it told."""
+    """A reflector that keeps `data.v` of ConfigMaps, and what it reported."""
 
     def __init__(self, client: Client, namespace: str, timing: Timing, resource: Resource = CONFIG_MAPS) -> None:
-        self.told: list[tuple[str, str | None, str | None]] = []
+        self.reported: list[tuple[str, str | None, str | None]] = []
         self.reflector = Reflector(client, resource, value, self._tell, namespace, MINE, timing=timing)
 
-    def wait(self, *told: tuple[str, str | None, str | None]) -> None:
-        """Until exactly this was told since the last call, in this order."""
-        wait_for(lambda: len(self.told) >= len(told), f"{told}; {self.reflector.trouble}", within=SLOWLY)
-        found, self.told = self.told, []
-        assert found == list(told)
+    def wait(self, *reported: tuple[str, str | None, str | None]) -> None:
+        """Until exactly this was reported since the last call, in this order."""
+        wait_for(lambda: len(self.reported) >= len(reported), f"{reported}; {self.reflector.trouble}", within=SLOWLY)
+        found, self.reported = self.reported, []
+        assert found == list(reported)
 
     def synced(self) -> None:
         assert self.reflector.wait_synced(SLOWLY), self.reflector.trouble
 
     def _tell(self, event: Event[str]) -> None:
         if event.after == "raise":
-            raise LookupError("nobody home")
-        self.told.append((event.name, event.before, event.after))
+            raise LookupError("no one home")
+        self.reported.append((event.name, event.before, event.after))
 
 
 def value(found: Object) -> str | None:
@@ -79,7 +79,7 @@ def follow(client: Client, namespace: str) -> Iterator[Follow]:
 
 
 class Maps:
-    """ConfigMaps, made and changed by somebody else."""
+    """ConfigMaps, made and changed by someone else."""
 
     def __init__(self, client: Client, namespace: str) -> None:
         self.client = client
@@ -138,7 +138,7 @@ def test_what_is_needed_first_is_listed_first(client: Client, namespace: str) ->
 
 
 def test_what_is_there_and_what_happens_to_it(client: Client, follow: Follow, maps: Maps) -> None:
-    """Listed in pages, then watched: created, changed, no longer kept, kept again, deleted; each is told once."""
+    """Listed in pages, then watched: created, changed, no longer kept, kept again, deleted; each is reported once."""
     for number in range(5):
         maps.create(f"m{number}", "1")
     maps.create("other", "1", app="else")
@@ -178,7 +178,7 @@ def test_all_namespaces(follow: Follow, maps: Maps, control_plane: ControlPlane)
 
 
 def test_a_watch_that_is_cut_again_and_again(follow: Follow, maps: Maps, through: Client, proxy: Proxy) -> None:
-    """It watches on from where it was: nothing is lost, told twice, or listed again."""
+    """It watches on from where it was: nothing is lost, reported twice, or listed again."""
     maps.create("m", "0")
     seen = follow(through)
     seen.synced()
@@ -208,7 +208,7 @@ def test_a_server_that_went_and_came_back(
     follow: Follow, maps: Maps, through: Client, proxy: Proxy, control_plane: ControlPlane
 ) -> None:
     """Without contact what was known stays, and a sentence says why; a watch from before is too old (410), so it
-    lists again, and what was deleted in between is told as deleted."""
+    lists again, and what was deleted in between is reported as deleted."""
     maps.create("m", "0")
     maps.create("n", "0")
     seen = follow(through)
@@ -222,14 +222,14 @@ def test_a_server_that_went_and_came_back(
     maps.change("n", "1")
     control_plane.restart_api_server()
     proxy.start()
-    wait_for(lambda: len(seen.told) == 2, "what happened", within=SLOWLY)
-    assert sorted(seen.told) == [("m", "0", None), ("n", "0", "1")]
+    wait_for(lambda: len(seen.reported) == 2, "what happened", within=SLOWLY)
+    assert sorted(seen.reported) == [("m", "0", None), ("n", "0", "1")]
     wait_for(lambda: seen.reflector.watches > 1, "a watch", within=SLOWLY)
     assert (seen.reflector.lists, seen.reflector.trouble) == (2, None)
 
 
 def test_a_frozen_server(follow: Follow, maps: Maps, control_plane: ControlPlane) -> None:
-    """A request under way has its time-out; stop doesn't wait for it longer than it is told."""
+    """A request under way has its time-out; stop doesn't wait for it longer than its limit."""
     seen = follow(timing=Timing(answer=1.0, silence=1.0, longest=0.5))
     seen.synced()
     control_plane.api_server.pause()
@@ -251,7 +251,7 @@ def test_it_ends_at_once(follow: Follow, maps: Maps) -> None:
     seen.reflector.stop(SLOWLY)
     assert began.seconds < 1.0
     maps.create("m", "0")
-    assert seen.told == []
+    assert seen.reported == []
     assert not seen.reflector._thread.is_alive()
 
 
@@ -300,7 +300,7 @@ def test_a_kind_that_is_not_served(follow: Follow) -> None:
 
 
 def test_our_own_writes_are_read_at_once(follow: Follow, maps: Maps) -> None:
-    """And told when the watch has seen them, with what somebody else changed just before."""
+    """And reported when the watch has seen them, with what someone else changed just before."""
     maps.create("m", "0")
     seen = follow()
     seen.synced()
@@ -309,13 +309,13 @@ def test_our_own_writes_are_read_at_once(follow: Follow, maps: Maps) -> None:
         maps.change("m", f"{number} by another")
         seen.reflector.put(maps.change("m", str(number + 1)))
         assert seen.reflector.get(maps.namespace, "m") == str(number + 1)
-    wait_for(lambda: seen.told and seen.told[-1][2] == "20", "the last", within=SLOWLY)
-    befores, afters = [before for _, before, _ in seen.told], [after for *_, after in seen.told]
+    wait_for(lambda: seen.reported and seen.reported[-1][2] == "20", "the last", within=SLOWLY)
+    befores, afters = [before for _, before, _ in seen.reported], [after for *_, after in seen.reported]
     assert befores == ["0", *afters[:-1]]
 
 
 def test_whoever_raises_is_logged(follow: Follow, maps: Maps, caplog: pytest.LogCaptureFixture) -> None:
-    """Whether it is told or asked what to keep; nobody else notices, and what can't be read stays as it was."""
+    """Whether it is reported or asked what to keep; no one else notices, and what can't be read stays as it was."""
     maps.create("m", "0")
     seen = follow()
     seen.synced()
@@ -335,7 +335,7 @@ def test_a_bookmark_moves_it_on(client: Client, follow: Follow, maps: Maps) -> N
     wait_for(lambda: seen.reflector.watches, "the watch", within=SLOWLY)
     made = int(maps.create("other", "1", app="else")["metadata"]["resourceVersion"])
     wait_for(lambda: int(seen.reflector.version) >= made, "a bookmark", within=SLOWLY)
-    assert (seen.told, seen.reflector.lists) == ([], 1)
+    assert (seen.reported, seen.reflector.lists) == ([], 1)
 
 
 def test_a_version_that_is_too_old(client: Client, control_plane: ControlPlane, namespace: str) -> None:

@@ -86,7 +86,7 @@ def test_a_save_takes_one_request(client: Client, namespace: str) -> None:
 
 @pytest.mark.parametrize("version", [None, "1", "read"])
 def test_two_writers(client: Client, namespace: str, version: str | None) -> None:
-    """Whoever didn't read what is there writes nothing."""
+    """Anyone who didn't read what is there writes nothing."""
     first, second = (ConfigMapStore(client, objects(namespace)) for _ in range(2))
     read = first.save(at(Phase.WAITING), None)
     second.load()
@@ -99,7 +99,7 @@ def test_two_writers(client: Client, namespace: str, version: str | None) -> Non
 
 
 def test_a_label_is_no_other_writer(client: Client, control_plane: ControlPlane, namespace: str) -> None:
-    """What others add to the object stays, and keeps nobody from saving."""
+    """What others add to the object stays, and keeps no one from saving."""
     store = ConfigMapStore(client, objects(namespace))
     version = store.save(at(Phase.WAITING), None)
     path = f"/api/v1/namespaces/{namespace}/configmaps/{STATE}"
@@ -127,7 +127,7 @@ def test_a_save_whose_answer_is_lost(client: Client, namespace: str, first: bool
 
 
 def test_a_state_that_is_deleted_in_between(client: Client, namespace: str) -> None:
-    """The run knows what it was: it is made anew."""
+    """The run knows what it was: it is made again."""
     store = ConfigMapStore(client, objects(namespace))
     version = store.save(at(Phase.WAITING), None)
     client.delete(CONFIG_MAPS, namespace, STATE)
@@ -165,7 +165,7 @@ def test_what_may_not_be_saved_keeps_nothing_from_being_lowered(connect: Connect
         pytest.param({"format": "1", "canary": "cart", "status": "{}"}, "the state of Canary cart", id="another's"),
         pytest.param({"format": "1", "canary": "shop", "status": "{"}, "status, which isn't JSON", id="cut off"),
         pytest.param({"format": "1", "canary": "shop"}, "status, which isn't JSON", id="no status"),
-        pytest.param({"some": "thing"}, "it isn't canary's", id="somebody's ConfigMap"),
+        pytest.param({"some": "thing"}, "it isn't canary's", id="someone's ConfigMap"),
         pytest.param(None, "it isn't canary's", id="empty"),
     ],
 )
@@ -217,7 +217,7 @@ def test_names_of_objects(client: Client, namespace: str, target: str, expected:
 
 
 class Reconciling:
-    """A clock that goes on when it is told to."""
+    """A clock that goes on when it is asked to."""
 
     now = 0.0
 
@@ -226,7 +226,7 @@ class Reconciling:
 
 
 def test_actions_arrive_unverified(client: Client, namespace: str) -> None:
-    """Nobody proves who made a ConfigMap, whatever it says itself; the poster's own name is the server's word."""
+    """No one proves who made a ConfigMap, with any text in it; the poster's own name is the server's word."""
     clock = Reconciling()
     inbox, poster = ConfigMapInbox(client, objects(namespace), clock), ConfigMapInbox(client, objects(namespace))
     assert inbox.read() == ()
@@ -311,7 +311,7 @@ def test_actions_that_were_taken_are_removed(client: Client, namespace: str) -> 
 
 
 def test_a_state_that_can_not_be_read_hides_no_other(client: Client, namespace: str) -> None:
-    """Its row says why; somebody has edited it by hand."""
+    """Its row says why; someone has edited it by hand."""
     for target in ("shop", "tea"):
         store = ConfigMapStore(client, Objects(namespace, "VirtualService", target, target))
         version = store.save(at(Phase.SUCCEEDED), None)

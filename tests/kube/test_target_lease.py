@@ -56,7 +56,7 @@ def run(client: Client, namespace: str, clock: Clock) -> RunLease:
 def test_a_run_is_refused_while_the_controller_has_the_target(
     client: Client, namespace: str, clock: Clock, leads: Leads
 ) -> None:
-    """As long as the leader renews its own Lease, though nobody renews the target's; then it is free at once."""
+    """As long as the leader renews its own Lease, though no one renews the target's; then it is free at once."""
     leader = leads("a")
     target = target_lease(client, namespace, leader)
     target.acquire()
@@ -70,9 +70,9 @@ def test_a_run_is_refused_while_the_controller_has_the_target(
         rf"the controller holds the target: canary-a, by Lease {namespace}/canary, since 20..-..-..T..:..:..\+00:00"
     )
     for patience in (0.0, 60.0):
-        with pytest.raises(Conflict, match=words) as told:
+        with pytest.raises(Conflict, match=words) as reported:
             acquire(other, patience, wait)
-    assert holder(other, datetime.now(UTC)) == str(told.value)
+    assert holder(other, datetime.now(UTC)) == str(reported.value)
     assert holder(other, datetime.now(UTC) + timedelta(hours=1)) is None
     target.release()
     assert holder(other, datetime.now(UTC)) is None
@@ -164,7 +164,7 @@ def test_it_is_written_at_the_start_and_the_end_only(
 
 
 def test_the_next_replica_keeps_the_target(client: Client, namespace: str, clock: Clock, leads: Leads) -> None:
-    """It takes it anew, at once; so a run that believed the first one dead comes too late, and vice versa."""
+    """It takes it again, at once; so a run that believed the first one dead comes too late, and vice versa."""
     target_lease(client, namespace, leads("a")).acquire()
     other = run(client, namespace, clock)
     stale = other.read()

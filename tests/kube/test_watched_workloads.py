@@ -91,7 +91,7 @@ def workloads(server: Server, watched: bool = True) -> KubernetesWorkloads:
 
 
 def test_the_workload_itself_tells_while_all_pods_are_of_one_build(server: Server) -> None:
-    """At first sight its ReplicaSets are asked for, once; then nothing, whatever its replicas do."""
+    """At first sight its ReplicaSets are asked for, once; then nothing, also if its replicas change."""
     found = workloads(server)
     assert found.read("v2") == WorkloadSeen("web", 2, 2, "h1")
     assert server.taken() == ["ReplicaSet"]
@@ -143,13 +143,13 @@ def test_a_workload_that_is_made_anew_is_found_anew(server: Server) -> None:
     server.objects.clear()
     assert isinstance(found.read("v2"), Missing)
     made = server.deployment()
-    made["metadata"]["uid"] = "uid-anew"
+    made["metadata"]["uid"] = "uid-again"
     server.build(made, 7)
     assert found.read("v2") == WorkloadSeen("web", 2, 2, "h7")
 
 
 def test_a_second_workload_is_seen_once_it_is_known(server: Server) -> None:
-    """Its pods aren't looked at while nothing changes, so whoever watches says that it is there."""
+    """Its pods aren't looked at while nothing changes, so anyone who watches says that it is there."""
     found = workloads(server)
     found.read("v2")
     server.build(server.deployment("other"), 1)

@@ -65,7 +65,7 @@ def test_a_script_is_allowed_word_for_word() -> None:
 
 @given(st.text(max_size=60), st.sampled_from(["cmd", "helm", "helmv3", "kubectl", "bash"]))
 def test_what_is_started_is_a_program_of_the_list(text: str, kind: str) -> None:
-    """Whatever the text is."""
+    """For any text."""
     try:
         command = AllowedCommands((("hey", "**"), ("helm", "**")), ()).command(kind, text)
     except Invalid:

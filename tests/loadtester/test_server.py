@@ -212,7 +212,7 @@ def test_other_paths_and_bodies_without_a_length_are_refused(server: Server) -> 
 
 
 def test_a_token_is_asked_for_if_there_is_one(start: Start) -> None:
-    """Of gates too: whoever opens one lets a rollout go on. Commands don't get it."""
+    """Of gates too: anyone who opens one lets a rollout go on. Commands don't get it."""
     secured = start("--allow=true", "--allow-bash=env", CANARY_LOADTESTER_TOKEN="hush")
     assert secured.post("/gate/open") == (401, "the token is missing or wrong")
     assert secured.post("/gate/open", Authorization="Bearer hus")[0] == 401
@@ -224,7 +224,7 @@ def test_a_token_is_asked_for_if_there_is_one(start: Start) -> None:
 
 
 def test_its_end_is_the_end_of_its_commands(start: Start) -> None:
-    """Also of those that nobody waits for."""
+    """Also of those that no one waits for."""
     ending = start("--allow=sleep *")
     assert ending.call("sleep 1003") == (202, "")
     wait_for(lambda: ending.running() == 1, "a command that runs")

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, lint answers with problems and never with a traceback."""
+"""For any content of a file, lint answers with problems and never with a traceback."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def test_any_manifest(kind: str, odd: bool, tmp_path: Path) -> None:
 
 @given(st.recursive(ODD, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner), max_leaves=20))
 def test_any_data_is_read_back(data: Any) -> None:
-    """What JSON writes, the YAML reader reads, whatever the data."""
+    """What JSON writes, the YAML reader reads, with any data."""
     text = json.dumps(data, allow_nan=False) if _finite(data) else "null"
     found = list(documents(text))
     assert all(not each.problems for each in found)

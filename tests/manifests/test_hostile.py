@@ -18,7 +18,7 @@ SPEC = "  targetRef: {kind: VirtualService, name: shop}\n  version: v2\n"
 CHAIN = "".join(f"a{number}: &a{number}\n  <<: *a{number - 1}\n" for number in range(1, 120))
 
 
-def told(text: str) -> list[str]:
+def reported(text: str) -> list[str]:
     """What is wrong with the writing and the shape of a text."""
     found = []
     for each in documents(text):
@@ -49,19 +49,19 @@ def told(text: str) -> list[str]:
 )  # fmt: skip
 def test_what_breaks_readers_is_one_sentence(text: str, problems: list[str]) -> None:
     """All of these ended in an internal error."""
-    assert told(text) == problems
+    assert reported(text) == problems
 
 
 def test_merges_are_nesting_too() -> None:
     """A chain of them is as deep as lists in lists, and its fields aren't."""
-    found = told("a0: &a0 {b: c}\n" + CHAIN)
+    found = reported("a0: &a0 {b: c}\n" + CHAIN)
     assert found[0] == "1: a98.b: is nested in more than 100 levels"
 
 
 def test_an_anchor_may_be_set_anew() -> None:
     """YAML allows it; a warning of the library's reached the terminal."""
     with warnings.catch_warnings(record=True) as caught:
-        assert told("&a [*a, &a [x]]") == ["1: [0]: contains itself"]
+        assert reported("&a [*a, &a [x]]") == ["1: [0]: contains itself"]
         assert [each.data for each in documents("- &a b\n- &a c\n- *a\n")] == [["b", "c", "c"]]
     assert caught == []
 
@@ -193,4 +193,4 @@ def test_a_file_has_so_many_documents() -> None:
 )  # fmt: skip
 def test_unknown_fields_without_value_are_named(spec: str, problems: list[str]) -> None:
     """A step without its hold would be left at once, and fewer conditions match more requests."""
-    assert told(HEAD + SPEC + spec) == problems
+    assert reported(HEAD + SPEC + spec) == problems

@@ -27,7 +27,7 @@ def settings(**given: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("judge", "told"),
+    ("judge", "reported"),
     [
         ("sequential", []),
         (SEQUENTIAL, []),
@@ -71,9 +71,11 @@ def settings(**given: Any) -> dict[str, Any]:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_written_wrong_is_answered_with_what_was_meant(judge: Any, told: list[str], tmp_path: Path) -> None:
+def test_what_is_written_wrong_is_answered_with_what_was_meant(
+    judge: Any, reported: list[str], tmp_path: Path
+) -> None:
     """At the setting itself."""
-    assert problems(tmp_path, judge) == told
+    assert problems(tmp_path, judge) == reported
 
 
 @pytest.mark.parametrize("kind", ["Canary", "CanaryPolicy"])

@@ -1,4 +1,4 @@
-"""Policies are found by kind and name, actions are read, and what is too much is told as such."""
+"""Policies are found by kind and name, actions are read, and what is too much is reported as such."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def all_of(*texts: str) -> str:
     ("canary", "weights"),
     [
         pytest.param(
-            REF.replace(", kind: ClusterCanaryPolicy", ""), (10, 50), id="unless told, one of the namespace"
+            REF.replace(", kind: ClusterCanaryPolicy", ""), (10, 50), id="unless reported, one of the namespace"
         ),
         pytest.param(REF, (20,), id="one of the cluster"),
     ],
@@ -47,7 +47,7 @@ def test_a_policy_is_found_by_kind_and_name(canary: str, weights: tuple[int, ...
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param(ACTION, [], id="an action may leave its name to the API server"),
         pytest.param(
@@ -106,7 +106,7 @@ def test_a_policy_is_found_by_kind_and_name(canary: str, weights: tuple[int, ...
         pytest.param(
             all_of(REF, CLUSTER.replace("[20]", "[]")),
             ["19:5: error: spec.analysis.stepWeights: is empty: write weights such as [10, 30, 60]"],
-            id="what is wrong with a policy is told there",
+            id="what is wrong with a policy is reported there",
         ),
         pytest.param(
             all_of(REF, CLUSTER.replace("[20]", "[x]")),
@@ -118,6 +118,6 @@ def test_a_policy_is_found_by_kind_and_name(canary: str, weights: tuple[int, ...
         ),
     ],
 )  # fmt: skip
-def test_lint(text: str, told: list[str], tmp_path: Path) -> None:
+def test_lint(text: str, reported: list[str], tmp_path: Path) -> None:
     """Each row is what lint prints."""
-    assert problems(tmp_path, text) == told
+    assert problems(tmp_path, text) == reported

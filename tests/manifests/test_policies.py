@@ -110,7 +110,7 @@ def test_the_largest_step(before: int, after: int, highest: int, by: str | None)
 
 @pytest.mark.parametrize("name", ["standard", "cautious"])
 def test_the_other_policies_stay_within_the_largest_step(name: str) -> None:
-    """Whoever takes both is held by neither."""
+    """Anyone who takes both is held by neither."""
     policy = shipped(name)
     assert policy is not None
     weights = [0, *(step.weight for step in policy.spec.analysis.steps or ()), 100]

@@ -90,7 +90,7 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param(
             changed("stepWeights: [10, 50]", "stepWeigth: 10"),
@@ -265,7 +265,7 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
             f"apiVersion: apps/v1\nkind: Deployment\nmetadata: !tag x\n---\n{CANARY}---\n"
             "apiVersion: v1\nkind: ConfigMap\nitems: [{key: a}]\n",
             [],
-            id="objects of other kinds beside ours are passed over, whatever is in them",
+            id="objects of other kinds beside ours are passed over, with any content",
         ),
         pytest.param(
             changed(HEAD, "apiVersion: apps/v1\n"),
@@ -430,13 +430,13 @@ def test_a_good_canary_is_read(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_every_problem_stands_at_its_line_and_column(text: str, told: list[str], tmp_path: Path) -> None:
+def test_every_problem_stands_at_its_line_and_column(text: str, reported: list[str], tmp_path: Path) -> None:
     """Columns are those of the field's name, or of the list's item; both count from 1."""
-    assert problems(tmp_path, text) == [each.format(file=tmp_path / "canary.yaml") for each in told]
+    assert problems(tmp_path, text) == [each.format(file=tmp_path / "canary.yaml") for each in reported]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param(
             changed("    interval: 1m", "\tinterval: 1m"),
@@ -512,9 +512,9 @@ def test_every_problem_stands_at_its_line_and_column(text: str, told: list[str],
         ),
     ],
 )  # fmt: skip
-def test_writing_that_cannot_be_read(text: str, told: list[str], tmp_path: Path) -> None:
+def test_writing_that_cannot_be_read(text: str, reported: list[str], tmp_path: Path) -> None:
     """One sentence, and nothing that follows from it."""
-    assert problems(tmp_path, text) == told
+    assert problems(tmp_path, text) == reported
 
 
 def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
@@ -524,7 +524,7 @@ def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "reported"),
     [
         pytest.param(
             "{min: 99, max: 100}",
@@ -555,10 +555,10 @@ def test_a_bomb_of_aliases_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_anchors_and_merges(first: str, second: str, told: list[str], tmp_path: Path) -> None:
+def test_anchors_and_merges(first: str, second: str, reported: list[str], tmp_path: Path) -> None:
     """As YAML 1.1 has them, and as people use them."""
     more = f"&r {first}\n      - name: request-duration\n        thresholdRange: {second}"
-    assert problems(tmp_path, changed("{min: 99}", more)) == told
+    assert problems(tmp_path, changed("{min: 99}", more)) == reported
 
 
 def test_json_is_read_with_its_places(tmp_path: Path) -> None:
@@ -694,7 +694,7 @@ def test_a_prometheus_that_is_named_elsewhere_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_policy_file_without_a_policy_is_an_error(tmp_path: Path) -> None:
-    """Whoever names one expects it to hold."""
+    """Anyone who names one expects it to hold."""
     (tmp_path / "canary.yaml").write_text(CANARY)
     (tmp_path / "policy.yaml").write_text(TEMPLATE)
     with pytest.raises(Invalid, match=r"policy\.yaml: error: holds no CanaryPolicy"):

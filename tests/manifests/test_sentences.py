@@ -28,7 +28,7 @@ def steps(entries: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param(
             changed("{kind: EnvoyRoute, name: web}", "web"),
@@ -77,8 +77,8 @@ def steps(entries: str) -> str:
             id="a time without an answer",
         ),
         pytest.param(
-            analysis("onNoData: whatever"),
-            "spec.analysis.onNoData: must be a mapping, not 'whatever'; write {after: 5m, then: rollback}",
+            analysis("onNoData: any"),
+            "spec.analysis.onNoData: must be a mapping, not 'any'; write {after: 5m, then: rollback}",
             id="neither time nor answer",
         ),
         pytest.param(
@@ -115,7 +115,7 @@ def steps(entries: str) -> str:
         pytest.param(
             steps("[{gates: [{approval: true}]}]"),
             "spec.analysis.steps[0].gates[0].approval: must be a mapping, not true; write {count: 1}",
-            id="an approval by somebody",
+            id="an approval by someone",
         ),
         pytest.param(
             steps("[{match: [{headers: {x-user: beta}}]}]"),
@@ -136,9 +136,9 @@ def steps(entries: str) -> str:
         ),
     ],
 )
-def test_the_answer_is_what_was_probably_meant(text: str, told: str, tmp_path: Path) -> None:
+def test_the_answer_is_what_was_probably_meant(text: str, reported: str, tmp_path: Path) -> None:
     """With the value that was written, where it fits."""
-    assert [re.sub("^[0-9:]+ error: ", "", one) for one in problems(tmp_path, text)] == [told]
+    assert [re.sub("^[0-9:]+ error: ", "", one) for one in problems(tmp_path, text)] == [reported]
 
 
 def test_each_form_is_of_a_field() -> None:

@@ -13,5 +13,5 @@ directResponse, mirror and mirrors, headers, delegate, exportTo, several Virtual
 oldest counts; gateways: merged), tcp and tls routes with weights. Not covered: corsPolicy, JWT claims in header
 matches, trafficPolicy of DestinationRules (load balancing, outlier detection, connection pools, TLS), ServiceEntry,
 Sidecar, EnvoyFilter, WorkloadEntry, Gateway API, TCP metrics, requests from pod to pod; security objects are stored
-and not enforced. A host that nobody knows is 404 for everyone (no passthrough).
+and not enforced. A host that no one knows is 404 for everyone (no passthrough).
 """

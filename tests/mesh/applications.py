@@ -11,13 +11,13 @@ class Applications:
 
     def __init__(self) -> None:
         self._backends: dict[tuple[str, str], Backend] = {}
-        self._told: list[tuple[str, str | None, dict[str, Any]]] = []
+        self._reported: list[tuple[str, str | None, dict[str, Any]]] = []
         self._lock = threading.Lock()
 
     def behave(self, workload: str, image: str | None, **attributes: Any) -> None:
         """Set attributes of backends: of those that run, and of those to come."""
         with self._lock:
-            self._told.append((workload, image, attributes))
+            self._reported.append((workload, image, attributes))
             for (name, its), backend in self._backends.items():
                 if name == workload and image in (None, its):
                     vars(backend).update(attributes)
@@ -28,7 +28,7 @@ class Applications:
             found = self._backends.get((workload, image))
             if found is None:
                 found = self._backends[workload, image] = Backend(workload)
-                for name, its, attributes in self._told:
+                for name, its, attributes in self._reported:
                     if name == workload and its in (None, image):
                         vars(found).update(attributes)
                 found.start()

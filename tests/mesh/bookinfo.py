@@ -61,7 +61,7 @@ def reviews(**weights: int) -> Data:
 
 
 def security() -> list[Data]:
-    """Policies beside the routes, which nobody who moves traffic may touch."""
+    """Policies beside the routes, which no one who moves traffic may touch."""
     selector = {"matchLabels": {"app": "reviews"}}
     issuer = {"issuer": "https://issuer.example", "jwksUri": "https://issuer.example/keys"}
     allowed = {"from": [{"source": {"namespaces": ["default"]}}], "to": [{"operation": {"methods": ["GET"]}}]}

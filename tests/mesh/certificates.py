@@ -1,4 +1,4 @@
-"""The certificate that every application with a TLS port shows: self-signed, and nobody checks it."""
+"""The certificate that every application with a TLS port shows: self-signed, and no one checks it."""
 
 import shutil
 import subprocess

@@ -26,7 +26,7 @@ def members(snapshot: Snapshot) -> dict[str, Uids]:
 
 
 def discovered(name: str, file: str) -> Data:
-    """A cluster whose endpoints stand in a file. Istio's: no panic, and limits that nobody reaches."""
+    """A cluster whose endpoints stand in a file. Istio's: no panic, and limits that no one reaches."""
     source = {"resource_api_version": "V3", "path_config_source": {"path": file}}
     return {
         **_cluster(name),

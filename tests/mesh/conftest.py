@@ -14,7 +14,7 @@ from .mesh import Mesh, mesh
 
 @contextmanager
 def bookinfo_in_use(mesh: Mesh) -> Iterator[None]:
-    """Bookinfo anew: everything to v1, three versions of reviews with two pods each, 60 requests a second."""
+    """Bookinfo again: everything to v1, three versions of reviews with two pods each, 60 requests a second."""
     mesh.apply(*bookinfo.objects())
     mesh.ready("reviews-v1", "reviews-v2", "reviews-v3")
     load = mesh.load("reviews", 60)

@@ -39,17 +39,17 @@ def outbound(source: Source, port: int, routes: str, log: str) -> Data:
 
 def route_configuration(source: Source, virtual_hosts: list[Data]) -> Data:
     """A source's routes; each request tells whose it is, as mutual TLS would."""
-    told = {"header": {"key": SOURCE, "value": source.name}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {"name": source.name, "virtual_hosts": virtual_hosts, "request_headers_to_add": [told]}
+    reported = {"header": {"key": SOURCE, "value": source.name}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {"name": source.name, "virtual_hosts": virtual_hosts, "request_headers_to_add": [reported]}
 
 
 def inbound(pod: Pod, port: int, application: str, log: str, certificate: Certificate | None = None) -> Data:
     """A pod: its answers say who they are, and what arrived. With a certificate it understands TLS as well, which no
     proxy could look into: such requests aren't counted."""
     line = {**_LINE, "source": f"%REQ({SOURCE})%", "pod": pod.uid}
-    told = {"pod": pod.name, "workload": pod.workload, "version": pod.version, "image": pod.image}
-    told |= {"path": "%REQ(:PATH)%", "host": "%REQ(:AUTHORITY)%"}
-    headers = [{"header": {"key": f"x-mesh-{key}", "value": value}} for key, value in told.items()]
+    reported = {"pod": pod.name, "workload": pod.workload, "version": pod.version, "image": pod.image}
+    reported |= {"path": "%REQ(:PATH)%", "host": "%REQ(:AUTHORITY)%"}
+    headers = [{"header": {"key": f"x-mesh-{key}", "value": value}} for key, value in reported.items()]
     route = {"match": {"prefix": "/"}, "route": {"cluster": application, "timeout": "0s"}}
     host = {"name": "all", "domains": ["*"], "routes": [route], "response_headers_to_add": headers}
     manager = {

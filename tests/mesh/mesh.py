@@ -171,7 +171,7 @@ class Mesh:
             one.healthy = not fail
 
     def restart(self, workload: str) -> None:
-        """The proxies begin anew, their counters at 0."""
+        """The proxies begin again, their counters at 0."""
         for one in self.proxies(workload):
             one.restart()
 

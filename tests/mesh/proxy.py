@@ -182,9 +182,9 @@ class Proxy(Envoy):
         def loaded() -> bool:
             if check():
                 return True
-            told = (self.folder / "log").read_bytes()[self._log_start :].decode(errors="replace")
-            if "rejected" in told:
-                raise Refused(f"Envoy: {told}")
+            reported = (self.folder / "log").read_bytes()[self._log_start :].decode(errors="replace")
+            if "rejected" in reported:
+                raise Refused(f"Envoy: {reported}")
             return False
 
         wait_for(loaded, f"Envoy to serve the {what}", child=self.child, within=20, every=0.02)

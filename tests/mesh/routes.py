@@ -144,7 +144,7 @@ def _action(snapshot: Snapshot, route: Data, namespace: str, port: int) -> Data:
 
 
 def _shared(snapshot: Snapshot, entries: list[Data], namespace: str, port: int) -> Data:
-    """One destination gets all, whatever its weight; of several, those without a weight get nothing."""
+    """One destination gets all, with any weight; of several, those without a weight get nothing."""
     if len(entries) == 1:
         return {"cluster": destination_cluster(snapshot, entries[0]["destination"], namespace, port)}
     if any(one.get("weight", 0) < 0 for one in entries) or not any(one.get("weight") for one in entries):
@@ -184,7 +184,7 @@ def fraction(percent: float) -> Data:
 
 
 def _fault(fault: Data) -> Data:
-    """Without a percentage nobody is hurt."""
+    """Without a percentage no one is hurt."""
     out: Data = {"@type": _FAULT_TYPE}
     if "delay" in fault:
         delay = fault["delay"]
@@ -249,23 +249,23 @@ def _authority(route: Data) -> Data:
 def _headers(headers: Data) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {}
     for side in ("request", "response"):
-        told = headers.get(side) or {}
+        reported = headers.get(side) or {}
         changes = [
             {"header": {"key": key, "value": value}, "append_action": action}
             for how, action in _ACTIONS
-            for key, value in sorted((told.get(how) or {}).items())
+            for key, value in sorted((reported.get(how) or {}).items())
             if key.lower() not in ("host", ":authority")
         ]
         if changes:
             out[f"{side}_headers_to_add"] = changes
-        if told.get("remove"):
-            out[f"{side}_headers_to_remove"] = list(told["remove"])
+        if reported.get("remove"):
+            out[f"{side}_headers_to_remove"] = list(reported["remove"])
     return out
 
 
 def _redirect(redirect: Data) -> Data:
     out = {"response_code": _REDIRECTS[redirect.get("redirectCode", 301)]}
-    for told, name in (("uri", "path_redirect"), ("authority", "host_redirect"), ("scheme", "scheme_redirect")):
-        if redirect.get(told):
-            out[name] = redirect[told]
+    for reported, name in (("uri", "path_redirect"), ("authority", "host_redirect"), ("scheme", "scheme_redirect")):
+        if redirect.get(reported):
+            out[name] = redirect[reported]
     return out

@@ -244,7 +244,7 @@ def test_who_hears_of_a_virtual_service(book: Mesh) -> None:
 
 
 def test_a_host_without_a_virtual_service(book: Mesh) -> None:
-    """Goes to its Service: to all of its pods alike, whatever their version."""
+    """Goes to its Service: to all of its pods alike, of any version."""
     assert book.ask("ratings:9080", 10).counts == {("v1", 200): 10}
     book.delete("VirtualService", "reviews")
     book.wait_loaded()
@@ -393,7 +393,7 @@ def test_an_outage_of_the_api_server(book: Mesh, control_plane: ControlPlane) ->
 
 
 def test_what_envoy_refuses(book: Mesh) -> None:
-    """It is told once, and what comes next is served."""
+    """It is reported once, and what comes next is served."""
     broken = {"match": [{"uri": {"regex": "("}}], "route": to("reviews", v1=100)}
     book.apply(virtual_service("reviews", broken))
     for _ in range(2):

@@ -20,7 +20,7 @@ def placed(found: Data, namespace: str = "shop") -> Data:
 
 
 def cluster(*objects: Data) -> Snapshot:
-    """reviews with three ready pods, and whatever else there is, the oldest first."""
+    """reviews with three ready pods, and all other pods, the oldest first."""
     kinds: dict[str, list[Data]] = {"Service": [], "VirtualService": [], "DestinationRule": []}
     for one in (placed(service("reviews")), *objects):
         kinds[one["kind"]].append(one)
@@ -67,7 +67,7 @@ def test_names_of_a_service() -> None:
     ],
 )
 def test_destinations(destination: Data, expected: str) -> None:
-    """Only a name without dots is completed; nobody checks that it exists."""
+    """Only a name without dots is completed; no one checks that it exists."""
     assert first({"route": [{"destination": destination}]})["route"]["cluster"] == expected
 
 

@@ -97,7 +97,7 @@ def test_hosts_of_their_own(book: Mesh) -> None:
 
 
 def test_an_abort_between_subsets(book: Mesh) -> None:
-    """Made by the source's proxy before any pod was chosen: the service is known, and it is nobody's."""
+    """Made by the source's proxy before any pod was chosen: the service is known, and it is no one's."""
     book.apply(virtual_service("reviews", {"route": to("reviews", v1=100), "fault": ABORT}))
     book.wait_loaded()
     start = book.seen()

@@ -122,7 +122,7 @@ class Mesh:
         self.pods[pod.place] = pod
 
     def forget(self, pod: Pod) -> None:
-        """The pod is gone, and Prometheus is told so."""
+        """The pod is gone, and Prometheus is informed."""
         self.end(pod)
         self._listed.remove(pod.place)
         self._tell()

@@ -75,8 +75,10 @@ def test_a_controller_asks_its_own_server_only_unless_others_are_named() -> None
 
 def test_a_prefix_that_is_no_address_is_named() -> None:
     """A controller that lets nothing be asked would start otherwise."""
-    told = r"^--allowed-metrics-servers: 'prometheus:9090' can't be asked: .*; did you mean http://prometheus:9090\?$"
-    with pytest.raises(Invalid, match=told):
+    reported = (
+        r"^--allowed-metrics-servers: 'prometheus:9090' can't be asked: .*; did you mean http://prometheus:9090\?$"
+    )
+    with pytest.raises(Invalid, match=reported):
         _ = Area(allowed_metrics_servers="prometheus:9090").allowed
 
 

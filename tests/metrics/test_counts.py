@@ -146,7 +146,7 @@ def test_a_window_without_a_scrape_is_no_look(watched: Watched) -> None:
 
 
 def test_a_pod_that_goes_and_comes_back(watched: Watched) -> None:
-    """What a pod counted while nobody could scrape it counts when it is back; its whole life doesn't."""
+    """What a pod counted while no one could scrape it counts when it is back; its whole life doesn't."""
     pod = watched.pods.start("away")
     pod.serve(5000)
     start = watched.seen()
@@ -186,7 +186,7 @@ def test_the_99th_percentile(watched: Watched) -> None:
 
 
 def test_no_series_and_no_request_are_distinguished(watched: Watched) -> None:
-    """Both are no data, and a person is told which."""
+    """Both are no data, and the message says which."""
     watched.pods.start("quiet").serve(5)
     start = watched.seen()
     end = watched.seen()
@@ -273,7 +273,7 @@ def test_a_prometheus_that_has_just_begun(own: Mesh, watch: Callable[..., Watche
 
 
 def test_prometheus_restarts(own: Mesh, watch: Callable[..., Watched]) -> None:
-    """Killed and started again it misses nothing that the counters hold; started without its data it starts anew."""
+    """Killed and started again it misses nothing that the counters hold; started without its data it starts again."""
     pod = own.start("survivor")
     pod.serve(1_000_000)
     here = watch(own)

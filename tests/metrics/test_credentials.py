@@ -148,12 +148,12 @@ def test_an_address_that_is_none(url: str) -> None:
 
 @pytest.mark.parametrize("url", ASKED)
 def test_an_address_that_lint_lets_through(url: str) -> None:
-    """It can be asked, or an evaluation would have nobody to ask."""
+    """It can be asked, or an evaluation would have no one to ask."""
     assert urlsplit(address(url)[0]).hostname
 
 
 def test_no_message_holds_a_secret(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """Whatever goes wrong, and whatever the server says: answers, logs, representations are searched."""
+    """With any failure and any answer of the server: answers, logs, representations are searched."""
     caplog.set_level(logging.DEBUG)
     user = f"ann:{SECRET}"
     shown = base64.b64encode(user.encode()).decode()

@@ -38,7 +38,7 @@ def total(found: StatsReading | Missing) -> int:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), min_size=2, max_size=20))
 def test_windows_add_up_over_restarts(lives: list[tuple[int, bool]]) -> None:
-    """Whatever is seen between two snapshots is in one window, and in one only."""
+    """All that is seen between two snapshots is in one window, and in one only."""
     watched, raw, boot, truth = history(), 0, 0, 0
     for second, (requests, restarts) in enumerate(lives):
         if restarts:

@@ -93,16 +93,16 @@ def test_both_counters_are_one_request(watched: Watched) -> None:
     middle = watched.seen()
     pod.serve(2, "503")
     end = watched.seen()
-    told: list[object] = []
-    adapter = Adapter(watched.prometheus.url, timeout=60, on_request=told.append)
+    reported: list[object] = []
+    adapter = Adapter(watched.prometheus.url, timeout=60, on_request=reported.append)
     names = (("variables.codes", "5.."),)
     looks = []
     for began, ended in ((start, middle), (middle, end)):
         asked = Query("a", ended - began, Subject("asked-orders"), Shape.COUNTS, text=ALL, bad=FAILED, names=names)
         same = replace(asked, metric="b")
         answers = adapter.measure([asked, same], ended)
-        looks.append((answers[asked], answers[same] == answers[asked], len(told)))
-        told.clear()
+        looks.append((answers[asked], answers[same] == answers[asked], len(reported)))
+        reported.clear()
     adapter.close()
     assert looks == [(Counts(4, 0), True, 1), (Counts(2, 2), True, 2)]
 

@@ -213,7 +213,7 @@ def test_an_unknown_workload_has_no_number(ask: Ask, file: str, name: str) -> No
 
 @pytest.mark.parametrize("name", ["circuit-breaker-pending", "circuit-breaker-overflow"])
 def test_counters_that_proxies_do_not_show_have_no_number(ask: Ask, name: str) -> None:
-    """Istio hides them unless it is told otherwise: that is no zero."""
+    """Istio hides them unless it is configured otherwise: that is no zero."""
     answer = ask("circuit-breaker.yaml", name, host="reviews", subset="v9")
     assert isinstance(answer, Missing)
     assert answer.cause is Cause.EMPTY

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is a Missing of its kind: never an exception, never a zero, never later than the deadline."""
+"""Any failure is a Missing with its cause: never an exception, never a zero, never later than the deadline."""
 
 import socket
 import threading
@@ -87,7 +87,7 @@ REPLIES: list[tuple[str, Reply, Cause, str]] = [
 
 @pytest.mark.parametrize(("reply", "kind", "words"), [pytest.param(*row, id=sentence) for sentence, *row in REPLIES])
 def test_answers_that_are_none(reply: Reply, kind: Cause, words: str) -> None:
-    """Each is told apart, with the server's own words."""
+    """Each is distinguished, with the server's own words."""
     with serve(reply) as server:
         [answer] = ask(server.url, COUNTS)
     assert isinstance(answer, Missing)
@@ -105,7 +105,7 @@ def test_two_lengths_of_one_answer() -> None:
 
 
 def test_a_name_that_envoy_cuts() -> None:
-    """Envoy's metrics know a cluster `v2.blue` as `v2`; whoever finds nothing is told."""
+    """Envoy's metrics know a cluster `v2.blue` as `v2`; a query that finds nothing says so."""
     query = Query("requests", MINUTE, Subject("v2.blue"), Shape.COUNTS)
     with serve((200, vector())) as server, closing(Adapter(server.url, dialect=Dialect("envoy"))) as source:
         answer = source.measure([query], AT)[query]

@@ -33,7 +33,7 @@ def test_quantile(q: float, buckets: Mapping[float, int], value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "reported"),
     [
         pytest.param((250,), ((250, 5),), id="an edge of the histogram"),
         pytest.param((300,), ((250, 5), (500, 2)), id="between two: both neighbours"),
@@ -43,9 +43,9 @@ def test_quantile(q: float, buckets: Mapping[float, int], value: float) -> None:
         pytest.param((), (), id="none"),
     ],
 )
-def test_slower(asked: tuple[float, ...], told: tuple[tuple[float, int], ...]) -> None:
+def test_slower(asked: tuple[float, ...], reported: tuple[tuple[float, int], ...]) -> None:
     """Each pair is true of the edge that it names."""
-    assert slower({100: 1, 250: 5, 500: 8, INF: 10}, asked) == told
+    assert slower({100: 1, 250: 5, 500: 8, INF: 10}, asked) == reported
 
 
 EDGES = (5.0, 10.0, 100.0, 250.0, 500.0)
@@ -96,8 +96,8 @@ def test_envoys_bins_are_conservative(took: list[int], asked: float) -> None:
     """Two significant digits wide; a request of just `asked` milliseconds is slow to Envoy."""
     bins = [(around(one)[0], 10.0 ** (len(str(one)) - 2) if one else 0.0) for one in took]
     requests = Requests(len(took), 0, Times.of({one: bins.count(one) for one in bins}), 0)
-    told = tuple((edge, requests.slower(edge)) for edge in around(asked))
-    counts = Counts(len(took), 0, told, timed=requests.timed_total)
+    reported = tuple((edge, requests.slower(edge)) for edge in around(asked))
+    counts = Counts(len(took), 0, reported, timed=requests.timed_total)
     assert counts.surely_slower(asked) <= sum(one >= asked for one in took) <= counts.possibly_slower(asked)
 
 

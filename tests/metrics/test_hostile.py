@@ -33,10 +33,10 @@ WITHIN = 0.4
 
 
 def ask(
-    url: str, *queries: Query, timeout: float = 5.0, told: Callable[[Missing | None], object] = id
+    url: str, *queries: Query, timeout: float = 5.0, reported: Callable[[Missing | None], object] = id
 ) -> list[Sample]:
     """The answers."""
-    with closing(Adapter(url, timeout=timeout, on_request=told)) as source:
+    with closing(Adapter(url, timeout=timeout, on_request=reported)) as source:
         found = source.measure(queries, AT)
     return [found[query] for query in queries]
 
@@ -64,12 +64,12 @@ def test_what_drips_is_cut_off(scheme: str, begin: bytes, more: bytes) -> None:
 
 def test_endless_informational_responses() -> None:
     """They come as fast as they can, and would spin until the deadline."""
-    told: list[Missing | None] = []
+    reported: list[Missing | None] = []
     with raw(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, pause=0) as server:
-        [answer] = ask(f"http://127.0.0.1:{server.socket.getsockname()[1]}", COUNTS, told=told.append)
+        [answer] = ask(f"http://127.0.0.1:{server.socket.getsockname()[1]}", COUNTS, reported=reported.append)
         wait_for(server.left.is_set, "the connection to be closed")
     assert isinstance(answer, RefusedAnswer)
-    assert (answer.cause, answer.excess, told) == (Cause.RUBBISH, Excess.HEADERS, [answer])
+    assert (answer.cause, answer.excess, reported) == (Cause.RUBBISH, Excess.HEADERS, [answer])
 
 
 NESTED = b"[" + b"[]," * (62 * 2**20 // 3) + b"[]]"
@@ -77,11 +77,11 @@ NESTED = b"[" + b"[]," * (62 * 2**20 // 3) + b"[]]"
 
 def test_a_small_answer_that_is_huge() -> None:
     """62 MiB of empty lists in 65 kB: refused as soon as more was unpacked than an honest answer has."""
-    told: list[Missing | None] = []
+    reported: list[Missing | None] = []
     with serve((200, gzip.compress(NESTED))) as server:
         server.headers = {"Content-Encoding": "gzip"}
-        answers = ask(server.url, COUNTS, MINE, told=told.append)
-    assert all(isinstance(answer, RefusedAnswer) and answer.excess is Excess.SIZE for answer in [*answers, *told])
+        answers = ask(server.url, COUNTS, MINE, reported=reported.append)
+    assert all(isinstance(answer, RefusedAnswer) and answer.excess is Excess.SIZE for answer in [*answers, *reported])
 
 
 LISTS = b'{"status":"success","data":{"resultType":"vector","result":[%s]}}'
@@ -185,7 +185,7 @@ PAGES = [
 
 @pytest.mark.parametrize(("status", "page", "said"), PAGES)
 def test_other_pages_are_shown_to_no_one(status: int, page: str, said: str) -> None:
-    """Whoever writes a Canary names an address, and reads the status; the controller reaches more than they do."""
+    """Anyone who writes a Canary names an address, and reads the status; the controller reaches more than they do."""
     with serve((status, page)) as server:
         [answer] = ask(server.url, MINE)
         with closing(Adapter(server.url)) as source:

@@ -68,7 +68,7 @@ def test_what_is_asked_apart() -> None:
 
 
 def test_each_workload_gets_its_own_rows(watched: Watched) -> None:
-    """The regular expressions select namespaces × workloads; what nobody asked for is nobody's."""
+    """The regular expressions select namespaces × workloads; what no one asked for is no one's."""
     start = watched.seen()
     for number in range(3):
         watched.pods.start(f"merged-{number}.v1").serve(number + 1, "503" if number == 2 else "200")
@@ -113,12 +113,12 @@ def test_windows_together_answer_as_each_alone(watched: Watched, storied: tuple[
     @settings(max_examples=examples(25), deadline=None)
     @given(st.sets(st.sampled_from(range(len(queries))), min_size=2))
     def same(some: set[int]) -> None:
-        told: list[object] = []
-        source = Adapter(watched.prometheus.url, timeout=60, on_request=told.append)
+        reported: list[object] = []
+        source = Adapter(watched.prometheus.url, timeout=60, on_request=reported.append)
         asked = [queries[number] for number in some]
         assert source.measure(asked, end) == {query: alone[query] for query in asked}
         source.close()
-        assert told in ([None], [None, None])
+        assert reported in ([None], [None, None])
 
     same()
 
@@ -135,7 +135,7 @@ def counted(workload: str, value: str) -> tuple[dict[str, str], str]:
     ids=["answered", "refused"],
 )
 def test_only_what_has_new_series_is_asked_again(again: Reply, expected: Counts | Cause) -> None:
-    """With `up`, which takes an hour of all targets; the others keep their answers, whatever comes of it."""
+    """With `up`, which takes an hour of all targets; the others keep their answers, also if it fails."""
 
     def reply(text: str) -> Reply:
         return again if "up[" in text else (200, vector(counted("old", "5"), counted("new", "-Inf")))
@@ -163,13 +163,13 @@ def test_what_was_there_before_is_asked_once(watched: Watched) -> None:
     end = watched.seen()
     watched.pods.start("steady").serve(7)
     last = watched.seen()
-    told: list[object] = []
-    source = Adapter(watched.prometheus.url, timeout=60, on_request=told.append)
+    reported: list[object] = []
+    source = Adapter(watched.prometheus.url, timeout=60, on_request=reported.append)
     requests = []
     for began, ended in ((start, middle), (start, end), (middle, end), (end, last)):
         query = Query("requests", ended - began, Subject("steady", "shop"), Shape.COUNTS)
-        requests.append((source.measure([query], ended)[query], len(told)))
-        told.clear()
+        requests.append((source.measure([query], ended)[query], len(reported)))
+        reported.clear()
     source.close()
     assert requests == [(Counts(4, 0), 1), (Counts(2, 0), 1), (Counts(2, 0), 1), (Counts(7, 0), 2)]
 
@@ -225,7 +225,7 @@ def test_requests_run_side_by_side() -> None:
 
 
 def test_requests_are_bodies() -> None:
-    """Proxies cap URLs at 8 KB; the time is the one that was asked for, and the server is told the deadline."""
+    """Proxies cap URLs at 8 KB; the time is the one that was asked for, and the server gets the deadline."""
     with serve((200, vector())) as server:
         source = Adapter(f"{server.url}/prometheus/", timeout=3)
         source.measure([Query("mine", MINUTE, Subject("web"), text="up")], AT)

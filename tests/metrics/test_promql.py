@@ -44,7 +44,7 @@ def test_an_empty_window(window: timedelta) -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_names_match_themselves_only(name: str, other: str) -> None:
-    """Whatever is in a name, the expression matches the name, and nothing else."""
+    """With any characters in a name, the expression matches the name, and nothing else."""
     literal = any_of([name])
     pattern = literal[1:-1].replace(r"\n", "\n").replace(r"\"", '"').replace(r"\\", "\\")
     assert re.fullmatch(pattern, name)

@@ -220,7 +220,7 @@ def test_a_key_that_the_secret_lacks_is_named(kind: str) -> None:
     ],
 )  # fmt: skip
 def test_a_refusal_is_no_number_and_tells_no_secret(kind: str, status: int, cause: Cause) -> None:
-    """Whatever the server repeats."""
+    """Also if the server repeats it."""
     words = " ".join(SECRETS[kind].values())
     with recorded((status, {"errors": [f"bad {words}"]})) as server:
         found = answer(query(kind, TEXTS[kind], server.url, "creds"), SECRETS[kind])

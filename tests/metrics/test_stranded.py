@@ -62,7 +62,7 @@ def test_a_request_that_was_answered_or_turned_away_is_none(watched: Watched, cl
 
 
 def test_with_subsets_the_owner_is_unknown(watched: Watched, client: Pod) -> None:
-    """Counted against neither and told of both; unless one is known to be alone without a pod."""
+    """Counted against neither and reported of both; unless one is known to be alone without a pod."""
     v1, v2 = (watched.pods.start(f"shared-{one}") for one in ("v1", "v2"))
     start = watched.seen()
     v1.serve(90)
@@ -133,7 +133,7 @@ def test_a_version_that_nothing_reaches(watched: Watched, client: Pod) -> None:
 
 
 def test_all_is_one_request() -> None:
-    """Whatever hosts, reporters and builtins an evaluation asks about."""
+    """For any hosts, reporters and builtins of an evaluation."""
     minute, at = timedelta(minutes=1), datetime.fromisoformat("2026-01-01T00:00:00Z")
     subjects = [
         Subject(f"web-{number}", "shop", host(f"web-{number % 3}"), alone=number % 2 == 0, reporter=side)

@@ -91,7 +91,7 @@ STRANGE: list[tuple[str, Rows, Sample]] = [
 
 @pytest.mark.parametrize(("rows", "answer"), [pytest.param(*row, id=sentence) for sentence, *row in STRANGE])
 def test_strange_durations_cost_only_their_workload(rows: Rows, answer: Sample) -> None:
-    """Cart's failing half is seen in the same request, whatever the other workload's histogram is like."""
+    """Cart's failing half is seen in the same request, with any histogram of the other workload."""
     web, cart, rate = (Query(*one) for one in ((P99, MINUTE, WEB), (P99, MINUTE, CART), (RATE, MINUTE, CART)))
     found = ask([*rows, *FINE], web, cart, rate)
     assert found == [answer, Value(99), Value(50)]
@@ -138,7 +138,7 @@ UNREAD: list[tuple[str, dict[str, object], tuple[bool, bool, bool]]] = [
     ("the namespace of another", {"destination_workload_namespace": 1, "destination_workload": "x"}, (False,) * 3),
     ("of another namespace", {"destination_workload_namespace": "x", "destination_workload": 1}, (False,) * 3),
     ("of another workload", {"response_code": 1, "destination_workload": "other"}, (False, False, False)),
-    ("nobody asked for", {"more": None}, (True, False, False)),
+    ("no one asked for", {"more": None}, (True, False, False)),
 ]
 
 
@@ -157,7 +157,7 @@ def test_a_label_that_is_no_text_costs_only_the_workload_whose_row_it_may_be(
     ("window", "spoilt"), [("1m", (True, False)), ("2m", (False, True)), (60, (True, True)), ("3m", (False, False))]
 )
 def test_a_window_that_is_no_text_may_be_each(window: object, spoilt: tuple[bool, bool]) -> None:
-    """Windows of one request are told apart by a label as well."""
+    """Windows of one request are distinguished by a label as well."""
     rows: list[Any] = [({**of("web"), "response_code": 1, "canary_window": window}, "7")]
     rows += [code("web", "60", canary_window=one) for one in ("1m", "2m")]
     found = ask(rows, Query(RATE, MINUTE, WEB), Query(RATE, 2 * MINUTE, WEB))

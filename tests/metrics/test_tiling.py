@@ -223,7 +223,7 @@ class Oracle:
 
 
 @dataclass
-class Told:
+class Reported:
     """A Prometheus that has a world's samples."""
 
     world: World
@@ -244,9 +244,9 @@ class Told:
 
 
 @pytest.fixture(scope="module", params=[2])
-def told(
+def reported(
     request: pytest.FixtureRequest, prometheus_binary: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Told]:
+) -> Iterator[Reported]:
     """One world in a Prometheus; its time is some hours ago."""
     folder = tmp_path_factory.mktemp("tiling")
     world, begin = World(request.param), float(int(datetime.now(UTC).timestamp() - 2 * LONG))
@@ -267,7 +267,7 @@ def told(
     prometheus.start()
     adapter = Adapter(prometheus.url, timeout=60)
     try:
-        yield Told(world, begin, adapter)
+        yield Reported(world, begin, adapter)
     finally:
         adapter.close()
         prometheus.kill()
@@ -288,64 +288,67 @@ def after_gaps(world: World) -> list[tuple[float, float]]:
     return gaps[:4]
 
 
-def test_each_window_is_what_its_samples_say(told: Told) -> None:
+def test_each_window_is_what_its_samples_say(reported: Reported) -> None:
     """Pods, scrapes, Prometheus and the client may all fail or restart."""
-    oracle, seen, gaps = Oracle(told.world), set[Cause | None](), after_gaps(told.world)
+    oracle, seen, gaps = Oracle(reported.world), set[Cause | None](), after_gaps(reported.world)
     assert gaps
     for start, end in [*pairwise(looks(1)), *gaps]:
-        for name, answer in told.counts(start, end).items():
+        for name, answer in reported.counts(start, end).items():
             expected = oracle.counts(name, start, end)
-            told_ = replace(answer, detail="") if isinstance(answer, Missing) else answer
-            assert told_ == expected, (name, start, end)
+            reported_ = replace(answer, detail="") if isinstance(answer, Missing) else answer
+            assert reported_ == expected, (name, start, end)
             seen.add(answer.cause if isinstance(answer, Missing) else None)
     assert seen >= {Cause.EMPTY, None}
 
 
-def test_windows_that_tile_invent_nothing(told: Told) -> None:
+def test_windows_that_tile_invent_nothing(reported: Reported) -> None:
     """No more was counted at any time than had happened by then; and all of it of a pod without troubles.
 
     After a Missing the next window begins where that one did.
     """
     ends = looks(2)
-    begun = {target.workload: ends[0] for target in told.world.targets}
+    begun = {target.workload: ends[0] for target in reported.world.targets}
     sums = {name: Counts(0, 0) for name in begun}
     for end in ends[1:]:
         for start in sorted(set(begun.values())):
             names = [name for name, its in begun.items() if its == start]
-            for name, answer in told.counts(start, end, names).items():
+            for name, answer in reported.counts(start, end, names).items():
                 if isinstance(answer, Counts):
                     assert 0 <= answer.bad <= answer.total
                     assert 0 <= answer.slower[0][1] <= answer.timed
                     sums[name], begun[name] = plus(sums[name], answer), end
         for name, counted in sums.items():
-            total, bad = told.world.happened(name, end)
+            total, bad = reported.world.happened(name, end)
             assert (counted.total <= total, counted.bad <= bad) == (True, True), (name, end)
-    seen = [told.world.happened("steady", end, scraped=True) for end in (ends[0], ends[-1])]
+    seen = [reported.world.happened("steady", end, scraped=True) for end in (ends[0], ends[-1])]
     assert (sums["steady"].total, sums["steady"].bad) == (seen[1][0] - seen[0][0], seen[1][1] - seen[0][1])
 
 
-def test_late_and_duplicate_samples_invent_nothing(told: Told) -> None:
+def test_late_and_duplicate_samples_invent_nothing(reported: Reported) -> None:
     """Of each window its samples count that had arrived by its evaluation. Those that arrive after it are lost, and
     none is counted twice; but of a window in which none had arrived, all are in the next one."""
-    oracle, names = Oracle(told.world), sorted({one.workload for one in told.world.late})
+    oracle, names = Oracle(reported.world), sorted({one.workload for one in reported.world.late})
     begun, sums, missing = dict.fromkeys(names, EVALUATIONS[0]), {name: Counts(0, 0) for name in names}, 0
     for number, end in list(enumerate(EVALUATIONS))[1:]:
         for start in sorted(set(begun.values())):
             asked = {f"{name}-{number}": name for name, its in begun.items() if its == start}
-            for own, answer in told.counts(start, end, asked).items():
-                told_ = replace(answer, detail="") if isinstance(answer, Missing) else answer
-                assert told_ == oracle.counts(own, start, end), (own, start, end)
+            for own, answer in reported.counts(start, end, asked).items():
+                reported_ = replace(answer, detail="") if isinstance(answer, Missing) else answer
+                assert reported_ == oracle.counts(own, start, end), (own, start, end)
                 missing += isinstance(answer, Missing)
                 if isinstance(answer, Counts):
                     assert 0 <= answer.bad <= answer.total
                     assert 0 <= answer.slower[0][1] <= answer.timed
                     sums[asked[own]], begun[asked[own]] = plus(sums[asked[own]], answer), end
         for name, counted in sums.items():
-            before, by_now = told.world.happened(name, EVALUATIONS[0] - OLDEST), told.world.happened(name, end)
+            before, by_now = (
+                reported.world.happened(name, EVALUATIONS[0] - OLDEST),
+                reported.world.happened(name, end),
+            )
             total, bad = (now - then for now, then in zip(by_now, before, strict=True))
             assert (counted.total <= total, counted.bad <= bad) == (True, True), (name, end)
     whole = {
-        name: [told.world.happened(name, at, scraped=True)[0] for at in (EVALUATIONS[0], EVALUATIONS[-1])]
+        name: [reported.world.happened(name, at, scraped=True)[0] for at in (EVALUATIONS[0], EVALUATIONS[-1])]
         for name in names
     }
     assert sums["stalled"].total == whole["stalled"][1] - whole["stalled"][0]

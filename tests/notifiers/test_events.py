@@ -1,4 +1,4 @@
-"""Events on a real API server: as kubectl shows them, told once, and given up where the cluster says no."""
+"""Events on a real API server: as kubectl shows them, reported once, and given up where the cluster says no."""
 
 import logging
 import subprocess
@@ -111,7 +111,7 @@ def test_a_message_that_is_sent_twice_makes_one_event(
 def test_a_number_that_is_given_again_after_a_crash_is_sent(
     control_plane: ControlPlane, client: Client, about: EventSubject
 ) -> None:
-    """A decision that was told and could not be saved doesn't hide the one that is made after the crash."""
+    """A decision that was reported and could not be saved doesn't hide the one that is made after the crash."""
     Events(client, lambda: about).notify(
         [said("7"), said("7", "CanaryUnavailable").but(at=NOON + timedelta(seconds=9))]
     )
@@ -170,7 +170,7 @@ def _metadata(control_plane: ControlPlane, path: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("status", [500, 503, 504])
 def test_what_may_pass_later_is_sent_again(status: int) -> None:
-    """Those before it are told; it and those after it wait for the next reconcile."""
+    """Those before it are reported; it and those after it wait for the next reconcile."""
     wire = Wire([{}, status])
     with pytest.raises(Unreachable):
         Events(Client(wire, fence=unfenced), lambda: subject("shop")).notify(
@@ -181,7 +181,7 @@ def test_what_may_pass_later_is_sent_again(status: int) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 def test_what_was_refused_keeps_nothing_else_back(status: int) -> None:
-    """Or was told before."""
+    """Or was reported before."""
     wire = Wire([status, {}])
     Events(Client(wire, fence=unfenced), lambda: subject("shop")).notify([said("1"), said("2", "Promoted")])
     assert [body["reason"] for body in wire.bodies] == ["StepPassed", "Promoted"]

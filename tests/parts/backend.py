@@ -1,4 +1,4 @@
-"""A small HTTP service for tests, as slow, faulty or silent as it is told to be; it counts what it meets."""
+"""A small HTTP service for tests, as slow, faulty or silent as it is configured to be; it counts what it meets."""
 
 import socket
 import struct

@@ -25,8 +25,8 @@ USERS = {"admin": 'admin,admin,"system:masters"', "alice": "alice,alice"}
 
 def find() -> Path | None:
     """The folder that has all programs: KUBEBUILDER_ASSETS, or where `make cluster-tools` put them."""
-    told = subprocess.run([modules.FOLDER / "build", "find"], stdout=subprocess.PIPE, text=True, check=False)
-    folder = Path(told.stdout.strip())
+    done = subprocess.run([modules.FOLDER / "build", "find"], stdout=subprocess.PIPE, text=True, check=False)
+    folder = Path(done.stdout.strip())
     return folder if all(os.access(folder / program, os.X_OK) for program in PROGRAMS) else None
 
 
@@ -124,9 +124,9 @@ class ControlPlane:
         self.kube.wait_until_ready(self.api_server.start())
 
     def mend(self) -> None:
-        """Whatever a test has killed or frozen runs again, and nothing of it is left for the next one.
+        """All that a test has killed or frozen runs again, and nothing of it is left for the next one.
 
-        After an outage of a server its clients begin anew: those that are there wait up to a minute before they
+        After an outage of a server its clients begin again: those that are there wait up to a minute before they
         look again, and act on what they knew before.
         """
         if not any(program.disturbed for program in self.programs):

@@ -1,4 +1,4 @@
-"""Clients that may write whatever a test wants, or as long as a check lets them; canary's own are in
+"""Clients that may write anything that a test wants, or as long as a check lets them; canary's own are in
 `rollout/fencing.py`."""
 
 from collections.abc import Callable

@@ -40,7 +40,7 @@ class Kube:
         content_type: str = "application/json",
         **query: str,
     ) -> requests.Response:
-        """The answer, whatever it is; `body` is an object, or text as it stands."""
+        """Any answer; `body` is an object, or text as it stands."""
         headers = {"Authorization": f"Bearer {self.tokens[user]}", "Content-Type": content_type}
         data = json.dumps(body) if isinstance(body, Mapping) else body
         return self._session.request(

@@ -54,7 +54,7 @@ def _module(modfile: str, path: str) -> Path:
     go = shutil.which("go", path=f"{os.environ.get('PATH', os.defpath)}:{beside_python}")
     if go is None:
         missing("Go", PROVIDES)
-    told = subprocess.run(
+    done = subprocess.run(
         [go, "mod", "download", f"-modfile={modfile}", "-json", path],
         cwd=FOLDER,
         env={**os.environ, "GOFLAGS": "", "GOWORK": "off"},
@@ -63,6 +63,6 @@ def _module(modfile: str, path: str) -> Path:
         check=False,
         timeout=100,
     )
-    if told.returncode != 0:
-        raise AssertionError(f"Go can't download {path}:\n{told.stdout}{told.stderr}")
-    return Path(json.loads(told.stdout)["Dir"])
+    if done.returncode != 0:
+        raise AssertionError(f"Go can't download {path}:\n{done.stdout}{done.stderr}")
+    return Path(json.loads(done.stdout)["Dir"])

@@ -40,7 +40,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on, and that this process hasn't been given before."""
+    """A TCP port on 127.0.0.1 that no one listens on, and that this process hasn't been given before."""
     for _ in range(200):
         port = random.choice(_PORTS)
         if port in _given:

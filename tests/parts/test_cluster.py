@@ -140,7 +140,7 @@ def test_a_stale_resource_version(control_plane: ControlPlane, namespace: str) -
 
 
 def test_a_user_without_rights(control_plane: ControlPlane, namespace: str) -> None:
-    """Alice may neither read nor write, and a token that nobody has is nobody's."""
+    """Alice may neither read nor write, and a token that no one has is no one's."""
     path = virtual_services(namespace)
     assert control_plane.kube.request("GET", path, user="alice").status_code == 403
     assert control_plane.kube.request("POST", path, virtual_service(), user="alice").status_code == 403
@@ -163,9 +163,9 @@ def test_an_outage_of_the_api_server(control_plane: ControlPlane, namespace: str
 
 
 def test_whatever_was_stopped_runs_again(control_plane: ControlPlane, namespace: str) -> None:
-    """The next test gets a whole cluster, whatever this one has done to it.
+    """The next test gets a whole cluster, no matter what this one has done to it.
 
-    Clients of a server that was away don't go on with what they knew: they begin anew.
+    Clients of a server that was away don't go on with what they knew: they begin again.
     """
     pids = [program.child.pid for program in control_plane.programs if program.child is not None]
     control_plane.etcd.pause()
@@ -186,8 +186,8 @@ def test_kubectl_reads_the_kubeconfig(control_plane: ControlPlane, namespace: st
     kubectl = f"{control_plane.tools / 'kubectl'} --kubeconfig={control_plane.kubeconfig()} --namespace={namespace}"
     environment = {**os.environ, "HOME": str(control_plane.folder)}
     command = [*kubectl.split(), "get", "virtualservices", "--output=name"]
-    told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    assert told.stdout == "virtualservice.networking.istio.io/shop\n"
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "virtualservice.networking.istio.io/shop\n"
 
 
 @pytest.mark.parametrize(("user", "allowed"), [("admin", True), ("alice", False)])
@@ -229,6 +229,6 @@ def test_a_machine_without_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     for program in ("bash", "cat", "cut", "dirname", "sha256sum"):
         (path / program).symlink_to(shutil.which(program) or program)
     env = {**os.environ, "PATH": str(path), "XDG_CACHE_HOME": str(tmp_path)}
-    told = subprocess.run([tools / "build"], env=env, capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr == f"No Go, which builds the cluster tools: `{modules.PROVIDES}` provides it.\n"
+    done = subprocess.run([tools / "build"], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"No Go, which builds the cluster tools: `{modules.PROVIDES}` provides it.\n"

@@ -37,9 +37,9 @@ def answering(port: int, body: str) -> dict[str, Any]:
 
 
 def test_prometheus_scrapes_and_answers_queries(start_prometheus: Callable[..., Prometheus]) -> None:
-    """A target that nobody serves has `up` of 0, and the sample outlives a kill."""
-    nobody = f"- job_name: nobody\n  static_configs: [{{targets: ['127.0.0.1:{free_port()}']}}]"
-    prometheus = start_prometheus(nobody)
+    """A target that no one serves has `up` of 0, and the sample outlives a kill."""
+    unserved = f"- job_name: nobody\n  static_configs: [{{targets: ['127.0.0.1:{free_port()}']}}]"
+    prometheus = start_prometheus(unserved)
     with requests.Session() as session:
         client = PrometheusConnect(prometheus.url, timeout=2, session=session)
 

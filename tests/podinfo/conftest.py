@@ -1,4 +1,4 @@
-"""A mesh for each test module, and podinfo anew in it for each test."""
+"""A mesh for each test module, and podinfo again in it for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +43,6 @@ def bare(one_site: ControlledSite) -> Iterator[ControlledSite]:
 
 @pytest.fixture
 def resting(one_site: ControlledSite) -> ControlledSite:
-    """A controller, and a Canary at rest that earlier tests may have had rollouts of; anew where one has failed."""
+    """A controller, and a Canary at rest that earlier tests may have had rollouts of; again where one has failed."""
     one_site.rest()
     return one_site

@@ -87,7 +87,7 @@ def test_an_image_that_never_gets_ready_moves_nothing(resting: ControlledSite) -
 
 
 def test_a_primary_that_never_gets_ready_gets_its_template_again(resting: ControlledSite) -> None:
-    """The template was good in the target; nobody meets an error meanwhile."""
+    """The template was good in the target; no one meets an error meanwhile."""
     before, rollouts = resting.image, resting.status.rollouts
     resting.settle(steps=[{"weight": 50, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}])
     image = resting.push(ready_after="6s")
@@ -148,7 +148,7 @@ def test_blue_green(resting: ControlledSite) -> None:
 def test_some_users_only(
     resting: ControlledSite, match: dict[str, Any], mine: dict[str, str], theirs: dict[str, str]
 ) -> None:
-    """A/B: those who match meet the canary, and nobody else."""
+    """A/B: those who match meet the canary, and no one else."""
     resting.settle(steps=None, iterations=2, match=[match])
     rollouts = resting.status.rollouts
     with resting.users(headers=mine):
@@ -190,7 +190,7 @@ def test_users_stay_with_the_version_that_they_met(resting: ControlledSite) -> N
 
 
 def test_copies_of_requests(resting: ControlledSite) -> None:
-    """A mirrored canary is judged by copies; nobody gets its answers before the first weight."""
+    """A mirrored canary is judged by copies; no one gets its answers before the first weight."""
     resting.settle(steps=None, stepWeights=[50], mirror=True)
     rollouts = resting.status.rollouts
     image = resting.push()

@@ -34,7 +34,7 @@ STEPS = {"Waiting: patch Canary/status", "Progressing: patch VirtualService", "P
 def killed_at_each_write(site: ControlledSite, file: Path, over: Callable[[], bool]) -> Sequence[str]:
     """Lets controllers die, each at a kind of write that none died at before, until it is over; where they died.
 
-    The dead leader's Leases are deleted, so that nobody has to wait for their end.
+    The dead leader's Leases are deleted, so that no one has to wait for their end.
     """
     until = time.monotonic() + 300
     while not over():
@@ -86,7 +86,7 @@ def test_a_controller_that_dies_at_each_write_rolls_back(resting: ControlledSite
 
 
 def killed_when(site: PodinfoSite, happened: Callable[[], bool]) -> None:
-    """A run that dies as soon as this has happened. Nobody has to wait for the end of its Lease."""
+    """A run that dies as soon as this has happened. No one has to wait for the end of its Lease."""
     run = site.run()
     while run.process.poll() is None and not happened():
         time.sleep(0.005)

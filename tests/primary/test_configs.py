@@ -132,7 +132,7 @@ def test_what_is_kept_of_a_watched_one_has_no_contents() -> None:
 
 
 def test_a_copy() -> None:
-    """Nobody can change it; it has no label or annotation of the original, by which GitOps would prune it."""
+    """No one can change it; it has no label or annotation of the original, by which GitOps would prune it."""
     found = {**HELD, "type": "kubernetes.io/tls", "metadata": {"name": "x", "labels": {"argo": "1"}}}
     made = copy_of(canary(), Config("Secret", "x"), found)
     assert made == {

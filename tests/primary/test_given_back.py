@@ -109,7 +109,7 @@ def without_counts(found: Object) -> Object:
 @settings(max_examples=50)
 @given(st.randoms(use_true_random=True), st.booleans(), st.booleans(), st.booleans())
 def test_all_is_equal_to_what_was_before(random: Random, served: bool, routed: bool, pushed: bool) -> None:
-    """Whatever they look like, also after another template was promoted and set back."""
+    """For any objects, also after another template was promoted and set back."""
     memory, target = Memory(), deployment(random)
     memory.put(DEPLOYMENTS, "podinfo", target["spec"], **target["metadata"])
     replica_set(memory, "a", 1, target["spec"]["template"])

@@ -1,4 +1,4 @@
-"""Whatever a Deployment and a VirtualService look like: pods are told apart, and what isn't ours stays."""
+"""For any Deployment and VirtualService: pods are distinguished, and what isn't ours stays."""
 
 from collections.abc import Mapping
 from copy import deepcopy

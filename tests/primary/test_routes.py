@@ -133,7 +133,7 @@ FULL = "podinfo.test.svc.cluster.local"
         pytest.param(
             [entry("podinfo", 0)],
             [entry("podinfo-primary", 100), entry("podinfo-canary", 0)],
-            id="one destination has everything, whatever its weight says",
+            id="one destination has everything, with any weight",
         ),
         pytest.param(
             [entry(FULL, port=9898, headers=SET)],

@@ -126,7 +126,7 @@ def test_provisioning(memory: Memory) -> None:
 
 
 def test_a_push_reaches_the_canary_and_then_the_primary(memory: Memory) -> None:
-    """The primary gets what the canary's Service selects, whatever the target selects by then."""
+    """The primary gets what the canary's Service selects, also if the target's selector has changed by then."""
     blue = provisioned(memory)
     assert wanted(memory) == blue
     selects(memory, "green")

@@ -56,7 +56,7 @@ def test_replicas_of_another_client_are_left_out() -> None:
 
 
 def test_the_template_is_that_of_the_revision() -> None:
-    """Whatever the target has become meanwhile."""
+    """Also if the target has changed meanwhile."""
     pinned = template(DEPLOYMENT)
     pushed = deployment(pod={"containers": [{"name": "podinfod", "image": "stefanprodan/podinfo:6.0.1"}]})
     assert primary(canary(), pushed, pinned, REVISION, None)["spec"]["template"]["spec"] == POD

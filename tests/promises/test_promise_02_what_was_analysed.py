@@ -20,7 +20,7 @@ def push(run: Driven, revision: str) -> None:
 
 @pytest.mark.parametrize("seconds", [0.5, 5, 11, 15])
 def test_a_push_in_mid_rollout_takes_traffic_to_0(seconds: float) -> None:
-    """At whatever moment, with the next reconcile; and nothing is raised from the push on."""
+    """At any moment, with the next reconcile; and nothing is raised from the push on."""
     run, written_before = driven("good"), [0]
 
     def happens() -> None:

@@ -28,7 +28,7 @@ def suspended(run: Driven) -> None:
 
 
 def edited(run: Driven) -> None:
-    """Somebody changed the route."""
+    """Someone changed the route."""
     run.box.router.set(Traffic(weight=33))
 
 
@@ -76,7 +76,7 @@ def test_a_wait_says_until_when(analysis: dict[str, Any], sentence: str) -> None
 @pytest.mark.parametrize("asked", [Verb.ROLLBACK, Verb.REJECT])
 @pytest.mark.parametrize("waits", [guarded, broken])
 def test_a_guard_never_holds_a_rollback(asked: Verb, waits: Callable[[Driven], None]) -> None:
-    """It stood at 20% for half an hour, because of the guard; whoever asks then gets it back at once."""
+    """It stood at 20% for half an hour, because of the guard; anyone who asks then gets it back at once."""
     run = driven("good")
     run.at(3, lambda: waits(run)).at(1800, lambda: ask(run.box, asked))
     assert run.run().code is Exit.REJECTED

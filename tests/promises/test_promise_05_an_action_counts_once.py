@@ -39,9 +39,9 @@ def test_what_was_made_for_something_else_is_refused_and_reported(stale: dict[st
     run = driven("good", steps=GATED)
     run.at(20, lambda: ask(run.box, Verb.APPROVE, **stale))
     assert run.run().code is Exit.ROLLED_BACK
-    told = [message.message for message in run.box.notifier.delivered if message.reason == "ActionRefused"]
-    assert len(told) == 1
-    assert told[0].startswith("ada asked to approve: refused, that was for ")
+    reported = [message.message for message in run.box.notifier.delivered if message.reason == "ActionRefused"]
+    assert len(reported) == 1
+    assert reported[0].startswith("ada asked to approve: refused, that was for ")
 
 
 @pytest.mark.parametrize(("verified", "name"), [(True, "ada asked"), (False, "ada (unverified) asked")])

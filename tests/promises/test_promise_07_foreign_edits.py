@@ -8,7 +8,7 @@ from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.rollout.drive import Options
 from tests.moves import moves
-from tests.rollout.wired import Driven, Killed, Watched, driven, sandbox
+from tests.rollout.wired import Driven, Killed, Recorded, driven, sandbox
 
 LATE = Options(timeout=timedelta(seconds=60))
 
@@ -42,14 +42,14 @@ def test_what_the_manifest_may_ask_for_instead(on_drift: str, code: Exit, weight
 
 
 def test_a_manifest_applied_again_after_a_crash_is_not_raised_over() -> None:
-    """Killed at 20%, then somebody applies 100/0 anew: that is less than anything saved, and stays less."""
+    """Killed at 20%, then someone applies 100/0 again: that is less than anything saved, and stays less."""
     box = sandbox()
-    watched = Watched(box)
-    Driven(box, parts=watched.parts).run()
+    recorded = Recorded(box)
+    Driven(box, parts=recorded.parts).run()
     box = sandbox()
-    second_write = [index for index, call in enumerate(watched.calls) if call == "router.write"][1]
+    second_write = [index for index, call in enumerate(recorded.calls) if call == "router.write"][1]
     with pytest.raises(Killed):
-        Driven(box, parts=Watched(box, die_at=second_write).parts).run()
+        Driven(box, parts=Recorded(box, die_at=second_write).parts).run()
     box.router.set(Traffic())
     written = len(box.router.writes)
     Driven(box).run()

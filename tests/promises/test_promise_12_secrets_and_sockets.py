@@ -1,4 +1,4 @@
-"""Promise 12: secrets are never logged, and nothing listens beyond localhost unless it is told to."""
+"""Promise 12: secrets are never logged, and nothing listens beyond localhost unless it is configured to."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.run.site import GATED, Run, Site
 __all__ = ["start"]
 
 SECRETS = {
-    "PROMETHEUS_USERNAME": "somebody",
+    "PROMETHEUS_USERNAME": "someone",
     "PROMETHEUS_PASSWORD": "s3cret-pass",
     "PROMETHEUS_TENANT": "s3cret-tenant",
     "PROMETHEUS_HEADERS": "X-Api-Key: s3cret-key",
@@ -43,7 +43,7 @@ def listening(run: Run) -> set[str]:
 def test_no_secret_is_in_any_output_or_file_and_a_run_listens_nowhere(
     site: Site, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
-    """A Prometheus that can't be reached is told about, with its address and without what opens it.
+    """A Prometheus that can't be reached is reported, with its address and without what opens it.
 
     The run asks others, and is asked through files only.
     """

@@ -1,1 +1,1 @@
-"""One reconcile and what drives it, over the sandbox: what is saved, written and told when things go wrong."""
+"""One reconcile and what drives it, over the sandbox: what is saved, written and reported when things go wrong."""

@@ -53,7 +53,7 @@ def test_what_decreases_exposure_goes_first(decreases_only: bool, weights: list[
 
 
 def test_what_fails_keeps_no_other_from_being_tried() -> None:
-    """A conflict is told apart: then the reconcile decides again."""
+    """A conflict is distinguished: then the reconcile decides again."""
     router = Written({0: Unreachable("away"), 20: Rejected("no"), 50: Conflict("changed")})
     assert carried_out(router) == Applied(conflict=True, trouble=("away", "no", "changed"))
     assert router.weights == [0, 20, 50, 100]

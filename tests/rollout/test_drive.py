@@ -230,7 +230,7 @@ def test_a_run_goes_on_where_an_interrupted_one_held() -> None:
 def test_a_run_that_ends_itself_lowers_at_once(
     options: Options, happens: Callable[[Driven], Callable[[], None]]
 ) -> None:
-    """Nothing is due at that moment, and whoever sent the signal kills the process some seconds later."""
+    """Nothing is due at that moment, and anyone who sent the signal kills the process some seconds later."""
     run = driven("good", options, interval="1m")
     began = run.box.clock.now()
     run.at(22, happens(run))
@@ -245,7 +245,7 @@ def test_what_is_asked_during_a_reconcile_is_heard_right_after_it() -> None:
     rested = run.box.clock.now() + timedelta(seconds=20)
 
     def slow(turn: Turn) -> None:
-        """Somebody asks for a rollback after the inbox was read."""
+        """Someone asks for a rollback after the inbox was read."""
         run.turns.append(turn)
         if turn.at > rested and not run.box.inbox.actions:
             ask(run.box, Verb.ROLLBACK)

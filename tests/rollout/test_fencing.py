@@ -94,7 +94,7 @@ def test_an_increase_asks_for_the_build_the_target_and_the_lead() -> None:
 
 
 def test_a_decrease_asks_for_no_build() -> None:
-    """Whatever runs there, nobody is sent to it any more."""
+    """No matter what runs there, no one is sent to it any more."""
     here = World(build=False)
     here.moves(LOWER)
     assert (here.log, here.wire.asked) == (["claim", "leads"], ["patch VirtualService"])
@@ -137,7 +137,7 @@ def test_nothing_is_sent_where_a_check_fails(world: Callable[[], World], traffic
 
 @pytest.mark.parametrize("refusal", [AWAY, REFUSED], ids=["no answer", "no permission"])
 def test_exposure_is_decreased_though_the_lease_cannot_be_had(refusal: CanaryError) -> None:
-    """It protects, and whoever holds the target wouldn't mind."""
+    """It protects, and anyone who holds the target wouldn't mind."""
     here = World(refusal=refusal)
     here.moves(LOWER)
     assert here.wire.asked == ["patch VirtualService"]

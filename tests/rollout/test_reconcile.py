@@ -1,4 +1,4 @@
-"""One reconcile: saved before the route is touched, lowering first, told at least once."""
+"""One reconcile: saved before the route is touched, lowering first, reported at least once."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from canary.rollout.reconcile import ATTEMPTS, Turn, gather, reconcile
 from canary.rollout.record import Record, load, save, worth_saving
 from canary.sandbox.parts import Sandbox
 from tests.engine.situations import NOW, SECOND, at_20_percent, decided, of_canary
-from tests.rollout.wired import Driven, Killed, Watched, ask, driven, sandbox
+from tests.rollout.wired import Driven, Killed, Recorded, ask, driven, sandbox
 
 
 def at_first_step(scenario: str = "good") -> tuple[Sandbox, Record]:
@@ -39,11 +39,11 @@ def last(turns: Iterable[Turn]) -> Turn:
 def test_the_intent_is_saved_before_the_route_is_touched() -> None:
     """In every reconcile that writes, and what is written is what was saved."""
     box = sandbox()
-    watched = Watched(box)
-    Driven(box, parts=watched.parts).run()
-    writes = [index for index, call in enumerate(watched.calls) if call == "router.write"]
+    recorded = Recorded(box)
+    Driven(box, parts=recorded.parts).run()
+    writes = [index for index, call in enumerate(recorded.calls) if call == "router.write"]
     assert len(writes) == 3
-    assert all(watched.calls[index - 1] == "store.save" for index in writes)
+    assert all(recorded.calls[index - 1] == "store.save" for index in writes)
 
 
 def test_when_nothing_can_be_saved_a_raise_waits_and_a_lowering_does_not() -> None:
@@ -80,7 +80,7 @@ def test_an_unsaved_raise_is_made_once_it_can_be_saved() -> None:
 
 def test_our_own_unsaved_rollback_is_finished_after_a_crash() -> None:
     """Also when the first reconcile after the start can't read the route. (At the first step, whose `previous` is 0,
-    it can be told from a raise that wasn't made only once the reading back was saved: within a minute.)"""
+    it can be reported from a raise that wasn't made only once the reading back was saved: within a minute.)"""
     box, record = at_first_step()
     record = last(reconcile(box.parts, record)).record
     box.clock.wait(61, lambda: False)
@@ -109,7 +109,7 @@ def test_a_wait_does_not_hide_that_something_cannot_be_read() -> None:
 
 
 def test_a_conflict_is_decided_again_at_once() -> None:
-    """Somebody else writes between our read and our write: seen, and not overwritten."""
+    """Someone else writes between our read and our write: seen, and not overwritten."""
     box, record = at_first_step()
     box.clock.wait(8, lambda: False)
     real = box.router.write
@@ -195,13 +195,13 @@ def test_what_could_not_be_sent_is_sent_later() -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
 def test_every_end_is_sent_at_least_once_across_a_crash(after: bool) -> None:
     """Promise 10: killed at each telling; the next process tells it (again)."""
-    whole = Watched(sandbox("bad"))
+    whole = Recorded(sandbox("bad"))
     Driven(whole.box, parts=whole.parts).run()
     tellings = [index for index, call in enumerate(whole.calls) if call == "notifier.notify"]
     for index in tellings:
         box = sandbox("bad")
         with pytest.raises(Killed):
-            Driven(box, parts=Watched(box, die_at=index, after=after).parts).run()
+            Driven(box, parts=Recorded(box, die_at=index, after=after).parts).run()
         Driven(box).run()
         assert "RolledBack" in [message.reason for message in box.notifier.delivered]
 
@@ -242,9 +242,9 @@ def test_nothing_new_is_not_saved() -> None:
 def test_only_what_is_needed_is_read() -> None:
     """At rest neither replicas nor metrics; metrics only when an evaluation is due."""
     box = sandbox()
-    watched = Watched(box)
-    last(reconcile(watched.parts, load(box.store)))
-    assert sorted(set(watched.calls)) == [
+    recorded = Recorded(box)
+    last(reconcile(recorded.parts, load(box.store)))
+    assert sorted(set(recorded.calls)) == [
         "inbox.read", "notifier.notify", "router.read", "store.save", "target.desired_version", "target.resolved"
     ]  # fmt: skip
 
@@ -262,13 +262,13 @@ def test_reads_that_come_too_late_are_missing() -> None:
 def test_killed_between_any_two_calls_and_started_again_the_end_is_the_same() -> None:
     """Before or after each call to the outside, for a good and a bad canary; exposure never grows by dying."""
     for scenario, outcome in (("good", Outcome.PROMOTED), ("bad", Outcome.ROLLED_BACK)):
-        whole = Watched(sandbox(scenario))
+        whole = Recorded(sandbox(scenario))
         Driven(whole.box, parts=whole.parts).run()
         for index in range(len(whole.calls)):
             for after in (False, True):
                 box = sandbox(scenario)
                 with pytest.raises(Killed):
-                    Driven(box, parts=Watched(box, die_at=index, after=after).parts).run()
+                    Driven(box, parts=Recorded(box, die_at=index, after=after).parts).run()
                 Driven(box, Options()).run()
                 where = f"{scenario}: killed {'after' if after else 'before'} call {index}, {whole.calls[index]}"
                 assert box.store.stored is not None, where

@@ -37,7 +37,7 @@ def sandbox(scenario: str = "good", spec: dict[str, Any] | None = None, seed: in
 
 
 @dataclass
-class Watched:
+class Recorded:
     """The sandbox's parts, each call noted; at the n-th call the process dies, before or after it is done."""
 
     box: Sandbox
@@ -66,14 +66,14 @@ class Watched:
 
 
 class _Port:
-    """One port whose calls are watched."""
+    """One port whose calls are recorded."""
 
-    def __init__(self, name: str, part: Any, watched: Watched) -> None:
-        self.name, self.part, self.watched = name, part, watched
+    def __init__(self, name: str, part: Any, recorded: Recorded) -> None:
+        self.name, self.part, self.recorded = name, part, recorded
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         called = getattr(self.part, method)
-        return lambda *arguments: self.watched.call(f"{self.name}.{method}", called, *arguments)
+        return lambda *arguments: self.recorded.call(f"{self.name}.{method}", called, *arguments)
 
 
 @dataclass

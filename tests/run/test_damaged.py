@@ -1,4 +1,4 @@
-"""What lowers exposure is done whatever becomes of the files of a real `canary run`, on a real Envoy."""
+"""A decrease is carried out with any damage to the files of a real `canary run`, on a real Envoy."""
 
 import json
 import os

@@ -227,7 +227,7 @@ def test_a_second_run_is_refused_with_the_holder_of_the_target(site: Site) -> No
 
 @pytest.mark.long
 def test_a_new_revision_in_mid_rollout_takes_traffic_to_zero(site: Site) -> None:
-    """Code 7: what was analysed is no longer the desired version. The next run begins anew with the new one."""
+    """Code 7: what was analysed is no longer the desired version. The next run begins again with the new one."""
     site.write(steps=GATED, revision="1")
     run = site.run()
     site.until("WaitingForApproval")
@@ -255,7 +255,7 @@ def test_a_manifest_that_breaks_in_mid_rollout_raises_nothing(site: Site) -> Non
 
 
 def test_a_foreign_edit_is_seen_and_held(site: Site) -> None:
-    """Nobody's weights are overwritten blindly; put back, the run goes on.
+    """No one's weights are overwritten blindly; put back, the run goes on.
 
     `status` says what the run waits for, and `approve` lets it go on.
     """
@@ -300,7 +300,7 @@ def test_without_an_envoy_nothing_begins(site: Site) -> None:
 
 @pytest.mark.long
 def test_a_run_whose_terminal_is_closed_rolls_back_first(site: Site) -> None:
-    """Code 6: a live view that nobody sees any more doesn't leave traffic half way."""
+    """Code 6: a live view that no one sees any more doesn't leave traffic half way."""
     site.write(steps=GATED)
     mine, theirs = os.openpty()
     run = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""One run at a time moves a route file, whatever names it: lock and state belong to the file that Envoy reads."""
+"""One run at a time moves a route file, under any name: lock and state belong to the file that Envoy reads."""
 
 import json
 import shutil

@@ -1,1 +1,1 @@
-"""Whole rollouts, told as tables: how each strategy goes with each behaviour of a canary."""
+"""Whole rollouts as tables: how each strategy goes with each behaviour of a canary."""

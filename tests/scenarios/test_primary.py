@@ -363,7 +363,7 @@ def test_an_edited_primary_gets_its_template_again_at_rest() -> None:
 
 
 def test_an_edited_primary_keeps_no_rollback_from_happening() -> None:
-    """The canary loses its traffic in the reconcile that finds it bad, whatever the primary needs."""
+    """The canary loses its traffic in the reconcile that finds it bad, also if the primary needs a change."""
     made = box("bad", steps=ONE_STEP)
 
     def never(revision: str) -> None:

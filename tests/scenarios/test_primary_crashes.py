@@ -7,7 +7,7 @@ import pytest
 from canary.api.plan import Traffic
 from canary.api.status import Outcome
 from canary.sandbox.parts import Sandbox
-from tests.rollout.wired import Driven, Killed, Watched
+from tests.rollout.wired import Driven, Killed, Recorded
 
 from .test_primary import box, primary
 
@@ -37,7 +37,7 @@ def test_killed_around_any_write_the_end_is_the_same(scenario: str, outcome: Out
     def begun() -> Sandbox:
         return box(scenario, spec=spec, **IN_STEPS)
 
-    whole = Watched(begun())
+    whole = Recorded(begun())
     Driven(whole.box, parts=whole.parts).run()
     outcomes, _, _, traffic, served, _ = end(whole.box)
     assert (outcomes, traffic, served) == ([outcome], Traffic(), "b" if scenario == "good" else "a")
@@ -47,7 +47,7 @@ def test_killed_around_any_write_the_end_is_the_same(scenario: str, outcome: Out
         for after in (False, True):
             made = begun()
             with pytest.raises(Killed):
-                Driven(made, parts=Watched(made, die_at=index, after=after).parts).run()
+                Driven(made, parts=Recorded(made, die_at=index, after=after).parts).run()
             Driven(made).run()
             where = f"killed {'after' if after else 'before'} call {index}, {whole.calls[index]}"
             assert end(made) == end(whole.box), where

@@ -110,7 +110,7 @@ def test_replicas_that_never_start(replicas: int | str, gives_up: bool, monkeypa
 
 @pytest.mark.parametrize("replicas", ["full", "matchWeight", 9])
 def test_a_daemon_set_loses_a_node(replicas: int | str) -> None:
-    """Both versions lose a replica; the canary has one on each node whatever is asked for."""
+    """Both versions lose a replica; the canary has one on each node with any requested number."""
     daemon_set = {"targetRef": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"}}
     made = box(spec=daemon_set, steps=[{"weight": 100, "hold": "1m"}], canaryReplicas=replicas)
     primary(made).nodes = True
@@ -119,7 +119,7 @@ def test_a_daemon_set_loses_a_node(replicas: int | str) -> None:
 
 
 def test_a_deployment_is_judged_by_the_replicas_that_it_had() -> None:
-    """Whatever the scaler of the primary does since."""
+    """Also if the scaler of the primary has changed since."""
     made = box(steps=[{"weight": 100, "hold": "1m"}])
     run = Driven(made).at(30, lambda: setattr(made.world, "replicas", 2))
     assert run.run().code is Exit.ROLLED_BACK

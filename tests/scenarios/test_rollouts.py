@@ -136,10 +136,10 @@ def test_every_scenario_with_every_strategy(scenario: str, strategy: str) -> Non
 )  # fmt: skip
 def test_line_by_line(run: Driven, timeline: str) -> None:
     run.run()
-    assert told(run) == [" ".join(line.split()) for line in timeline.strip().splitlines()]
+    assert reported(run) == [" ".join(line.split()) for line in timeline.strip().splitlines()]
 
 
-def told(run: Driven) -> list[str]:
+def reported(run: Driven) -> list[str]:
     """The timeline as lines."""
     return [f"{phase} {weight} {reason}" for phase, weight, reason in run.timeline]
 
@@ -152,7 +152,7 @@ def test_a_morning_with_people() -> None:
     run.at(90, lambda: ask(run.box, Verb.APPROVE, "ada"))
     run.at(120, lambda: ask(run.box, Verb.PROMOTE, "bob"))
     assert run.run().code is Exit.PROMOTED
-    assert told(run) == [
+    assert reported(run) == [
         "Waiting 0 Started",
         "Progressing 20 CanaryReady",
         "Progressing 20 Analysing",
@@ -198,7 +198,7 @@ def test_both_are_down() -> None:
     run.box.world.behaviours = {"v1": dying, "v2": dying}
     run.at(30, lambda: setattr(run.box.world, "behaviours", {"v1": healthy, "v2": dying}))
     assert run.run().code is Exit.ROLLED_BACK
-    assert "Progressing 20 NothingToGoBackTo" in told(run)
+    assert "Progressing 20 NothingToGoBackTo" in reported(run)
     assert run.box.world.traffic == Traffic()
 
 

@@ -96,7 +96,7 @@ def in_trouble() -> list[Turn]:
              "since 12:00:15 UTC, to be rolled back at 12:15:15 UTC",
              "12:01:15  10% Progressing  no evidence of request-success-rate: no data (no request in 10s), "
              "since 12:00:15 UTC, to be rolled back at 12:15:15 UTC"],
-            id="an evaluation that says the same as the last one is told once a minute",
+            id="an evaluation that says the same as the last one is reported once a minute",
         ),
         pytest.param(
             at_a_gate,
@@ -104,7 +104,7 @@ def in_trouble() -> list[Turn]:
              "12:00:05  50% Progressing  v2 is available; on to 50%",
              "12:00:15  50% WaitingPromotion  at 50%, release waits for 0 of 2 approvals, until tomorrow 12:00 UTC",
              "12:00:26  50% WaitingPromotion  bob asked to approve: looks fine"],
-            id="a gate is told once, and so is each person's approval",
+            id="a gate is reported once, and so is each person's approval",
         ),
         pytest.param(
             paused,
@@ -122,7 +122,7 @@ def in_trouble() -> list[Turn]:
              "12:00:05  10% Progressing  v2 is available; on to 10%",
              "warning: saving: disk full",
              "warning is over: saving: disk full"],
-            id="trouble is told when it begins and when it ends, whatever its details do meanwhile",
+            id="trouble is reported when it begins and when it ends, with any changes of details meanwhile",
         ),
     ],
 )  # fmt: skip
@@ -196,20 +196,20 @@ def test_ascii_and_control_characters() -> None:
         pytest.param(
             Ending(Exit.INTERRUPTED, Reason.INTERRUPTED, "interrupted; traffic stays at 10%"),
             ["interrupted; traffic stays at 10% (exit code 130)"],
-            id="an end that no decision told has a line of its own",
+            id="an end that no decision reported has a line of its own",
         ),
-        pytest.param(None, [], id="an end that the last decision told is not told again"),
+        pytest.param(None, [], id="an end that the last decision reported is not reported again"),
     ],
 )
 def test_the_end(over: Ending | None, lines: list[str]) -> None:
     """The last line says why the run ends."""
     stream, turns = StringIO(), good()
-    told = Lines(stream, SCREEN)
+    reported = Lines(stream, SCREEN)
     for turn in turns:
-        told(turn)
+        reported(turn)
     before = len(stream.getvalue())
     last = ending(turns[-1].decision)
     assert last is not None
-    told.close(over or last)
+    reported.close(over or last)
     assert stream.getvalue()[before:].splitlines() == lines
     assert turns[0].at == NOON

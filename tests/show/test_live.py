@@ -158,7 +158,7 @@ def test_an_exception_leaves_the_terminal_as_it_was() -> None:
 
 
 def test_another_width_begins_on_a_clean_screen() -> None:
-    """The terminal has broken the old rows anew, and nobody knows where they are."""
+    """The terminal has broken the old rows again, and no one knows where they are."""
     stream = StringIO()
     console = Console(width=80, file=stream, force_terminal=True, _environ={})
     with Live("web", HOWTO, console, clock=lambda: datetime(2025, 6, 2, 12, tzinfo=UTC)) as view:
@@ -194,7 +194,7 @@ MANY = [
 def test_no_row_is_wider_and_no_picture_higher_than_the_screen(
     width: int, height: int, ticks: int, world: str, unicode: bool, extra: str
 ) -> None:
-    """Whatever happens in a rollout."""
+    """With any event of a rollout."""
     plays: dict[str, Callable[[], Play]] = {
         "good": Play,
         "bad": lambda: Play(canary=dict(BAD)),

@@ -141,7 +141,7 @@ def test_the_howto_is_the_callers() -> None:
 
 @given(width=st.integers(30, 120), ticks=st.integers(0, 20), unicode=st.booleans(), comment=st.text(max_size=200))
 def test_no_line_is_wider_than_the_screen(width: int, ticks: int, unicode: bool, comment: str) -> None:
-    """Whatever people write."""
+    """For any text of people."""
     play = Play(wanted(steps=[{"weight": 50, "gates": GATES}]))
     for tick in range(ticks):
         if tick == 3:
@@ -177,7 +177,7 @@ def test_a_bar_of_a_route_that_was_changed_says_what_it_shows() -> None:
 
 
 def test_hooks() -> None:
-    """The last answer of each, and what a gate of a hook waits for; nobody can approve it."""
+    """The last answer of each, and what a gate of a hook waits for; no one can approve it."""
     hooks = [{"name": "qa", "type": one, "url": "http://x/"} for one in ("rollout", "confirm-promotion")]
     run = driven(webhooks=hooks)
     run.box.hooks.answers["confirm-promotion"] = HookAnswer(passed=False, detail="HTTP 403")

@@ -63,7 +63,7 @@ ANALYSES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "ClusterCanaryPolicy careful, its own interval, threshold",
     ),
-    "nobody's": ({}, "none"),
+    "no one's": ({}, "none"),
     "guarded": (
         {"policyRef": {"name": "fast"}, "guards": [{"name": "g", "expression": "true", "message": "never"}]},
         "CanaryPolicy fast, 1 guard",
@@ -71,10 +71,10 @@ ANALYSES: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("spec", "told"), ANALYSES.values(), ids=ANALYSES)
-def test_where_the_analysis_comes_from(spec: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("spec", "reported"), ANALYSES.values(), ids=ANALYSES)
+def test_where_the_analysis_comes_from(spec: dict[str, Any], reported: str) -> None:
     """In one line."""
-    assert f"analysis         {told}" in wish_lines(canary(**spec), Status())
+    assert f"analysis         {reported}" in wish_lines(canary(**spec), Status())
 
 
 def test_what_is_wanted_is_shown_in_short() -> None:
@@ -99,12 +99,12 @@ def test_what_is_wanted_is_shown_in_short() -> None:
 def test_the_latest_events_are_shown() -> None:
     """Ten of them, oldest first."""
     events = [
-        Message(id=str(at), reason=Reason(f"Reason{at}"), message="told", at=NOON + timedelta(seconds=at))
+        Message(id=str(at), reason=Reason(f"Reason{at}"), message="reported", at=NOON + timedelta(seconds=at))
         for at in range(12)
     ]
     found = event_lines(events, NOON, Screen(zone=NOON.tzinfo))
-    assert found[:3] == ["", "events", "12:00:02  Reason2  told"]
-    assert found[-1] == "12:00:11  Reason11  told"
+    assert found[:3] == ["", "events", "12:00:02  Reason2  reported"]
+    assert found[-1] == "12:00:11  Reason11  reported"
     assert event_lines((), NOON) == []
 
 

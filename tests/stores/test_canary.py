@@ -151,7 +151,7 @@ def test_a_finalizer_of_an_object_that_is_gone_meanwhile_is_well() -> None:
 
 
 def test_a_status_that_can_not_be_read_names_its_field() -> None:
-    """Somebody edited it by hand; the sentence says how to mend it."""
+    """Someone edited it by hand; the sentence says how to mend it."""
     mends = r"; nothing moves until that is mended: kubectl edit cny reviews -n shop --subresource=status$"
     with pytest.raises(Unreadable, match=r"^status\.phase: Input should be 'Initializing', .*" + mends):
         stored(Wire(), watching(canary(status={"phase": "Dozing"}))).load()
@@ -179,15 +179,15 @@ def test_a_status_that_can_not_be_read_says_so_itself() -> None:
     store.complain("it is wrong", later(minutes=1))
     [body] = wire.bodies
     assert body == {"metadata": {"resourceVersion": "7"}, "status": COMPLAINT}
-    told = {one["type"]: one["status"] for one in COMPLAINT["conditions"]}
-    assert told == {"Ready": "False", "Reconciling": "False", "Stalled": "True", "Promoted": "Unknown"}
+    reported = {one["type"]: one["status"] for one in COMPLAINT["conditions"]}
+    assert reported == {"Ready": "False", "Reconciling": "False", "Stalled": "True", "Promoted": "Unknown"}
     with pytest.raises(Unreadable):
         store.load()
 
 
 def _condition(kind: str, status: str) -> dict[str, Any]:
-    told = {"type": kind, "status": status, "reason": "StatusUnreadable", "message": "it is wrong"}
-    return {**told, "observedGeneration": 3, "lastTransitionTime": "2026-03-02T10:00:00Z"}
+    reported = {"type": kind, "status": status, "reason": "StatusUnreadable", "message": "it is wrong"}
+    return {**reported, "observedGeneration": 3, "lastTransitionTime": "2026-03-02T10:00:00Z"}
 
 
 COMPLAINT: dict[str, Any] = {
@@ -228,7 +228,7 @@ def test_a_complaint_that_meets_another_version_looks_at_the_object() -> None:
 
 
 def test_what_lowers_goes_first() -> None:
-    """The intent to expose nobody, and nothing else, jumps the queue."""
+    """The intent to expose no one, and nothing else, jumps the queue."""
     end = End(outcome=Outcome.ROLLED_BACK, reason=Reason("ChecksFailed"), message="bad", at=NOW)
     promoted = end.but(outcome=Outcome.PROMOTED)
     for one, first in (

@@ -37,7 +37,7 @@ class Lying:
 
 
 def inbox(*objects: dict[str, Any], wire: Wire | None = None, since: datetime | None = None) -> ActionInbox:
-    """Authors are proved since then; by nobody unless given."""
+    """Authors are proved since then; by no one unless given."""
     proved = (lambda at: False) if since is None else (lambda at: at >= since)
     return ActionInbox(client(wire or Wire()), Lying(objects), ("shop", "reviews"), CREATED, proved)
 
@@ -65,10 +65,10 @@ def test_an_action_is_what_was_asked() -> None:
 
 
 def test_an_author_is_verified_where_that_was_proved_when_the_action_was_made() -> None:
-    """Not before, and nobody is who gives no name."""
+    """Not before, and no one is who gives no name."""
     before, after = created("before", "2026-03-02T09:59:59Z"), created("after")
-    nobody = created("nobody", author="")
-    found = {one.id: one.verified for one in inbox(before, after, nobody, since=NOW).read()}
+    unnamed = created("nobody", author="")
+    found = {one.id: one.verified for one in inbox(before, after, unnamed, since=NOW).read()}
     assert found == {"uid-before": False, "uid-after": True, "uid-nobody": False}
     assert not any(one.verified for one in inbox(before, after).read())
 
@@ -113,7 +113,7 @@ def test_what_was_made_for_an_earlier_canary_of_the_name_is_not_read() -> None:
 
 
 def test_what_was_made_for_an_earlier_canary_of_the_name_is_removed() -> None:
-    """After the same while, and whatever its status says; another Canary's stays."""
+    """After the same while, with any status; another Canary's stays."""
     wire = Wire([{}])
     before, other = "2026-03-01T09:59:00Z", created("other", "2026-03-01T09:00:00Z", canary="ratings")
     lying = inbox(created("before", before), other, created("new", "2026-03-01T10:00:00Z"), wire=wire)
@@ -144,7 +144,7 @@ def test_those_whose_ids_are_forgotten_were_taken_as_well() -> None:
 
 @pytest.mark.parametrize("answer", [404, 403, 409])
 def test_one_that_can_not_be_removed_stops_nothing(answer: int) -> None:
-    """Somebody else removed it, or we may not: the next one is removed all the same."""
+    """Someone else removed it, or we may not: the next one is removed all the same."""
     wire = Wire([answer, {}])
     lying = inbox(created("a", "2026-03-02T08:00:00Z"), created("b", "2026-03-02T08:00:00Z"), wire=wire)
     lying.remove_taken(Status(actions_taken=("uid-a", "uid-b")), later())

@@ -37,7 +37,7 @@ def test_a_status_that_is_saved_meanwhile_is_met() -> None:
 
 
 def test_somebody_elses_version_is_not_overwritten() -> None:
-    """Who was first is told, and nothing is written."""
+    """Who was first is reported, and nothing is written."""
     wire = Wire([canary(), 409, canary({"version": "v4"})])
     with pytest.raises(Conflict, match=r"another client .* of reviews to v4"):
         there(wire).want("v3")

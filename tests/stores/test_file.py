@@ -27,7 +27,7 @@ def state(**changes: Any) -> str:
     [
         pytest.param("", "Expecting value", id="an empty file"),
         pytest.param("gar[bage", "Expecting value", id="no JSON"),
-        pytest.param("[]", "it isn't canary's", id="JSON of somebody else"),
+        pytest.param("[]", "it isn't canary's", id="JSON of someone else"),
         pytest.param(state(format=99), "newer canary", id="from a newer canary"),
         pytest.param(state(name="other"), "is the state of other, not of shop", id="of another Canary"),
         pytest.param(state(version="x"), "its version is no number", id="a version that isn't one"),

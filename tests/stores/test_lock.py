@@ -1,4 +1,4 @@
-"""One run at a time, and looking at the lock disturbs nobody."""
+"""One run at a time, and looking at the lock disturbs no one."""
 
 import os
 import resource
@@ -24,7 +24,7 @@ def test_whoever_holds_it_is_named(tmp_path: Path) -> None:
 
 
 def test_asking_for_the_holder_writes_nothing(tmp_path: Path) -> None:
-    """`canary status` in a folder of somebody else's leaves no file there."""
+    """`canary status` in a folder of someone else's leaves no file there."""
     assert holder(tmp_path / "shop.state.json") is None
     assert list(tmp_path.iterdir()) == []
 

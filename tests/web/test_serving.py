@@ -46,7 +46,7 @@ def ask(serving: Serving, path: str, method: str = "GET") -> tuple[int, str, dic
 
 
 def slow(serving: Serving, sent: bytes = b"GET /metr") -> socket.socket:
-    """Somebody who begins a request and doesn't end it."""
+    """Someone who begins a request and doesn't end it."""
     connection = socket.create_connection(("127.0.0.1", serving.port), timeout=30)
     connection.sendall(sent)
     return connection
@@ -93,7 +93,7 @@ def test_an_unknown_path_says_which_there_are(start: Start) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
 def test_nothing_can_be_changed(start: Start, method: str) -> None:
-    """Whatever the method."""
+    """With any method."""
     status, body, _ = ask(start(), "/metrics", method)
     assert (status, body) == (501, "Not Implemented\n")
 

@@ -67,7 +67,7 @@ def driven(made: Sandbox, alerts: Alerts) -> Exit:
     ("scenario", "code", "phase"), [("good", Exit.PROMOTED, "Succeeded"), ("bad", Exit.ROLLED_BACK, "Failed")]
 )
 def test_a_whole_rollout(server: HookServer, scenario: str, code: Exit, phase: str) -> None:
-    """Each message is an event, and the end is told once; nothing is left in the outbox."""
+    """Each message is an event, and the end is reported once; nothing is left in the outbox."""
     made = box(server, "event", "post-rollout", scenario=scenario, metadata={"team": "shop"})
     assert driven(made, notifications(made)) is code
     events = [one.payload for one in server.on("/event")]
@@ -75,11 +75,11 @@ def test_a_whole_rollout(server: HookServer, scenario: str, code: Exit, phase: s
     assert stored is not None
     assert stored.status.outbox == ()
     assert len(events) == stored.status.message_count
-    told = [one["metadata"] for one in events]
-    assert {(one["team"], one["eventType"] in ("Normal", "Warning")) for one in told} == {("shop", True)}
+    reported = [one["metadata"] for one in events]
+    assert {(one["team"], one["eventType"] in ("Normal", "Warning")) for one in reported} == {("shop", True)}
     assert [one["reason"] for one in events][:2] == ["Started", "CanaryReady"]
-    assert told[0]["eventMessage"].startswith("rolling out v2 (b)")
-    assert int(told[0]["timestamp"]) // 1000 == int(made.world.start.timestamp())
+    assert reported[0]["eventMessage"].startswith("rolling out v2 (b)")
+    assert int(reported[0]["timestamp"]) // 1000 == int(made.world.start.timestamp())
     [end] = [one.payload for one in server.on("/post-rollout")]
     assert (end["phase"], end["version"], end["revision"]) == (phase, "v2", "b")
     assert end["metadata"] == {"team": "shop"}
@@ -108,11 +108,11 @@ def test_a_call_waits_for_a_thread_as_long_as_it_takes(monkeypatch: pytest.Monke
 def over(made: Sandbox, server: HookServer) -> tuple[Message, ...]:
     """The outbox of a rollout that has just ended, with calls that no process has made."""
 
-    class Nobody(Alerts):
+    class Silent(Alerts):
         def deliver(self, messages: Any) -> tuple[Message, ...]:
             return tuple(messages)
 
-    driven(made, Nobody())
+    driven(made, Silent())
     assert made.store.stored is not None
     return made.store.stored.status.outbox
 

@@ -21,7 +21,7 @@ def command(
     ends: str = "well",
     tone: Tone = Tone.QUIET,
 ) -> int | None:
-    """Greet somebody, and end as told."""
+    """Greet someone, and end as requested."""
     print(" ".join([f"hello {name}"] * times))
     match ends:
         case "with a problem":

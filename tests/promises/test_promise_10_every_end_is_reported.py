@@ -1,9 +1,9 @@
-"""Promise 10: every end is told at least once, with its reason, also across a crash; it is in status and history."""
+"""Promise 10: every end is reported at least once, with its reason, also across a crash, in status and history."""
 
 import pytest
 
 from canary.api.action import Verb
-from tests.rollout.wired import Driven, Killed, Watched, ask, driven, sandbox
+from tests.rollout.wired import Driven, Killed, Recorded, ask, driven, sandbox
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_a_persons_end_is_reported_with_a_name() -> None:
 
 def test_killed_at_any_call_the_next_process_reports_it() -> None:
     """At least once; perhaps twice, under the same id."""
-    whole = Watched(sandbox("bad"))
+    whole = Recorded(sandbox("bad"))
     Driven(whole.box, parts=whole.parts).run()
     for index in range(len(whole.calls)):
         box = sandbox("bad")
         with pytest.raises(Killed):
-            Driven(box, parts=Watched(box, die_at=index).parts).run()
+            Driven(box, parts=Recorded(box, die_at=index).parts).run()
         Driven(box).run()
         ends = {message.id for message in box.notifier.delivered if message.reason == "RolledBack"}
         assert len(ends) == 1, whole.calls[index]
