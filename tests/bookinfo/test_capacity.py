@@ -165,9 +165,9 @@ def test_with_both_versions_gone_the_split_stays(site: Site) -> None:
     run = site.run()
     site.until_weight(30)
     gone(site, "v1")
-    says(run, "no replica of v1 is available")
+    says(run, "no replica of v1")
     gone(site, "v2")
-    says(run, "no replica of v2 is available; but no replica of v1 is available either")
+    says(run, "no replica of v2")
     assert site.traffic == Traffic(weight=30)
     scaled(site, v1=1)
     assert run.ends() == 3, run.text

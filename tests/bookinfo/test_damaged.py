@@ -72,12 +72,12 @@ def exposed(site: Site, *options: str) -> Run:
 
 
 DAMAGES: list[tuple[str, Damage, str]] = [
-    ("overwritten", another, "was saved by another run"),
-    ("overwritten by nothing", lambda site: changed(site, data={"status": "{}"}), "was saved by another run"),
-    ("garbled", lambda site: changed(site, data={"status": "gar[bage"}), "was saved by another run"),
-    ("without data", lambda site: changed(site, data=None), "is not a state that can be read"),
-    ("of a newer release", lambda site: changed(site, data={"format": "99"}), "was written by a newer canary"),
-    ("replaced", replaced, "is not a state that can be read"),
+    ("overwritten", another, "another run"),
+    ("overwritten by nothing", lambda site: changed(site, data={"status": "{}"}), "another run"),
+    ("garbled", lambda site: changed(site, data={"status": "gar[bage"}), "another run"),
+    ("without data", lambda site: changed(site, data=None), "can be read"),
+    ("of a newer release", lambda site: changed(site, data={"format": "99"}), "newer canary"),
+    ("replaced", replaced, "can be read"),
     ("deleted: written again", deleted, ""),
     ("relabelled: of no concern", lambda site: changed(site, metadata={"labels": {"team": "shop"}}), ""),
 ]
@@ -93,7 +93,7 @@ def test_a_state_that_is_damaged_in_mid_run_keeps_no_failing_canary(site: Site, 
     assert site.traffic == Traffic()
     last = run.text.splitlines()[-1]
     assert said in last, last
-    assert ("but status can't be saved" in last) is bool(said)
+    assert ("status can't be saved" in last) is bool(said)
 
 
 @pytest.mark.parametrize("damage", [another, immutable, replaced])

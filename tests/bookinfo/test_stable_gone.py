@@ -77,7 +77,7 @@ def test_a_person_gets_out_of_a_gate(site: Site, verb: str, gone: Gone) -> None:
     gone(site)
     refused = site.ask("rollback")
     assert (refused.returncode, site.traffic) == (1, Traffic(weight=100))
-    assert "refused, no replica of v1 is available" in refused.stderr
+    assert "no replica of v1" in refused.stderr
     assert site.ask(verb).returncode == 0
     promoted(site, run)
 
@@ -144,12 +144,12 @@ def test_a_fix_gets_out_below_100_percent(site: Site, gone: Gone) -> None:
     gone(site)
     site.mesh.behave("reviews-v2", errors=1.0)
     site.write("v3", steps=GATED)
-    says(run, "no replica of v1 is available to go back to: start v1, or stop v2 and promote v3 afterwards")
+    says(run, "start v1, or stop v2")
     assert site.traffic == Traffic(weight=30)
     stopped(site, "v2")
     superseded(site, run, Traffic())
     run = site.run()
-    says(run, "no replica of v1 is available; it waits until one is, or until a person promotes")
+    says(run, "until a person promotes")
     assert site.ask("promote").returncode == 0
     assert run.ends() == 0, run.text
     assert all_to_v3(site)

@@ -74,7 +74,7 @@ def results(*values: float, first: int = END, status: str = "Complete") -> dict[
         pytest.param({"MetricDataResults": [results(3, first=END - 60)]}, 3.0, id="one that is over"),
         pytest.param({"MetricDataResults": [results(3)]}, "the query has no complete period yet", id="none is over"),
         pytest.param({"MetricDataResults": [results()]}, "the query has no complete period yet", id="no values"),
-        pytest.param({"MetricDataResults": []}, "the query has no result", id="no result"),
+        pytest.param({"MetricDataResults": []}, Cause.EMPTY, id="no result"),
         pytest.param(
             {"MetricDataResults": [results(1), results(2)]},
             "2 results (write ReturnData: false at all but one) where one number was due",
@@ -86,15 +86,15 @@ def results(*values: float, first: int = END, status: str = "Complete") -> dict[
         pytest.param({"hello": 1}, "an answer that isn't CloudWatch's", id="something else"),
     ],
 )
-def test_an_answer_of_cloudwatch(document: Any, expected: float | str) -> None:
+def test_an_answer_of_cloudwatch(document: Any, expected: float | str | Cause) -> None:
     """One number, or why there is none."""
     with recorded((200, document)) as server:
         found = answer(query("cloudwatch", QUERY, server.url, "creds", region="eu-west-1"), KEYS)
-    if isinstance(expected, str):
-        assert isinstance(found, Missing)
-        assert found.detail == f"{expected}; {server.url}"
-    else:
+    if isinstance(expected, float):
         assert found == Value(expected)
+    else:
+        assert isinstance(found, Missing)
+        assert expected is found.cause if isinstance(expected, Cause) else found.detail == f"{expected}; {server.url}"
     (asked,) = server.asked
     sent = json.loads(asked.body)
     assert sent["MetricDataQueries"] == json.loads(QUERY)
@@ -221,30 +221,28 @@ def point(*values: dict[str, Any]) -> dict[str, Any]:
     [
         pytest.param((point({"doubleValue": 1.5}, {"doubleValue": 9}),), 1.5, id="the newest point"),
         pytest.param((point({"int64Value": "7"}),), 7.0, id="a whole number"),
-        pytest.param((), "the query has no result", id="no series"),
-        pytest.param((point(),), "the query has no result", id="a series without points"),
+        pytest.param((), Cause.EMPTY, id="no series"),
+        pytest.param((point(),), Cause.EMPTY, id="a series without points"),
         pytest.param(
             (point({"int64Value": "7"}), point({"int64Value": "7"})),
-            "2 series where one number was due",
+            Cause.INVALID,
             id="two series",
         ),
-        pytest.param(
-            (point({"stringValue": "x"}),), "something else where one number was due", id="a text"
-        ),
+        pytest.param((point({"stringValue": "x"}),), Cause.INVALID, id="a text"),
     ],
 )  # fmt: skip
 def test_an_answer_of_cloud_monitoring(
-    series: tuple[dict[str, Any], ...], expected: float | str, service_account: dict[str, str]
+    series: tuple[dict[str, Any], ...], expected: float | Cause, service_account: dict[str, str]
 ) -> None:
     """With a token that was fetched for the key of the Secret, from no address that the key names."""
     secret = {"serviceAccountKey": json.dumps(service_account), "project": "shop-2"}
     with recorded(google(*series)) as server:
         found = answer(query("stackdriver", "fetch x | within 1m", server.url, "creds"), secret)
-    if isinstance(expected, str):
-        assert isinstance(found, Missing)
-        assert found.detail == f"{expected}; {server.url}"
-    else:
+    if isinstance(expected, float):
         assert found == Value(expected)
+    else:
+        assert isinstance(found, Missing)
+        assert (found.cause, found.detail.endswith(f"; {server.url}")) == (expected, True)
     token, asked = server.asked
     assert token.path == "/token"
     assert asked.path == "/v3/projects/shop-2/timeSeries:query"

@@ -51,4 +51,4 @@ def test_a_pass_on_the_manifests_word(field: str) -> None:
     assert run.run().code is Exit.PROMOTED
     looks = {turn.decision.status.rollout.evaluation.message for turn in run.turns if turn.decision.evaluated
              and turn.decision.status.rollout and turn.decision.status.rollout.evaluation}  # fmt: skip
-    assert "passed without data, as the manifest asks" in looks
+    assert any("without data" in message for message in looks)

@@ -45,7 +45,7 @@ def test_a_rollback_onto_no_pod_is_refused(site: Site) -> None:
     wait_for(lambda: "v1 has 0 of the 1 replicas" in run.text, "the run to notice")
     refused = site.ask("rollback")
     assert (refused.returncode, site.traffic) == (1, Traffic(weight=100))
-    assert "refused, no replica of v1 is available" in refused.stderr
+    assert "no replica of v1" in refused.stderr
     assert site.ask("approve").returncode == 0
     assert run.ends() == 0
     assert site.traffic == Traffic(weight=100)
