@@ -117,17 +117,13 @@ def _driven_back(memory: Memory, kept: PromotedRevision, way: Way) -> int:
     """From here to the end, as the manifest says."""
     if not way.place.manifests:
         raise UsageProblem(f"{memory.name} is the target of a run: name its manifest with -f, this command drives it")
-    stable = memory.status.stable
 
     def first(run: Run) -> None:
-        """Another run may have ended between the read of the state and the lock."""
-        stored = run.parts.store.load()
-        if stored is None or stored.status.stable != stable or stored.status.rollout is not None:
-            raise Conflict(f"another run has moved {memory.name} just now; look at canary status, and try again")
+        status = unmoved(memory, run)
         if run.put_back is None:
             raise AssertionError("a target with a primary has something to put back")
         changed = run.put_back(kept.revision)
-        if _failed(stored.status, kept, changed):
+        if _failed(status, kept, changed):
             run.retry()
         print(_words(memory, kept, changed), file=sys.stderr)
 
@@ -136,6 +132,14 @@ def _driven_back(memory: Memory, kept: PromotedRevision, way: Way) -> int:
     if code == Exit.PROMOTED:
         print("the next push of its manifest goes on from here", file=sys.stderr)
     return code
+
+
+def unmoved(memory: Memory, run: Run) -> Status:
+    """The saved status. Raises Conflict if another run has ended between the first read and the lock."""
+    stored = run.parts.store.load()
+    if stored is None or stored.status.stable != memory.status.stable or stored.status.rollout is not None:
+        raise Conflict(f"another run has moved {memory.name} just now; look at canary status, and try again")
+    return stored.status
 
 
 def _failed(status: Status, kept: PromotedRevision, changed: bool) -> bool:

@@ -13,14 +13,14 @@ from canary.api.exit_codes import Exit
 from canary.api.status import Outcome, RolloutSummary, Status, Version
 from canary.bootstrap import Followed, Memory, Place, Run
 from canary.cli.app import UsageProblem
-from canary.engine.errors import Conflict, Invalid
+from canary.engine.errors import Invalid
 from canary.primary.kept import chosen
 from canary.rollout.drive import Options, Then
 from canary.show.outputs import Output
 from canary.waiting.wait import WaitTerms
 
 from .following import AllowUnanalysed, OutputOption, Timeout, follow
-from .going_back import Way, at_rest, back, has_primary, hurry
+from .going_back import Way, at_rest, back, has_primary, hurry, unmoved
 from .options import Context, Files, Kubeconfig, Namespace, State, Target, duration, remembered, reported
 from .run import driven
 
@@ -100,18 +100,14 @@ def _run(memory: Memory, place: Place, version: Version, options: Options, outpu
     """From here to the end, as the manifest says but for the version."""
     if not place.manifests:
         raise UsageProblem(f"{memory.name} is the target of a run: name its manifest with -f, canary undo drives it")
-    stable = memory.status.stable
 
-    def unchanged(run: Run) -> None:
-        """Another run may have ended between the read of the state and the lock."""
-        stored = run.parts.store.load()
-        if stored is None or stored.status.stable != stable or stored.status.rollout is not None:
-            raise Conflict(f"another run has moved {memory.name} just now; look at canary status, and try again")
+    def first(run: Run) -> None:
+        unmoved(memory, run)
 
     print(_words(memory, version), file=sys.stderr)
     revision = None if memory.namespace else version.revision  # in a cluster the workload says it
     place = replace(place, version=version.name, revision=revision)
-    code = driven(place, options, output, unchanged)
+    code = driven(place, options, output, first)
     if code == Exit.PROMOTED:
         print(f"the next canary run goes on from {version.name} to what its manifest says", file=sys.stderr)
     return code

@@ -30,6 +30,14 @@ STEPS = [{"weight": weight} for weight in (10, 30, 50, 80, 100)]
 GATED = [{"weight": 30, "gates": [{"approval": {"count": 1}, "timeout": "1h"}]}]
 
 
+def says(run: Run, words: str, within: float = SLOWLY) -> None:
+    """Waits until the run has printed this."""
+    try:
+        wait_for(lambda: words in run.text, f"{words!r} from the run", within=within)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it said {run.text[-3000:]}") from None
+
+
 class Site:
     """One namespace with bookinfo in it."""
 

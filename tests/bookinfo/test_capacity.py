@@ -8,7 +8,7 @@ import pytest
 
 from canary.api.plan import Traffic
 from canary.workloads import pods
-from tests.bookinfo.site import GATED, Run, Site
+from tests.bookinfo.site import GATED, Site, says
 from tests.mesh import bookinfo
 from tests.metrics.mesh import now
 from tests.parts.cluster import ControlPlane, Program
@@ -40,11 +40,6 @@ def kubelet(control_plane: ControlPlane) -> Iterator[Program]:
     """What makes pods ready; frozen, no pod follows one that went. It runs again after the test."""
     yield control_plane.kwok
     control_plane.mend()
-
-
-def says(run: Run, words: str) -> None:
-    """Waits until the run has printed this."""
-    wait_for(lambda: words in run.text, f"'{words}' in {run.log}", within=SLOWLY)
 
 
 def scaled(site: Site, **replicas: int) -> None:

@@ -15,7 +15,7 @@ import pytest
 from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Phase
-from tests.bookinfo.site import GATED, NAME, Run, Site
+from tests.bookinfo.site import GATED, NAME, Run, Site, says
 from tests.kube.pressure import refused
 from tests.mesh import bookinfo
 from tests.parts.cluster import ControlPlane
@@ -50,14 +50,6 @@ def path(site: Site, kind: str = "VirtualService", version: str = bookinfo.ISTIO
 def generation(site: Site) -> int:
     """How often the routes have been written; annotations don't count."""
     return int(site.mesh.kube.read(path(site))["metadata"]["generation"])
-
-
-def says(run: Run, what: str, within: float = SLOWLY) -> None:
-    """Waits until the run says so."""
-    try:
-        wait_for(lambda: what in run.text, f"{what!r} from the run", within=within)
-    except AssertionError as error:
-        raise AssertionError(f"{error}; it said {run.text[-3000:]}") from None
 
 
 def exposed(site: Site, *options: str) -> Run:

@@ -1,13 +1,13 @@
 """Builds: what is promoted is what was analysed, also if a build is pushed, undone or stuck in mid-rollout."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from canary.api.plan import Traffic
 from canary.api.status import Outcome, Rollout
-from tests.bookinfo.site import GATED, Run, Site
+from tests.bookinfo.site import GATED, Site, says
+from tests.incluster.objects import build, push
 from tests.mesh import bookinfo
 from tests.metrics.mesh import now
 from tests.parts.kube import SLOWLY
@@ -16,24 +16,6 @@ from tests.parts.processes import wait_for
 pytestmark = pytest.mark.long
 
 STRICT = {"progressDeadlineSeconds": 3}
-
-
-def says(run: Run, words: str) -> None:
-    """Waits until the run has printed this."""
-    wait_for(lambda: words in run.text, f"'{words}' in {run.log}", within=SLOWLY)
-
-
-def push(site: Site, version: str, image: str, **spec: Any) -> None:
-    """Another build of a version."""
-    site.mesh.deploy(f"reviews-{version}", {"app": "reviews", "version": version}, 2, f"reviews:{image}", **spec)
-
-
-def build(site: Site, version: str = "v2") -> str:
-    """What a Deployment's controller calls its newest build."""
-    path, labels = site.mesh.path("apps/v1", "ReplicaSet"), f"app=reviews,version={version}"
-    found = site.mesh.kube.request("GET", path, labelSelector=labels).json()["items"]
-    newest = max(found, key=lambda one: int(one["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
-    return str(newest["metadata"]["labels"]["pod-template-hash"])
 
 
 def running(site: Site) -> Rollout:

@@ -7,7 +7,7 @@ import pytest
 
 from canary.api.plan import Traffic
 from canary.api.status import Outcome
-from tests.bookinfo.site import GATED, Run, Site
+from tests.bookinfo.site import GATED, Run, Site, says
 from tests.parts.kube import SLOWLY
 from tests.parts.processes import wait_for
 
@@ -35,10 +35,6 @@ def without_pods(site: Site, version: str) -> None:
         f"no pod of {workload}",
         within=SLOWLY,
     )
-
-
-def says(run: Run, what: str) -> None:
-    wait_for(lambda: what in run.text, f"{what!r} from the run, which said {run.text[-3000:]}", within=SLOWLY)
 
 
 def all_to(site: Site, version: str) -> bool:

@@ -1,6 +1,6 @@
 """What tests make of a site beside its Canary, and what they ask about it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,6 +9,7 @@ from canary.api.canary import API_VERSION
 from tests.bookinfo.site import NAME
 from tests.incluster.site import Site
 from tests.mesh import bookinfo
+from tests.mesh.mesh import Mesh
 
 GROUP = f"/apis/{API_VERSION}"
 LEASE = "canary-virtualservice-reviews"
@@ -33,12 +34,19 @@ def mark(site: Site, name: str = NAME, **annotations: str | None) -> None:
     site.mesh.kube.merge(site.path("Canary", name), {"metadata": {"annotations": annotations}})
 
 
-def push(site: Site, version: str, image: str, **spec: Any) -> None:
+class OnMesh(Protocol):
+    """A site of a run, or of a controller."""
+
+    @property
+    def mesh(self) -> Mesh: ...
+
+
+def push(site: OnMesh, version: str, image: str, **spec: Any) -> None:
     """Another build of a version."""
     site.mesh.deploy(f"reviews-{version}", {"app": "reviews", "version": version}, 2, f"reviews:{image}", **spec)
 
 
-def build(site: Site, version: str = "v2") -> str:
+def build(site: OnMesh, version: str = "v2") -> str:
     """What a Deployment's controller calls its newest build."""
     path, labels = site.mesh.path("apps/v1", "ReplicaSet"), f"app=reviews,version={version}"
     found = site.mesh.kube.request("GET", path, labelSelector=labels).json()["items"]
