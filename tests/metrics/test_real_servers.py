@@ -16,7 +16,7 @@ from canary.kube.access import ClusterAccess
 from canary.kube.client import Client
 from canary.kube.connection import Connection
 from tests.metrics.providers import answer, query
-from tests.parts import graphite, influxdb
+from tests.parts import graphite, modules
 from tests.parts.certificates import authority
 from tests.parts.cluster import ControlPlane
 from tests.parts.graphite import Graphite
@@ -80,7 +80,7 @@ ERRORS = """from(bucket: "shop/autogen") |> range(start: -{{ interval }})
 def test_influxdb(tmp_path: Path) -> None:
     """The value of the one row; what has none, or several, or no query, is no number. All at one server: it starts
     slowly."""
-    binary = influxdb.find() or pytest.skip(f"InfluxDB is missing: `{influxdb.PROVIDES}` provides it")
+    binary = modules.program("influxd", "InfluxDB")
     server, now = InfluxDb(binary, tmp_path / "influxdb"), datetime.now(UTC)
     asked: dict[str, Value | str] = {
         f"{ERRORS % '{{ target }}'} |> last()": Value(2.5),

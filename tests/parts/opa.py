@@ -1,25 +1,11 @@
 """A real Open Policy Agent on a free port, with one policy."""
 
 import json
-import os
-import shutil
 import urllib.request
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tests.parts.processes import Child, free_port, get, wait_for
-
-PROVIDES = "tests/parts/get-opa"
-_MODULE = Path(__file__).parent / "open-policy-agent"
-
-
-def find() -> Path | None:
-    """The program: from OPA_BIN, PATH, or where get-opa has built it; None where there is none."""
-    stamp = sha256(b"".join((_MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "canary" / "parts"
-    places = (os.environ.get("OPA_BIN"), shutil.which("opa"), cache / f"opa-{stamp}" / "opa")
-    return next((Path(place) for place in places if place and os.access(place, os.X_OK)), None)
 
 
 class OpenPolicyAgent:

@@ -10,7 +10,8 @@ import pytest
 from canary.api.exit_codes import Exit
 from canary.api.webhooks import HookRequest
 from canary.webhooks.exchange import HookExchange, Response
-from tests.parts.opa import PROVIDES, OpenPolicyAgent, find
+from tests.parts import modules
+from tests.parts.opa import OpenPolicyAgent
 from tests.run.conftest import site, start
 from tests.run.site import Site
 
@@ -39,8 +40,7 @@ whole := input
 @pytest.fixture
 def opa(tmp_path: Path) -> Iterator[OpenPolicyAgent]:
     """One with the policy; the freeze is on."""
-    binary = find() or pytest.skip(f"Open Policy Agent is missing: `{PROVIDES}` provides it")
-    made = OpenPolicyAgent(binary, tmp_path / "opa", POLICY)
+    made = OpenPolicyAgent(modules.program("opa", "Open Policy Agent"), tmp_path / "opa", POLICY)
     made.start()
     made.set("freeze", {"over": False})
     yield made
