@@ -9,7 +9,7 @@ from canary.api.reason import Reason
 from canary.api.status import Status, Version
 
 from .next_traffic import exposed
-from .observed import Missing, Observed, PrimarySeen, RouteSeen
+from .observed import Missing, Observed, PrimarySeen, RouteSeen, WorkloadSeen
 from .outcome import Remark
 from .resolved import ResolvedSpec
 from .taken_actions import new_actions
@@ -22,7 +22,7 @@ class Idle:
 
     resolved: ResolvedSpec
     status: Status
-    """As it was saved, except that a retry has cleared what failed."""
+    """As it was saved, except that a retry has cleared what failed, and a primary says what was promoted to it."""
     observed: Observed
     now: datetime
     taken: tuple[str, ...] = ()
@@ -64,11 +64,27 @@ def fold_idle(resolved: ResolvedSpec, status: Status, observed: Observed, now: d
 def _provisioned(status: Status, manifest: Canary, observed: Observed, seen: PrimarySeen, now: datetime) -> Status:
     """What the status remembers of the primary. A route that can't be read changes nothing."""
     deleted = manifest.metadata.deletion_timestamp is not None
+    workload = observed.stable_workload
+    if isinstance(workload, WorkloadSeen) and workload.revision == seen.revision:  # else it was edited
+        status = _promoted_elsewhere(status, seen.revision)
     return status.but(
         provisioned_since=None if seen.missing else _alone_since(status.provisioned_since, observed.route, now),
         reverts=manifest.spec.revert_on_deletion and bool(seen.ours),
         returned_since=(status.returned_since or now) if deleted and seen.returned else None,
     )
+
+
+def _promoted_elsewhere(status: Status, revision: str) -> Status:
+    """The primary says which revision was copied to it last.
+
+    If the status doesn't know it, a process with a status of its own has promoted it, such as a `canary run` beside a
+    controller. Then it serves, and isn't rolled out again.
+    """
+    stable, failed = status.stable, status.failed
+    if stable is None or revision in ("", stable.revision):
+        return status
+    again = failed is not None and failed.revision == revision
+    return status.but(stable=stable.but(revision=revision), failed=None if again else failed)
 
 
 def _alone_since(since: datetime | None, route: RouteSeen | Missing, now: datetime) -> datetime | None:

@@ -144,6 +144,7 @@ def happened(state: State, what: str) -> State:
         "a push of what is promoted": {"target": promoted.revision if promoted else state.target},
         "primary deleted": {"primary": ""},
         "primary edited": {"primary": EDITED if state.primary and promoted else state.primary},
+        "promoted by another process": {"primary": state.target} if state.primary and not state.rollout else {},
         "route deleted": {"complete": False, "route": Traffic(), "foreign": False},
         "target scaled to zero": {"replicas": 0},
         "target scaled up": {"replicas": FULL},

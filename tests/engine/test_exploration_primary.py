@@ -26,6 +26,7 @@ WORLDS = (
           happened=("nothing", "a push", "target scaled to zero"), pods=("ready", "canary down", "both down")),
     World("failed promotions", TWO_STEPS, happened=PUSHES, pods=UNREADY),
     World("other clients", TWO_STEPS, happened=(*HANDS, "a push"), samples=SAMPLES),
+    World("another process", ONE_STEP, happened=(*PUSHES, "promoted by another process"), samples=SAMPLES),
     World("people", ONE_STEP, happened=PUSHES, asks=ASKS),
     World("manifests", TWO_STEPS, happened=PUSHES, says=("go on", "suspended", "deleted", "invalid"),
           desired_version=("as it is", "unreadable")),
