@@ -37,9 +37,16 @@ class Release:
         site.replicas.append(self.started(site.folder / f"{self.name}-{len(site.replicas)}.log"))
         return site.replicas[-1]
 
+    def container(self, component: str = "") -> Data:
+        """That of the controller's Deployment, or of another one's of the chart, such as `loadtester`."""
+        name = f"{self.name}-{component}" if component else self.name
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{name}"
+        found: Data = self.control_plane.kube.read(path)["spec"]["template"]["spec"]["containers"][0]
+        return found
+
     def started(self, log: Path) -> Replica:
         """A process with the account and the settings of the Deployment; only its port is another one."""
-        port, container = free_port(), self.deployment["spec"]["template"]["spec"]["containers"][0]
+        port, container = free_port(), self.container()
         settings = {one["name"]: one.get("value", "") for one in container["env"]}
         settings |= {"KUBECONFIG": str(self.control_plane.kubeconfig(self.account))}
         settings |= {"CANARY_LISTEN": f"127.0.0.1:{port}"}
@@ -51,10 +58,14 @@ class Release:
 
 @contextmanager
 def installed(
-    control_plane: ControlPlane, binary: Path, name: str = "canary", values: Mapping[str, Any] | None = None
+    control_plane: ControlPlane,
+    binary: Path,
+    name: str = "canary",
+    values: Mapping[str, Any] | None = None,
+    namespace: str = "",
 ) -> Iterator[Release]:
-    """In a namespace that lets in restricted pods only; the pods run as far as kwok runs any."""
-    kube, namespace = control_plane.kube, control_plane.kube.create_namespace()
+    """In a new namespace that lets in restricted pods only; the pods run as far as kwok runs any."""
+    kube, namespace = control_plane.kube, control_plane.kube.create_namespace(namespace)
     kube.merge(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": RESTRICTED}})
     helm = Helm(binary, control_plane.folder, control_plane.kubeconfig())
     options = ("-n", namespace, *helm.given(values), "--wait", "--timeout", "2m")

@@ -103,8 +103,7 @@ def test_an_upgrade_changes_what_is_there(control_plane: ControlPlane, kinds: No
 
 def settings(release: Release) -> dict[str, Any]:
     """Of its pods."""
-    container = release.deployment["spec"]["template"]["spec"]["containers"][0]
-    return {one["name"]: one.get("value", "") for one in container["env"]}
+    return {one["name"]: one.get("value", "") for one in release.container()["env"]}
 
 
 def test_nothing_but_definitions_and_canaries_outlives_it(

@@ -169,8 +169,7 @@ def test_leases_of_others_are_left_alone(everywhere: Account) -> None:
 def test_its_policy(accounts: Mapping[str, Account], who: str) -> None:
     """Is read by name, with its binding; no other one is, and no one who is proved by it changes it."""
     account = accounts[who]
-    container = account.release.deployment["spec"]["template"]["spec"]["containers"][0]
-    name = next(one["value"] for one in container["env"] if one["name"] == "CANARY_ACTION_POLICY")
+    name = next(one["value"] for one in account.release.container()["env"] if one["name"] == "CANARY_ACTION_POLICY")
     asking = account.within(account.watched)
     for resource in PROOF[0].resources:
         assert asking.verbs(resource, name=name) == {"get"}

@@ -73,9 +73,9 @@ class Kube:
         kind = "application/merge-patch+json"
         return _accepted(self.request("PATCH", path, patch, content_type=kind, fieldValidation="Strict"))
 
-    def create_namespace(self) -> str:
-        """The name of a new namespace in which pods can be made."""
-        name = f"test-{secrets.token_hex(4)}"
+    def create_namespace(self, name: str = "") -> str:
+        """The name of a new namespace in which pods can be made; random unless one is given."""
+        name = name or f"test-{secrets.token_hex(4)}"
         self.create("/api/v1/namespaces", {"metadata": {"name": name}})
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         wait_for(lambda: self.request("GET", account).ok, f"the service account of {name}", within=SLOWLY)

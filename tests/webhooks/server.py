@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.parts import serving
@@ -36,9 +37,10 @@ class Posted:
 @dataclass
 class HookServer:
     """`replies` has what each path gets, with or without its query, or a function that may take its time; others get
-    200."""
+    what `otherwise` says, which is 200 unless a test sets it."""
 
     replies: dict[str, Reply | Callable[[], Reply]] = field(default_factory=dict)
+    otherwise: Callable[[Posted], Reply] = lambda _: Reply()
     posted: list[Posted] = field(default_factory=list)
     url: str = ""
 
@@ -54,8 +56,10 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[HookServer]:
 
     class Handler(serving.Handler):
         def do_POST(self) -> None:
-            state.posted.append(Posted(self.path, dict(self.headers), self.sent()))
-            found = state.replies.get(self.path) or state.replies.get(self.path.partition("?")[0], Reply())
+            posted = Posted(self.path, dict(self.headers), self.sent())
+            state.posted.append(posted)
+            found = state.replies.get(self.path) or state.replies.get(self.path.partition("?")[0])
+            found = found or partial(state.otherwise, posted)
             reply = found if isinstance(found, Reply) else found()
             self.answer(reply.status, reply.body, reply.headers)
 

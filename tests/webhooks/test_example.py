@@ -1,4 +1,4 @@
-"""The folder examples/hooks, and the manifest of the tutorial: their parts fit together."""
+"""The folder examples/hooks, and the manifests of the two tutorials: their parts fit together."""
 
 import re
 import shlex
@@ -15,6 +15,7 @@ from canary.manifests import load
 from canary.metrics.sources import Allowed
 
 FOLDER = Path(__file__).parents[2] / "examples" / "hooks"
+PODINFO = FOLDER.parent / "podinfo"
 INSTALLED = "http://canary-loadtester.canary-system/"
 """The load tester of the chart; the controller may call it without a setting."""
 
@@ -65,3 +66,30 @@ def test_the_tutorial_allows_the_commands_of_its_manifest(capsys: pytest.Capture
         "curl",
         "hey",
     ]
+
+
+@pytest.mark.parametrize("name", ["gated.yaml", "backend-run.yaml"])
+def test_the_tutorial_of_podinfo_allows_the_commands_of_its_manifests(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the values of the chart beside them; a good version is promoted, a bad one rolled back."""
+    file = PODINFO / name
+    assert run(["lint", "--strict", "-f", str(file)]) == 0, capsys.readouterr().out
+    assert run(["simulate", "-f", str(file)]) == 0
+    assert run(["simulate", "-f", str(file), "--scenario", "bad"]) == 3
+    tester = allowed(YAML(typ="safe").load(PODINFO / "values.yaml")["loadtester"]["allow"], [])
+    analysis = load([str(file)]).canary.spec.analysis
+    assert analysis is not None
+    started = [hook for hook in analysis.webhooks or () if "cmd" in hook.metadata]
+    assert [tester.command(hook.metadata.get("type", "cmd"), hook.metadata["cmd"])[0] for hook in started] == [
+        "curl",
+        "hey",
+    ]
+
+
+def test_the_webhooks_on_the_page_are_those_of_the_file() -> None:
+    """Comments differ."""
+    page = (PODINFO.parents[1] / "docs" / "tutorial-podinfo.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    yaml = YAML(typ="safe")
+    assert yaml.load(block)["webhooks"] == yaml.load(PODINFO / "gated.yaml")["spec"]["analysis"]["webhooks"]
