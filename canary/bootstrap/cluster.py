@@ -154,7 +154,7 @@ def runs(client: Client, namespace: str) -> tuple[Memory, ...]:
     """Of every target in the namespace on which something has run, by name; an empty namespace stands for all."""
     found = client.find(CONFIG_MAPS, namespace, {**MANAGED, HOLDS: "state"})
     in_order = sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
-    return tuple(_whatever(client, one["metadata"]["namespace"], one) for one in in_order if _target_in(one)[1])
+    return tuple(_memory_of(client, one["metadata"]["namespace"], one) for one in in_order if _target_in(one)[1])
 
 
 def role_of(place: Place) -> str:
@@ -216,7 +216,7 @@ def _held(
                 inbox.remove_taken(stored.status, datetime.now(UTC))
 
 
-def _whatever(client: Client, namespace: str, found: Object) -> Memory:
+def _memory_of(client: Client, namespace: str, found: Object) -> Memory:
     """One state that can't be read doesn't hide the others: its row says why."""
     (kind, target), canary = _target_in(found), str((found.get("data") or {}).get("canary") or "")
     store = ConfigMapStore(client, Objects(namespace, kind, target, canary or target))

@@ -93,11 +93,11 @@ class Controller:
     def start(self) -> None:
         """Starts to reconcile all Canaries."""
         self._running = True
-        self.look_anew()
+        self.look_again()
 
-    def look_anew(self) -> None:
-        """At once at what is running or new, and at the rest soon, evenly: at the latest within `resync`. Whenever
-        they were due before doesn't count, which was by a clock that may have been set back."""
+    def look_again(self) -> None:
+        """Makes what is running or new due at once, and the rest soon, evenly: at the latest within `resync`. When
+        they were due before doesn't count: the clock may have been set back."""
         resting = [key for key in self.fleet.all() if not self.fleet.pressing(key)]
         within = min(self.resync, len(resting) * GAP)
         for key in resting:

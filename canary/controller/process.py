@@ -176,7 +176,7 @@ class ControllerProcess:
                 repeated(timetable, self.clock.now, self.settings.resync, self._clear)
                 timetable(self.clock.now() + UNDER_WAY, settled)
                 listed = partial(self._listed, controller, timetable, over)
-                attend(over, lambda: not self._unready(), listed, Leaps(), controller.look_anew)
+                attend(over, lambda: not self._unready(), listed, Leaps(), controller.look_again)
                 controller.stop()
                 askers.shutdown(wait=False, cancel_futures=True)  # they write nothing
                 _drained(workers)

@@ -43,9 +43,9 @@ def of_lease(lock: RunLease) -> Presence | None:
     if found.alive:
         return Presence(True, f"{found.who} {'leads' if found.leader else 'runs it'}")
     if not found.leader:
-        return _nobody("no run is active", found.seen, found.who, RUN)
+        return _absent("no run is active", found.seen, found.who, RUN)
     howto = f"kubectl -n {found.leader.partition('/')[0]} get pods {CONTROLLERS}"
-    return _nobody("no controller is the leader", found.seen, found.who, howto)
+    return _absent("no controller is the leader", found.seen, found.who, howto)
 
 
 def of_file(state: Path, store: FileStore) -> Presence | None:
@@ -56,9 +56,9 @@ def of_file(state: Path, store: FileStore) -> Presence | None:
         return None
     if lock.holder(state) is not None:
         return Presence(True, f"{who or 'a process'} runs it")
-    return _nobody("no run is active", stored.at if stored is not None else None, who, RUN)
+    return _absent("no run is active", stored.at if stored is not None else None, who, RUN)
 
 
-def _nobody(sentence: str, seen: datetime | None, last: str, howto: str) -> Presence:
+def _absent(sentence: str, seen: datetime | None, last: str, howto: str) -> Presence:
     since = f" since {seen:%Y-%m-%d %H:%M:%S} UTC" if seen else ""
     return Presence(False, f"{sentence}{since}{f' (the last was {last})' if last else ''}", howto)

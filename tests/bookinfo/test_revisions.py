@@ -25,7 +25,7 @@ def running(site: Site) -> Rollout:
     return found
 
 
-def test_pushes_and_an_undo_in_mid_rollout_begin_anew(
+def test_pushes_and_an_undo_in_mid_rollout_begin_again(
     site: Site, record_property: Callable[[str, object], None]
 ) -> None:
     """Traffic goes to 0, code 7; the next run tries the new build. An undo is such a push, of the old build."""

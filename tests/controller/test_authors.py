@@ -119,7 +119,7 @@ WIDER: dict[str, tuple[Data, Data]] = {
 
 
 @pytest.mark.parametrize(("rules", "bound"), WIDER.values(), ids=WIDER)
-def test_whoever_judges_all_actions_will_do(rules: Data, bound: Data) -> None:
+def test_any_policy_that_judges_all_actions_will_do(rules: Data, bound: Data) -> None:
     """It need not be the chart's."""
     assert proved(policy(rules), binding(bound))
 

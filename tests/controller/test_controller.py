@@ -235,7 +235,7 @@ def test_rollouts_look_though_their_clock_was_set_back() -> None:
     many.fleet.advance(30)
     set_back(many, key)
     turns = len(many.watcher.turns[key])
-    many.controller.look_anew()
+    many.controller.look_again()
     many.fleet.advance(60)
     assert len(many.watcher.turns[key]) > turns + 1
     assert many.looks(key)[-1] < many.looks(key)[0]
@@ -253,7 +253,7 @@ def test_who_is_at_rest_is_looked_at_though_the_clock_was_set_back() -> None:
     assert many.status(key).reason == "Conflict"
     set_back(many, key)
     turns = len(many.watcher.turns[key])
-    many.controller.look_anew()
+    many.controller.look_again()
     many.fleet.advance(60)
     assert len(many.watcher.turns[key]) >= turns + 3
 
@@ -399,7 +399,7 @@ class Edited(MemoryStore):
         return version
 
 
-def test_what_somebody_changed_meanwhile_is_put_away_with_the_next_reconcile() -> None:
+def test_what_someone_changed_meanwhile_is_put_away_with_the_next_reconcile() -> None:
     """The change wakes it, which must not meet the same conflict again and again."""
     many = Virtual()
     key = many.add("web")

@@ -42,7 +42,7 @@ def test_only_what_was_not_measured_is_asked() -> None:
     assert source.asked == [unknown]
 
 
-def test_what_was_measured_for_another_look_is_asked_anew() -> None:
+def test_what_was_measured_for_another_look_is_asked_again() -> None:
     """The same window must not count twice."""
     known, _, at = two_queries()
     answers = Answers(Measured(at, {known: Value(1.0)}), Source())

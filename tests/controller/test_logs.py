@@ -100,11 +100,11 @@ def test_what_was_unknown_at_first_is_logged_once(text: Lines) -> None:
     play = Play()
     first = play.turn()
     waiting = first.decision.messages
-    untold = replace(first, record=replace(first.record, status=first.record.status.but(outbox=waiting)))
+    undelivered = replace(first, record=replace(first.record, status=first.record.status.but(outbox=waiting)))
     again = replace(play.turn(0.1), delivered=())
-    still = replace(again, record=untold.record)
+    still = replace(again, record=undelivered.record)
     reported = replace(play.turn(0.1), delivered=waiting)
-    assert len(text.decided(untold)) == 1
+    assert len(text.decided(undelivered)) == 1
     assert [line for line in text.decided(still, reported) if "Started" in line] == []
 
 

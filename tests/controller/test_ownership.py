@@ -72,7 +72,7 @@ def test_the_lease_is_taken_before_a_rollout_is_saved_and_once_only() -> None:
     assert (here.ownership.log, here.store.holds) == (["acquire"], True)
 
 
-def test_nothing_is_saved_where_somebody_else_has_it() -> None:
+def test_nothing_is_saved_where_another_client_has_it() -> None:
     """Conflict, so that it is decided again, now with who has it; that is believed for a while."""
     here = world(Ownership(Conflict(TAKEN)))
     with pytest.raises(Conflict, match="process 4711"):

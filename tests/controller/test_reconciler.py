@@ -35,7 +35,7 @@ def fleet() -> ClusterFleet:
     return made
 
 
-def test_a_canary_that_is_made_anew_is_wired_anew(fleet: ClusterFleet) -> None:
+def test_a_canary_that_is_made_again_is_wired_again(fleet: ClusterFleet) -> None:
     """A reconcile of the one before that is still under way finds that its Canary is gone."""
     fleet.canaries.put(canary(uid="u1"))
     before = fleet.reconciler(KEY)

@@ -39,7 +39,7 @@ def test_two_overlap_where_hosts_do_not_part_them(mine: dict[str, Any], other: d
     assert overlap(shown(other), shown(mine)) is same
 
 
-def test_the_older_acts_whatever_their_names() -> None:
+def test_the_older_acts_with_any_names() -> None:
     """By creationTimestamp; it is older than no one, and never its own rival."""
     key, young = one("a", NEW)
     first, old = one("b", OLD)

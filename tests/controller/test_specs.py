@@ -166,7 +166,7 @@ def test_an_envoy_route_is_no_clusters(cluster: Cluster) -> None:
     assert Specs(cluster.shared()).of(seen).problems == (reported,)
 
 
-def test_it_is_worked_out_anew_only_where_something_changed(cluster: Cluster) -> None:
+def test_it_is_worked_out_again_only_where_something_changed(cluster: Cluster) -> None:
     """The Canary, or what it refers to; a reconcile of many Canaries reads this every time."""
     cluster.has("CanaryPolicy", "ours", {"analysis": {"threshold": 2}})
     specs, seen = Specs(cluster.shared()), shown({"policyRef": {"name": "ours"}})

@@ -39,7 +39,7 @@ def here() -> Woken:
     return Woken()
 
 
-def test_a_delegate_that_somebody_changes_wakes_whom_it_serves(here: Woken) -> None:
+def test_a_delegate_that_someone_changes_wakes_whom_it_serves(here: Woken) -> None:
     """A reconcile found it out; saves of our own status don't make that forgotten, other routes in the spec do."""
     here.wired().outside.reads((ObjectRef("VirtualService", *KEY), DELEGATE))
     foreign: dict[str, Any] = {"metadata": {"namespace": DELEGATE.namespace, "name": DELEGATE.name}, "spec": {}}

@@ -13,7 +13,7 @@ def test_who_asks_first_must_see_to_it() -> None:
     assert [item.ask(), item.ask(), item.ask()] == [True, False, False]
 
 
-def test_who_reconciles_goes_on_as_long_as_somebody_asks() -> None:
+def test_who_reconciles_goes_on_as_long_as_someone_asks() -> None:
     """However many asked meanwhile, once more is enough; afterwards the next one must see to it."""
     item = WorkItem(KEY)
     item.ask()

@@ -25,7 +25,7 @@ HEARD = {"ActionRefused", *(f"{verb.capitalize()}Asked" for verb in Verb)}
 def failing_or_lost_is_asked_to_0(step: Step) -> Iterator[str]:
     """Promises 1 and 4, also while something else waits."""
     rollout = step.before.rollout
-    if rollout is None or rollout.end is not None or not _meets_somebody(step):
+    if rollout is None or rollout.end is not None or not _has_traffic(step):
         return
     lost = step.seen.canary in ("none", "stuck")
     data = rollout.evidence.data if rollout.evidence else {"failed_checks": 0}
@@ -67,7 +67,7 @@ def no_increase_goes_past_a_hook(step: Step) -> Iterator[str]:
         yield "promise 4: an increase goes past a hook"
 
 
-def _meets_somebody(step: Step) -> bool:
+def _has_traffic(step: Step) -> bool:
     rollout = step.before.rollout
     return rollout is not None and exposed(rollout.desired)
 
@@ -156,7 +156,7 @@ def nothing_rises_unread_halted_or_invalid(step: Step) -> Iterator[str]:
         yield "raised without replicas that can answer"
 
 
-def nobody_is_sent_to_no_replica(step: Step) -> Iterator[str]:
+def no_one_is_sent_to_no_replica(step: Step) -> Iterator[str]:
     """While stable has none and the canary may have some, no matter who asks; only decided ends are finished."""
     rollout, canary = step.before.rollout, step.seen.canary
     if rollout is None or rollout.end is not None or step.seen.stable != "none" or canary == "none":
@@ -193,7 +193,7 @@ PROMISES = (
     what_lowers_lowers,
     after_a_rollback_nothing_rises,
     nothing_rises_unread_halted_or_invalid,
-    nobody_is_sent_to_no_replica,
+    no_one_is_sent_to_no_replica,
     actions_are_what_was_meant,
     a_hook_that_asks_for_a_rollback_gets_it,
     no_increase_goes_past_a_hook,

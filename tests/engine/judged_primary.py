@@ -121,7 +121,7 @@ def nothing_is_scaled_down_before_it_drained(step: Step) -> Iterator[str]:
             yield "the target is scaled down, and what serves isn't known"
 
 
-def nobody_is_sent_to_no_replica(step: Step) -> Iterator[str]:
+def no_one_is_sent_to_no_replica(step: Step) -> Iterator[str]:
     """While the primary has none and the canary may have some."""
     rollout, before = step.before.rollout, step.before
     none = step.seen.pods == "primary down" or (not before.primary and step.seen.pods == "ready")
@@ -163,7 +163,7 @@ PROMISES = (
     a_rollout_ends_with_what_it_says,
     two_pushes_never_mix,
     nothing_is_scaled_down_before_it_drained,
-    nobody_is_sent_to_no_replica,
+    no_one_is_sent_to_no_replica,
     a_deletion_gives_back_what_was_promoted,
     what_is_done_at_rest_stays,
 )

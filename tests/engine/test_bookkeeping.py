@@ -196,7 +196,7 @@ def test_after_a_promotion_an_edited_route_is_not_raised_again() -> None:
     assert decision.sentence == "promoted: because; another client changed the route after the rollout: at 40%"
 
 
-def test_a_saved_lowering_is_finished_whatever_was_written_meanwhile() -> None:
+def test_a_saved_lowering_is_finished_after_any_write_meanwhile() -> None:
     decision = decided(at_20_percent(ended(Outcome.ROLLED_BACK), foreign_edit(40)))
     assert [(action.traffic.weight, action.token, action.decreases) for action in moves(decision)] == [
         (0, "foreign", True)

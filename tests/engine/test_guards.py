@@ -94,7 +94,7 @@ def test_a_guard_without_a_message_is_shown_by_its_name() -> None:
     )
 
 
-def test_a_guard_that_is_broken_waits_for_somebody_and_one_that_holds_does_not() -> None:
+def test_a_guard_that_is_broken_waits_for_someone_and_one_that_holds_does_not() -> None:
     broken, held = decided(at_20_percent(done, saying("1 / 0 == 1"))), decided(at_20_percent(done, guarded(NO)))
     stalled = [next(one.status for one in each.status.conditions if one.type == "Stalled") for each in (broken, held)]
     assert stalled == ["True", "False"]
@@ -110,7 +110,7 @@ def test_the_first_raise_is_guarded() -> None:
     assert decided(case).status.canary_weight == 10
 
 
-def test_a_foreign_raise_is_taken_back_whatever_guards_say() -> None:
+def test_a_foreign_raise_is_taken_back_with_any_guard() -> None:
     """With `onDrift: reassert` asking again may lower."""
     up = decided(at_20_percent(foreign_edit(90), guarded(NO), onDrift="reassert"))
     assert [one.traffic for one in moves(up)] == [Traffic(weight=20)]

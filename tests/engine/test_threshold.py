@@ -171,7 +171,7 @@ def test_data_ends_the_wait_for_data(between: Any, verdict_: str) -> None:
         pytest.param(lambda case: case.but(desired=case.rollout.desired.but(weight=0)), id="no one meets the canary"),
     ],
 )
-def test_the_clock_of_missing_data_runs_only_while_somebody_may_meet_the_canary(change: Change) -> None:
+def test_the_clock_of_missing_data_runs_only_while_someone_may_meet_the_canary(change: Change) -> None:
     waited = {"failed_checks": 0, "no_data_since": (NOW - 9 * MINUTE).isoformat(), "unreachable_since": None}
     evidence = Evidence(judge="threshold", version=1, data=waited)
     case = at_20_percent(no_data, change, onNoData={"after": "1m", "then": "rollback"}).but(evidence=evidence)

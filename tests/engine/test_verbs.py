@@ -131,8 +131,8 @@ def heard_in(case: Case, rounds: int, removes: bool = True) -> tuple[list[str], 
         decision = decided(replace(case, actions=lying))
         heard += [one.message for one in decision.messages if one.reason in ("ActionRefused", "PauseAsked")]
         case = after(case, decision, seconds=1)
-        gone = removable(lying, case.status, case.now) if removes else ()
-        lying = tuple(one for one in lying if one not in gone)
+        gone = {one.id for one in removable(lying, case.status, case.now)} if removes else set()
+        lying = tuple(one for one in lying if one.id not in gone)
     return heard, replace(case, actions=lying)
 
 

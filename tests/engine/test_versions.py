@@ -261,7 +261,7 @@ def test_at_adoption_a_dead_stable_version_keeps_the_split() -> None:
     assert decided(replace(following, route=route_at(Traffic(weight=30)))).actions == ()
 
 
-def test_superseded_begins_anew() -> None:
+def test_superseded_begins_again() -> None:
     """The canary's share back to stable, then a new rollout: at once, without the drain."""
     case = at_20_percent(wanted("v2", "c"))
     reported = []

@@ -145,7 +145,7 @@ def test_windows_tile(shop: World, looks: Looks) -> None:
     assert looks.again(whole) == Counts(14, 0)
 
 
-def test_an_envoy_that_starts_anew_counts_on(shop: World, looks: Looks) -> None:
+def test_an_envoy_that_starts_again_counts_on(shop: World, looks: Looks) -> None:
     """What it was seen to reach, and all of its new life; while it is down, nothing is known."""
     shop.get(10)
     assert looks.look("v2") == Counts(10, 0)

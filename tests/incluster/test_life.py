@@ -40,7 +40,7 @@ def erring(site: Site) -> Iterator[Site]:
 
 
 @pytest.mark.long
-def test_what_failed_is_not_tried_again_until_somebody_asks_or_brings_another_build(erring: Site) -> None:
+def test_what_failed_is_not_tried_again_until_someone_asks_or_brings_another_build(erring: Site) -> None:
     """No loop of failing rollouts, no matter what wakes it; `retry` tries once more, and a push begins again."""
     erring.controller()
     erring.apply(steps=HALF)
@@ -62,7 +62,7 @@ def test_what_failed_is_not_tried_again_until_somebody_asks_or_brings_another_bu
 
 
 @pytest.mark.long
-def test_a_push_in_mid_rollout_goes_back_to_0_and_begins_anew(site: Site) -> None:
+def test_a_push_in_mid_rollout_goes_back_to_0_and_begins_again(site: Site) -> None:
     """No one meets a build that wasn't judged; `version` set back ends it, and the routes are what they were."""
     before = site.object()
     since = site.mesh.kube.read(site.mesh.path(bookinfo.ISTIO, "VirtualService", NAME))["metadata"]["resourceVersion"]

@@ -205,7 +205,7 @@ def another_writer(site: Site, control_plane: ControlPlane) -> Iterator[list[int
 
 
 @pytest.mark.parametrize("errors", [0.0, 1.0], ids=["a healthy version", "a bad version"])
-def test_somebody_else_writes_all_the_time(
+def test_another_client_writes_all_the_time(
     site: Site, control_plane: ControlPlane, tmp_path: Path, record_property: Any, errors: float
 ) -> None:
     """Read again, decided again: the same end, though many writes meet another version of the object."""

@@ -113,7 +113,7 @@ def test_one_approval_opens_a_gate_for_one_and_none_without_proof_a_gate_for_two
 
 
 @pytest.mark.parametrize("verb", ["reject", "rollback"])
-def test_no_goes_back_at_once_and_retry_begins_anew(site: Site, verb: str) -> None:
+def test_no_goes_back_at_once_and_retry_begins_again(site: Site, verb: str) -> None:
     """The action from before acts on no later rollout."""
     before = site.object()
     site.controller()

@@ -78,7 +78,9 @@ def start(control_plane: ControlPlane, namespace: str, client: Client, tmp_path:
         child.kill()
 
 
-def test_whoever_ends_hands_over_at_once(candidate: Callable[..., Candidate], client: Client, namespace: str) -> None:
+def test_a_leader_that_ends_hands_over_at_once(
+    candidate: Callable[..., Candidate], client: Client, namespace: str
+) -> None:
     """The next one waits for no lease to expire, and counts the transition."""
     first = candidate()
     wait_for(lambda: first.terms, "a leader at work", within=SLOWLY)

@@ -314,7 +314,7 @@ def test_our_own_writes_are_read_at_once(follow: Follow, maps: Maps) -> None:
     assert befores == ["0", *afters[:-1]]
 
 
-def test_whoever_raises_is_logged(follow: Follow, maps: Maps, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_is_logged(follow: Follow, maps: Maps, caplog: pytest.LogCaptureFixture) -> None:
     """Whether it is reported or asked what to keep; no one else notices, and what can't be read stays as it was."""
     maps.create("m", "0")
     seen = follow()

@@ -136,7 +136,7 @@ def test_a_push_at_first_sight_is_not_missed(server: Server) -> None:
     assert workloads(server).revision("v2") == "h2"
 
 
-def test_a_workload_that_is_made_anew_is_found_anew(server: Server) -> None:
+def test_a_workload_that_is_made_again_is_found_again(server: Server) -> None:
     """Of the same name, with another uid; one that is gone is said to be."""
     found = workloads(server)
     found.read("v2")

@@ -58,7 +58,7 @@ def test_merges_are_nesting_too() -> None:
     assert found[0] == "1: a98.b: is nested in more than 100 levels"
 
 
-def test_an_anchor_may_be_set_anew() -> None:
+def test_an_anchor_may_be_set_again() -> None:
     """YAML allows it; a warning of the library's reached the terminal."""
     with warnings.catch_warnings(record=True) as caught:
         assert reported("&a [*a, &a [x]]") == ["1: [0]: contains itself"]

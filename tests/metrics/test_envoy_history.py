@@ -51,7 +51,7 @@ def test_windows_add_up_over_restarts(lives: list[tuple[int, bool]]) -> None:
     assert sum(tiles) == total(watched.window("v1", after(0), after(end))) == truth
 
 
-def test_counters_that_somebody_reset_count_from_zero() -> None:
+def test_counters_that_someone_reset_count_from_zero() -> None:
     """POST /reset_counters, in the same life of Envoy."""
     watched = history()
     for second, raw in enumerate((10, 25, 5)):
@@ -101,7 +101,7 @@ def test_a_cluster_that_came_later_is_not_yet_known() -> None:
     assert watched.window("v1", after(0), after(1)) == Missing(Cause.NOT_YET, "v1 is counted only since a moment ago")
 
 
-def test_a_clock_that_was_set_back_starts_anew() -> None:
+def test_a_clock_that_was_set_back_starts_again() -> None:
     """Times of before it can't be compared."""
     watched = history()
     watched.add(after(100), "a", {"v1": counted(1)})

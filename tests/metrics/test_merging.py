@@ -39,7 +39,7 @@ def requests_for(queries: Sequence[Query]) -> int:
 
 
 @pytest.mark.parametrize("count", [1, 2, 200])
-def test_one_request_whatever_the_number_of_workloads(count: int) -> None:
+def test_one_request_for_any_number_of_workloads(count: int) -> None:
     """All builtins of one window, canary and stable together, are one request."""
     subjects = [Subject(f"web-{number}", f"team-{number % 7}") for number in range(count)]
     assert requests_for([query for subject in subjects for query in all_of(subject)]) == 1

@@ -162,7 +162,7 @@ def test_an_outage_of_the_api_server(control_plane: ControlPlane, namespace: str
     wait_for(partial(available, control_plane, f"{deployments(namespace)}/shop"), "the Deployment", within=60)
 
 
-def test_whatever_was_stopped_runs_again(control_plane: ControlPlane, namespace: str) -> None:
+def test_all_that_was_stopped_runs_again(control_plane: ControlPlane, namespace: str) -> None:
     """The next test gets a whole cluster, no matter what this one has done to it.
 
     Clients of a server that was away don't go on with what they knew: they begin again.

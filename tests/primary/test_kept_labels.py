@@ -83,7 +83,7 @@ EXPRESSIONS = st.lists(
 
 
 @given(LABELS, st.builds(dict, matchLabels=LABELS, matchExpressions=EXPRESSIONS))
-def test_whatever_selects_the_target_selects_the_primary(more: dict[str, str], selector: dict[str, Any]) -> None:
+def test_all_labels_that_select_the_target_select_the_primary(more: dict[str, str], selector: dict[str, Any]) -> None:
     target = deployment({"app": "podinfo"})
     target["spec"]["template"]["metadata"]["labels"] = {"app": "podinfo", **more}
     promoted, pushed = pods(target, kept())

@@ -126,7 +126,7 @@ def test_a_conflict_is_decided_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("owner", [False, True], ids=["a run, which ends", "the controller, in the end"])
-def test_a_state_that_somebody_else_saves_is_whose_it_is(owner: bool) -> None:
+def test_a_state_that_another_client_saves_is_whose_it_is(owner: bool) -> None:
     """A run lowers nothing on behalf of another run's rollout; the controller's rollouts are its own."""
     box, record = at_first_step()
 
@@ -278,7 +278,7 @@ def test_killed_between_any_two_calls_and_started_again_the_end_is_the_same() ->
                 assert all(weight.weight in (0, 20, 50, 100) for weight in box.router.writes), where
 
 
-def test_where_somebody_moved_the_route_to_is_saved_at_once() -> None:
+def test_where_someone_moved_the_route_to_is_saved_at_once() -> None:
     """The second time as well: what the status says of the route is what is there."""
     box, record = at_first_step()
     for weight in (60, 30):

@@ -209,7 +209,7 @@ def test_a_canary_whose_reconciles_raise_says_so() -> None:
     assert {one["type"]: one["status"] for one in said["conditions"]}["Stalled"] == "True"
 
 
-def test_conditions_that_can_not_be_read_are_written_anew() -> None:
+def test_conditions_that_can_not_be_read_are_written_again() -> None:
     """They follow from the rest, so that nothing is lost with them."""
     found = canary(status={"conditions": [{"type": "Ready", "status": "Perhaps"}]}, generation=3)
     wire = Wire([{**found, "status": COMPLAINT}])

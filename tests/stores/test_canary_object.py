@@ -36,7 +36,7 @@ def test_a_status_that_is_saved_meanwhile_is_met() -> None:
     assert wire.bodies[3]["metadata"] == {"resourceVersion": "8"}
 
 
-def test_somebody_elses_version_is_not_overwritten() -> None:
+def test_another_clients_version_is_not_overwritten() -> None:
     """Who was first is reported, and nothing is written."""
     wire = Wire([canary(), 409, canary({"version": "v4"})])
     with pytest.raises(Conflict, match=r"another client .* of reviews to v4"):

@@ -13,7 +13,7 @@ from canary.engine.errors import Conflict, Unreachable
 from canary.stores.lock import held, holder
 
 
-def test_whoever_holds_it_is_named(tmp_path: Path) -> None:
+def test_the_holder_is_named(tmp_path: Path) -> None:
     """Another run is refused with the process that has the lock, and since when."""
     state = tmp_path / "shop.state.json"
     with held(state):

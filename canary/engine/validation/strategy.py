@@ -127,7 +127,7 @@ def reachable(case: Case) -> Iterator[Problem]:
         yield case.problem("step_weight", f"is {step}, {ABOVE_HIGHEST}, which is {highest}")
 
 
-def seen_by_nobody(case: Case) -> Iterator[Problem]:
+def without_requests(case: Case) -> Iterator[Problem]:
     """Looks at a step that sends nothing to the canary find nothing."""
     weights, chosen = case.analysis.step_weights or (), _chosen(case.analysis)
     for index, step in enumerate(case.analysis.steps or ()):
@@ -185,4 +185,4 @@ def _shown(name: str, value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-CHECKS = (one_strategy, some_strategy, two_blocks, strays, rising, reachable, seen_by_nobody)
+CHECKS = (one_strategy, some_strategy, two_blocks, strays, rising, reachable, without_requests)
