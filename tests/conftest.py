@@ -20,8 +20,8 @@ settings.register_profile("canary", deadline=None, max_examples=examples(100))
 settings.load_profile("canary")
 
 
-PARTS = frozenset({"prometheus_binary", "promtool", "envoy_binary"})
-"""Fixtures that start a real program which `make test` brings along."""
+PARTS = frozenset({"prometheus_binary", "promtool", "envoy_binary", "helm_binary"})
+"""Fixtures that start a real program outside of a cluster."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

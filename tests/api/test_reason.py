@@ -22,7 +22,10 @@ def literals(path: Path) -> Iterator[str]:
     """The string constants of a file, without docstrings and what a module exports."""
     tree = ast.parse(path.read_text("utf-8"))
     apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    exports = [node.value for node in tree.body if isinstance(node, ast.Assign) and "__all__" in ast.unparse(node)]
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    exports = [
+        one.value for one in assigned if any(isinstance(to, ast.Name) and to.id == "__all__" for to in one.targets)
+    ]
     apart |= {id(node) for value in exports for node in ast.walk(value)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:

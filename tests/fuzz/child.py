@@ -16,6 +16,8 @@ from pathlib import Path
 from random import Random
 
 MIB = 2**20
+SOME = 30
+"""Inputs that `make test` tries; a long test tries 10,000."""
 SLOW = 2.0
 """Seconds of processor time of the child for one input; other processes on the machine don't count."""
 LARGE = 200 * MIB
