@@ -114,6 +114,9 @@ class Hooks(Protocol):
         """The answers that are there, by id. Calls that are new are begun, those not named any more are abandoned.
         Never waits, and never raises."""
 
+    def begin(self, calls: Sequence[HookCall]) -> None:
+        """Begins those that are new, and leaves all others alone. Never waits, and never raises."""
+
     def news(self) -> bool:
         """Whether an answer came since `ask` was called last."""
 

@@ -95,7 +95,7 @@ def needs(resolved: ResolvedSpec, status: Status, now: datetime, may_evaluate: b
         return Needs(need, *target.names(resolved.manifest))
     asked = evaluations.queries(resolved.manifest, rollout, now) if may_evaluate and Need.EVIDENCE in need else ()
     at = evaluations.standing(resolved.manifest, rollout, now).at if asked else None
-    called = hooks.calls(resolved.manifest, status, rollout) if rollout.end is None else ()
+    called = hooks.calls(resolved.manifest, status)
     return Needs(need, rollout.stable_version.name, rollout.canary_version.name, asked, called, at)
 
 

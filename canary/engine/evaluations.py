@@ -147,7 +147,7 @@ def remembered(rollout: Rollout, ruling: Ruling, now: datetime) -> Rollout:
         weighing=ruling.weighing,
     )
     passed = ruling.verdict is Verdict.PASS and rollout.in_place_since is not None
-    return hooks.used(rollout).but(
+    return hooks.used(rollout, now).but(
         evaluation=seen,
         evidence=ruling.evidence,
         next_evaluation=at + rollout.policy.interval,

@@ -3,8 +3,8 @@
 A call is asked for until its answer is seen, so no reconcile waits for one:
 
     fold      answers of earlier calls → the runs in status
-              evaluations and gates use the runs; `due` begins the next ones
-    needs     each run that has no answer yet, as a call
+              evaluations and gates use the runs; `due` adds the next ones
+    calls     each run that has no answer yet: begun once the status is saved, or by the next process
 
 Hooks of type `rollout` are called when the traffic of a step is in place, and after each evaluation; the next
 evaluation uses their answers. So a slow hook delays none: an evaluation without its answer holds, unless a metric
@@ -13,7 +13,7 @@ fails.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zlib import crc32
 
@@ -30,6 +30,7 @@ DETAIL = 200
 """Characters of an answer in status."""
 GATES = frozenset({HookType.CONFIRM_ROLLOUT, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION})
 _ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
+_SOON = timedelta(seconds=1)
 _OWN_PHASE = frozenset({HookType.CONFIRM_ROLLOUT, HookType.ROLLBACK})
 """Types whose payload has the Canary's phase; Flagger posts Progressing for the others."""
 
@@ -145,10 +146,18 @@ def _idle(rollout: Rollout, which: Callable[[HookRun], bool]) -> Rollout:
     return rollout.but(hooks=runs)
 
 
-def used(rollout: Rollout) -> Rollout:
-    """After an evaluation: each answer counts for one."""
-    keys = {hook.key for hook in hooks_of(rollout) if hook.type is HookType.ROLLOUT}
-    return _idle(rollout, lambda run: run.key in keys and run.answered)
+def used(rollout: Rollout, now: datetime) -> Rollout:
+    """After an evaluation: each answer of a check counts for one. Requests to roll back that would be due within a
+    second are due now, so that one reconcile begins all calls of an interval."""
+    types = {hook.key: hook.type for hook in hooks_of(rollout)}
+
+    def over(run: HookRun) -> bool:
+        if run.asked is None or not run.answered:
+            return False
+        due = run.asked + rollout.policy.interval <= now + _SOON
+        return types[run.key] is HookType.ROLLOUT or (types[run.key] is HookType.ROLLBACK and not run.passed and due)
+
+    return _idle(rollout, lambda run: run.key in types and over(run))
 
 
 def left(rollout: Rollout) -> Rollout:
@@ -218,20 +227,17 @@ def times(rollout: Rollout) -> Iterator[datetime]:
     yield from (at for at in found if at is not None)
 
 
-def begun(rollout: Rollout, now: datetime) -> bool:
-    """Whether this decision wants a new call: the next reconcile makes it."""
-    return any(run.pending and run.asked == now for run in rollout.hooks)
-
-
 def call_id(rollout: Rollout, run: HookRun) -> str:
     """The same for the same call, whichever process makes it."""
     asked = run.asked.isoformat() if run.asked else ""
     return f"{rollout.number}/{rollout.started.isoformat()}/{run.key}/{asked}"
 
 
-def calls(canary: Canary, status: Status, rollout: Rollout) -> tuple[HookCall, ...]:
+def calls(canary: Canary, status: Status) -> tuple[HookCall, ...]:
     """The calls without an answer."""
-    found = []
+    rollout, found = status.rollout, []
+    if rollout is None or rollout.end is not None:
+        return ()
     for hook in hooks_of(rollout):
         run = run_of(rollout, hook)
         if run.pending:

@@ -30,7 +30,7 @@ def requeue(status: Status, draft: Draft, now: datetime) -> timedelta:
         return SOON if superseded or draft.actions else AGAIN if draft.finding.reason in _PASSING else LATER
     if isinstance(draft.finding.outcome, Reassert):
         return AGAIN
-    if draft.actions or not isinstance(draft.finding.outcome, Hold) or hooks.begun(rollout, now):
+    if draft.actions or not isinstance(draft.finding.outcome, Hold):
         return SOON
     coming = [time for time in _times(rollout) if time > now]
     if Trait.GUARD in draft.finding.reason.traits or draft.finding.reason is Reason.PRIMARY_NOT_READY:

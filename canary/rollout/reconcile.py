@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from canary.api.status import Message
 from canary.engine.decide import Decision, Needs, decide, needs
 from canary.engine.errors import Conflict, Rejected, Unreachable
+from canary.engine.hooks import calls
 from canary.engine.observed import Cause, Missing, Observed
 from canary.engine.phases import Need
 from canary.engine.resolved import ResolvedSpec
@@ -124,6 +125,8 @@ def _turn(parts: Parts, record: Record, last: bool, may_evaluate: bool) -> tuple
     new = tuple(one for one in record.status.outbox if one.alerts is None or not one.alerts.notified)
     record, undelivered = _tell(parts, record, new, last)
     delivered = () if undelivered else new
+    if parts.hooks is not None:
+        parts.hooks.begin(calls(resolved.manifest, record.status))
     trouble = (*unread(observed, decision), *unsaved, *applied.trouble, *undelivered)
     turn = Turn(now, resolved, observed, decision, record, delivered, trouble)
     return turn, applied.conflict

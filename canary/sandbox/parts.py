@@ -280,17 +280,26 @@ class SandboxHooks:
     _new: bool = False
 
     def ask(self, calls: Sequence[HookCall]) -> Mapping[str, HookAnswer]:
+        known, self._new = {one.id for one in self.called}, False
+        self.begin(calls)
+        found = {one.id: self._answer(one) for one in calls if one.id in known}
+        return {id_: answer for id_, answer in found.items() if answer is not None}
+
+    def begin(self, calls: Sequence[HookCall]) -> None:
         known = {one.id for one in self.called}
         fresh = [one for one in calls if one.id not in known]
         self.called += fresh
-        self._new = bool(fresh)
-        found = {one.id: self._answer(str(one.payload.get("type", "opa"))) for one in calls if one.id in known}
-        return {id_: answer for id_, answer in found.items() if answer is not None}
+        self._new = self._new or any(self._urgent(one) for one in fresh)
 
     def news(self) -> bool:
         return self._new
 
-    def _answer(self, type_: str) -> HookAnswer | None:
+    def _urgent(self, call: HookCall) -> bool:
+        answer = self._answer(call)
+        return answer is not None and answer.passed in call.urgent
+
+    def _answer(self, call: HookCall) -> HookAnswer | None:
+        type_ = str(call.payload.get("type", "opa"))
         return self.answers.get(type_, HookAnswer(type_ != "rollback", "HTTP 403" if type_ == "rollback" else ""))
 
 

@@ -195,17 +195,21 @@ class HookCalls(Hooks):
             self._news = False
             for gone in self._answers.keys() - wanted:
                 del self._answers[gone]
+            known = {id_: answer for id_, answer in self._answers.items() if answer is not None}
+        self.begin(calls)
+        return known
+
+    def begin(self, calls: Sequence[HookCall]) -> None:
+        with self._lock:
             fresh = [call for call in calls if call.id not in self._answers]
             self._answers |= dict.fromkeys((call.id for call in fresh), None)
-            known = {id_: answer for id_, answer in self._answers.items() if answer is not None}
         for call in fresh:
-            self._begin(call)
-        return known
+            self._call(call)
 
     def news(self) -> bool:
         return self._news
 
-    def _begin(self, call: HookCall) -> None:
+    def _call(self, call: HookCall) -> None:
         def done(response: Response) -> None:
             with self._lock:
                 if call.id not in self._answers:
@@ -216,12 +220,9 @@ class HookCalls(Hooks):
             if urgent:
                 self.answered()
 
-        self.begin(call, lambda: call.id in self._answers, done)
-
-    def begin(self, call: HookCall, wanted: Callable[[], bool], done: Callable[[Response], None]) -> None:
-        """A call whose answer isn't kept; `done` is called once, unless it isn't `wanted` any more."""
-        self.caller.begin(self.namespace, call, self.secret, wanted, done)
+        self.caller.begin(self.namespace, call, self.secret, lambda: call.id in self._answers, done)
 
     def notify(self, call: HookCall, wanted: Callable[[], bool], done: Callable[[Response], None]) -> None:
-        """The same of one that must be made, however long it waits for a thread."""
+        """A call that must be made, however long it waits for a thread, and whose answer isn't kept; `done` is called
+        once, unless it isn't `wanted` any more."""
         self.caller.begin(self.namespace, call, self.secret, wanted, done, math.inf)

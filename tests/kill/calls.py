@@ -56,11 +56,15 @@ class ReceivedHooks(Hooks):
 
     def ask(self, calls: Sequence[HookCall]) -> Mapping[str, HookAnswer]:
         known = [call for call in calls if call.id in self._begun]
-        for call in calls:
-            if call not in known:
-                self.received.add(call.payload["type"], call.id)
-        self._begun = {call.id for call in calls}
+        self._begun = {call.id for call in known}
+        self.begin(calls)
         return {call.id: self._answer(call.payload["type"], call.id) for call in known}
+
+    def begin(self, calls: Sequence[HookCall]) -> None:
+        for call in calls:
+            if call.id not in self._begun:
+                self.received.add(call.payload["type"], call.id)
+        self._begun |= {call.id for call in calls}
 
     def news(self) -> bool:
         return False

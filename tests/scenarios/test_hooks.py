@@ -9,7 +9,7 @@ from canary.api.action import Verb
 from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.reason import Reason
-from canary.engine.observed import HookAnswer
+from canary.engine.observed import HookAnswer, HookCall
 from canary.rollout.drive import Options
 from canary.sandbox.parts import SandboxHooks
 from tests.rollout.wired import Driven, ask, driven
@@ -57,6 +57,18 @@ def test_all_types_say_yes() -> None:
     assert not {Reason.GATE_CLOSED, Reason.HOOK_FAILED} & set(reasons(run))
     ids = [one.id for one in run.box.hooks.called]
     assert len(ids) == len(set(ids))
+
+
+def test_one_reconcile_an_interval() -> None:
+    """It uses the answers of the last calls and begins the next ones, so that hooks cost no reconcile of their own."""
+    run = driven(webhooks=[hook("rollout"), hook("rollback")], steps=[{"weight": 20, "iterations": 8}])
+    run.drive.options = Options(reconcile_interval=timedelta(minutes=1))
+    assert run.run().code is Exit.PROMOTED
+    judged = [turn for turn in run.turns if turn.decision.status.canary_weight == 20]
+    judged = judged[next(n for n, turn in enumerate(judged) if turn.decision.status.rollout.iterations == 1) :]
+    assert [turn.decision.status.rollout.iterations for turn in judged[:7]] == [1, 2, 3, 4, 5, 6, 7]
+    for type_ in ("rollout", "rollback"):
+        assert len(called(run, type_)) == pytest.approx(9, abs=1)
 
 
 def test_the_payload() -> None:
@@ -122,12 +134,9 @@ def test_a_failed_check_counts(type_: str) -> None:
 
 def test_an_answer_that_an_evaluation_is_the_first_to_see_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers of checks wake no reconcile, so that is the usual case. The next evaluation uses a call of its own."""
-    monkeypatch.setattr(SandboxHooks, "news", lambda hooks: False)
-    refused: list[str] = []
 
-    def first(hooks: SandboxHooks, type_: str) -> HookAnswer:
-        refused.append(type_)
-        return NO if len(refused) == 1 else YES
+    def first(hooks: SandboxHooks, call: HookCall) -> HookAnswer:
+        return NO if call.id == hooks.called[0].id else YES
 
     monkeypatch.setattr(SandboxHooks, "_answer", first)
     run = driven(options=Options(reconcile_interval=timedelta(minutes=1)), webhooks=[hook("rollout")])
