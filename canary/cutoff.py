@@ -5,9 +5,12 @@ headers, sizes of chunks or trailers, would occupy a thread and a socket without
 `100 Continue` responses.
 """
 
+import heapq
+import itertools
 import os
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -19,23 +22,22 @@ class Cutoff:
     """A context manager: the connections that its thread uses inside of it are shut down after `within` seconds."""
 
     def __init__(self, within: float) -> None:
-        self.over = False
+        self.over = self._left = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._timer = threading.Timer(within, self._expire)
-        self._timer.daemon = True
+        self._within = within
 
     def __enter__(self) -> Self:
         _here.cutoff = self
-        self._timer.start()
+        _deadlines.add(time.monotonic() + self._within, self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _here.cutoff = None
-        self._timer.cancel()
         with self._lock:
+            self._left = True
             for one in self._sockets:
                 one.close()
             self._sockets.clear()
@@ -48,11 +50,50 @@ class Cutoff:
             if self.over:
                 _cut(own)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """The deadline is over; nothing happens if the thread has left."""
         with self._lock:
-            self.over = True
+            self.over = self.over or not self._left
             for one in self._sockets:
                 _cut(one)
+
+
+class _Deadlines:
+    """One thread for all deadlines of the process: a thread for each would cost as much as a short request."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins anew: a fork has no threads, and may have been made while the lock was taken."""
+        self._due: list[tuple[float, int, Cutoff]] = []
+        self._changed = threading.Condition()
+        self._running = False
+
+    def add(self, at: float, cutoff: Cutoff) -> None:
+        """Expires it then. Raises RuntimeError where the system gives no thread."""
+        with self._changed:
+            if not self._running:
+                threading.Thread(target=self._run, name="canary-deadlines", daemon=True).start()
+                self._running = True
+            heapq.heappush(self._due, (at, next(self._numbers), cutoff))
+            if self._due[0][2] is cutoff:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._due or self._due[0][0] > time.monotonic():
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                *_, cutoff = heapq.heappop(self._due)
+            cutoff.expire()
+
+
+_deadlines = _Deadlines()
+
+
+os.register_at_fork(after_in_child=_deadlines.forget)
 
 
 def watch(used: socket.socket | None) -> None:

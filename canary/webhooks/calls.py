@@ -29,6 +29,8 @@ MOST, PER_SERVER, SHARE = 512, 64, 16
 taken all."""
 QUEUED = 60.0
 """Seconds that a call may wait for a thread."""
+IDLE = 15.0
+"""Seconds that a thread waits for another job."""
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts, at most."""
 Job = Callable[[], None]
@@ -37,13 +39,19 @@ QueueKey = tuple[str, str]
 
 
 class HookThreads:
-    """Runs jobs in daemon threads, as many as are needed, up to a limit."""
+    """Runs jobs in daemon threads, as many as are needed, up to a limit.
+
+    A thread without a job waits a while for the next one: a reconcile that starts a thread is held up by it.
+    """
 
     def __init__(self, most: int = MOST, per_server: int = PER_SERVER, share: int = SHARE) -> None:
         self._most, self._per_server, self._share = most, per_server, share
         self._waiting: dict[QueueKey, deque[Job]] = {}
+        self._next: deque[tuple[QueueKey, Job]] = deque()
+        """For the next thread that is free; each counts as busy already."""
         self._busy: Counter[QueueKey] = Counter()
-        self._lock = threading.Lock()
+        self._threads = self._idle = 0
+        self._lock = threading.Condition()
 
     @property
     def busy(self) -> int:
@@ -56,40 +64,54 @@ class HookThreads:
             self._waiting.setdefault(key, deque()).append(job)
             if not self._room(key):
                 return
-            self._busy[key] += 1
+            self._go_on(key)
+            if self._idle >= len(self._next):
+                self._lock.notify()
+                return
+            self._threads += 1
         try:
-            threading.Thread(target=self._work, args=(key,), name="canary-hook", daemon=True).start()
+            threading.Thread(target=self._work, name="canary-hook", daemon=True).start()
         except RuntimeError:
             with self._lock:
-                self._free(key)
-                if self._busy:
+                self._threads -= 1
+                if self._threads:
                     return  # a thread that is there does it
                 self._waiting.clear()
+                self._next.clear()
+                self._busy.clear()
             raise
 
-    def _work(self, key: QueueKey | None) -> None:
-        while key is not None:
-            with self._lock:
-                waiting = self._waiting.get(key)
-                job = waiting.popleft() if waiting else None
-                if waiting is not None and not waiting:
-                    del self._waiting[key]
+    def _work(self) -> None:
+        while taken := self._taken():
+            key, job = taken
             try:
-                if job is not None:
-                    job()
+                job()
             except Exception:
                 log.exception("a webhook can't be called")
-            key = self._next(key)
+            with self._lock:
+                self._free(key)
+                following = next(filter(self._room, self._waiting), None)
+                if following is not None:
+                    self._waiting[following] = self._waiting.pop(following)  # the others first, next time
+                    self._go_on(following)
 
-    def _next(self, key: QueueKey) -> QueueKey | None:
-        """The queue to go on with: any that has a job and is below its limit, so that none is forgotten."""
+    def _taken(self) -> tuple[QueueKey, Job] | None:
+        """None for a thread that has waited for a job long enough."""
         with self._lock:
-            self._free(key)
-            found = next(filter(self._room, self._waiting), None)
-            if found is not None:
-                self._waiting[found] = self._waiting.pop(found)  # the others first, next time
-                self._busy[found] += 1
-            return found
+            self._idle += 1
+            there = self._lock.wait_for(lambda: self._next, IDLE)
+            self._idle -= 1
+            if there:
+                return self._next.popleft()
+            self._threads -= 1
+            return None
+
+    def _go_on(self, key: QueueKey) -> None:
+        waiting = self._waiting[key]
+        self._busy[key] += 1
+        self._next.append((key, waiting.popleft()))
+        if not waiting:
+            del self._waiting[key]
 
     def _room(self, key: QueueKey) -> bool:
         """Whether one more may run: servers that hang in other namespaces don't take the last thread."""

@@ -60,7 +60,7 @@ def test_all_types_say_yes() -> None:
 
 
 def test_one_reconcile_an_interval() -> None:
-    """It uses the answers of the last calls and begins the next ones, so that hooks cost no reconcile of their own."""
+    """It uses the last answers and begins the next calls, so that hooks cost no reconcile of their own."""
     run = driven(webhooks=[hook("rollout"), hook("rollback")], steps=[{"weight": 20, "iterations": 8}])
     run.drive.options = Options(reconcile_interval=timedelta(minutes=1))
     assert run.run().code is Exit.PROMOTED

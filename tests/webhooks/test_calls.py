@@ -205,6 +205,19 @@ def test_a_call_that_waited_too_long(monkeypatch: pytest.MonkeyPatch, server: Ho
     assert server.posted == []
 
 
+def test_a_thread_waits_for_another_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls one after the other take one thread, which ends when none has come for a while."""
+    monkeypatch.setattr(calls, "IDLE", 0.3)
+    threads, used = HookThreads(), set[int]()
+    for _ in range(5):
+        threads.submit(("test", "server"), lambda: used.add(threading.get_ident()))
+        wait_for(lambda: not threads.busy, "the job")
+    assert len(used) == 1
+    wait_for(lambda: not any(one.ident in used for one in threading.enumerate()), "the thread to end")
+    threads.submit(("test", "server"), lambda: used.add(0))
+    wait_for(lambda: 0 in used, "a job of a new thread")
+
+
 def test_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system gives none: an answer as well, and the next call is tried."""
 
