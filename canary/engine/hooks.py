@@ -13,7 +13,7 @@ fails.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
@@ -30,7 +30,6 @@ DETAIL = 200
 """Characters of an answer in status."""
 GATES = frozenset({HookType.CONFIRM_ROLLOUT, HookType.CONFIRM_TRAFFIC_INCREASE, HookType.CONFIRM_PROMOTION})
 _ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
-_SOON = timedelta(seconds=1)
 _OWN_PHASE = frozenset({HookType.CONFIRM_ROLLOUT, HookType.ROLLBACK})
 """Types whose payload has the Canary's phase; Flagger posts Progressing for the others."""
 
@@ -147,15 +146,15 @@ def _idle(rollout: Rollout, which: Callable[[HookRun], bool]) -> Rollout:
 
 
 def used(rollout: Rollout, now: datetime) -> Rollout:
-    """After an evaluation: each answer of a check counts for one. Requests to roll back that would be due within a
-    second are due now, so that one reconcile begins all calls of an interval."""
+    """After an evaluation: each answer of a check counts for one. Requests to roll back go with the checks, so that
+    one reconcile begins all calls of an interval."""
     types = {hook.key: hook.type for hook in hooks_of(rollout)}
 
     def over(run: HookRun) -> bool:
         if run.asked is None or not run.answered:
             return False
-        due = run.asked + rollout.policy.interval <= now + _SOON
-        return types[run.key] is HookType.ROLLOUT or (types[run.key] is HookType.ROLLBACK and not run.passed and due)
+        old = now - run.asked >= rollout.policy.interval / 2
+        return types[run.key] is HookType.ROLLOUT or (types[run.key] is HookType.ROLLBACK and not run.passed and old)
 
     return _idle(rollout, lambda run: run.key in types and over(run))
 
@@ -218,7 +217,10 @@ def _next(rollout: Rollout, hook: Hook, run: HookRun) -> datetime | None:
         failed = hook.type is HookType.PRE_ROLLOUT and run.result == "failed"
         return run.at + every if failed and run.at is not None else _ALWAYS
     asks_again = hook.type is HookType.ROLLBACK or hook.type in GATES
-    return run.asked + every if asks_again and run.answered and not run.passed else None
+    if not asks_again or not run.answered or run.passed:
+        return None
+    at = run.asked + every
+    return max(at, min(rollout.next_evaluation, at + every / 2)) if hook.type is HookType.ROLLBACK else at
 
 
 def times(rollout: Rollout) -> Iterator[datetime]:
