@@ -35,9 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("cluster")
         if needs & PARTS:
             item.add_marker("parts")
-        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        if generates(getattr(item, "obj", None)):
             item.add_marker("property")
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+
+
+def generates(test: object) -> bool:
+    """The test, or a function in it, runs with generated examples."""
+    inner = getattr(getattr(test, "__code__", None), "co_names", ())
+    return getattr(test, "is_hypothesis_test", False) or "given" in inner
 
 
 class Failures:

@@ -1,6 +1,7 @@
 """Bears a process for every point, lets it die there, and starts another one that goes on.
 
-A process of its own without threads, so that it may fork: `python -m tests.kill.nursery CASE`. One JSON line a point.
+A process of its own without threads, so that it may fork: `python -m tests.kill.nursery CASE EVERY` takes every so
+many points. One JSON line a point.
 """
 
 import json
@@ -17,12 +18,12 @@ from tests.kill.world import Durable, live
 KILLED = -9
 
 
-def main(name: str) -> None:
+def main(name: str, every: int) -> None:
     """The undisturbed end first, then the end after a death at each point."""
     with tempfile.TemporaryDirectory() as root:
         whole = _child(Path(root) / "whole", name, fatal=0)
         print(json.dumps(whole), flush=True)
-        for fatal in range(1, whole["points"] + 1):
+        for fatal in range(1, whole["points"] + 1, every):
             folder = Path(root) / str(fatal)
             died = _child(folder, name, fatal)
             resumed = _child(folder, name, fatal=0)
@@ -66,4 +67,4 @@ def _lines(file: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

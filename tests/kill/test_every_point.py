@@ -12,22 +12,22 @@ import pytest
 from tests.kill.calls import CHECKS, GATES
 from tests.kill.world import CASES
 
-ALWAYS = ("failing",)
-"""Cases of `make test`, where rollout/test_reconcile.py also kills at each call, in one process; others are long."""
+SOME = pytest.param("failing", 5, id="failing, at some points")
+"""For `make test`, where rollout/test_reconcile.py also kills at each call, in one process; all points are long."""
 SAME = ("code", "phase", "outcome", "traffic")
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.long) for name in CASES]
+    ("name", "every"), [SOME, *(pytest.param(name, 1, id=name, marks=pytest.mark.long) for name in CASES)]
 )
-def test_killed_at_any_point_and_started_again_ends_the_same(name: str) -> None:
+def test_killed_at_any_point_and_started_again_ends_the_same(name: str, every: int) -> None:
     """kill -9 before and after every call of a port, each in a process of its own, resumed from what it left."""
-    output = subprocess.run(
-        [sys.executable, "-m", "tests.kill.nursery", name], capture_output=True, text=True, check=True, timeout=500
-    ).stdout
+    command = [sys.executable, "-m", "tests.kill.nursery", name, str(every)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=500).stdout
     whole, *resumed = [json.loads(line) for line in output.splitlines()]
     end = {key: whole[key] for key in SAME}
-    assert len(resumed) == whole["points"] > 25
+    assert whole["points"] > 25
+    assert [one["fatal"] for one in resumed] == list(range(1, whole["points"] + 1, every))
     assert {one["died"] for one in resumed} == {-9}
     assert [{key: one[key] for key in SAME} for one in resumed] == [end] * len(resumed)
     assert [one["fatal"] for one in resumed if one["rose"] and whole["outcome"] != "Promoted"] == []

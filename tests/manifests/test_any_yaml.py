@@ -89,9 +89,9 @@ def test_any_change_of_a_good_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_manifest(kind: str, odd: bool, tmp_path: Path) -> None:
     """Those of the right shape reach the checks behind it as well."""
-    judged = 0
+    judged, tries = 0, examples(100) if odd else 100
 
-    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=tries, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(like(KINDS[kind], odd))
     def check(data: dict[str, Any]) -> None:
         nonlocal judged
