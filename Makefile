@@ -32,7 +32,7 @@ test: $(dev) ## run the tests, with one rollout of each kind in a cluster if the
 	@$(parts) PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) * 3 / 2 )) .venv/bin/python -m pytest -m '$(basic)' $(TESTS)
 
 .PHONY: test-fast
-test-fast: $(dev) ## run the tests that need no other program (under a minute)
+test-fast: $(dev) ## run the tests that need no other program (2.5 minutes of CPU time)
 	@.venv/bin/python -m pytest -m 'not (parts or cluster or long)' $(TESTS)
 
 .PHONY: coverage

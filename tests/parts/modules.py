@@ -51,10 +51,10 @@ def scaled_objects() -> str:
 
 def program(name: str, called: str) -> Path:
     """A program that get-module has built. A test without it is skipped, or fails where parts are required."""
-    told = subprocess.run([_GET, name, "find"], stdout=subprocess.PIPE, text=True, check=False)
-    if told.returncode != 0:
+    done = subprocess.run([_GET, name, "find"], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
         missing(called, f"tests/parts/{_GET.name} {name}")
-    return Path(told.stdout.strip())
+    return Path(done.stdout.strip())
 
 
 def _module(modfile: str, path: str) -> Path:
