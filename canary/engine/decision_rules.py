@@ -351,7 +351,7 @@ def edited_since(s: Situation) -> Finding | None:
 
 
 def remade(s: Situation) -> Finding | None:
-    """Another client deleted the routes to a primary: without them, the end is never in place."""
+    """Another client deleted the routes to a primary, or wrote its own again: so the end is never in place."""
     stage = target_of(s.manifest.spec.target_ref.kind).remake(s)
     return None if stage.done else Finding(Hold(stage.actions), stage.reason, stage.sentence)
 

@@ -50,7 +50,7 @@ class KubernetesPrimary(RoutedPrimary):
         self._kept = KeptRevisions(client, namespace, self._kind)
 
     def read(self) -> PrimarySeen | Missing:
-        """What there is, by name; what the target must be like is looked at only while something is missing."""
+        """What there is, by name; what keeps the rest from being made is read only while something is missing."""
         names = Names.of(self._canary())
         try:
             found = self._there(self._workloads, names.primary)
@@ -148,7 +148,7 @@ class KubernetesPrimary(RoutedPrimary):
             service, aimed = self._there(SERVICES, name), keep and name == names.canary_host
             if not selects(service, selector) or bool(selected_build(service)) != aimed:
                 missing.append(f"{SERVICES.kind} {name}")
-        return [*missing, *self._unmade()]
+        return [*missing, *self._unmade(self._there(self._workloads, names.target))]
 
     def _own(self, names: Names) -> Sequence[tuple[Resource, str]]:
         return [

@@ -54,7 +54,7 @@ class RoutedPrimary(Primary):
         except NotFound:
             return None
 
-    def _unmade(self, target: Data | None = None) -> list[str]:
+    def _unmade(self, target: Data | None) -> list[str]:
         """Routes, and what is beside them, that are missing or made of another `spec.service`.
 
         With the target also adopted routes that another client has pointed at the Service again.

@@ -133,13 +133,13 @@ class ServicePrimary(RoutedPrimary):
     """The port Primary on one Service. It has no replicas, so nothing is scaled."""
 
     def read(self) -> PrimarySeen | Missing:
-        """What there is, by name; the target is looked at only while something is missing."""
+        """What there is, by name; what keeps the rest from being made is read only while something is missing."""
         names = Names.of(self._canary())
         try:
             primary, canary = self._copies(names)
             copies = {names.primary_host: primary, names.canary_host: canary}
             missing = [f"{SERVICES.kind} {name}" for name, one in copies.items() if not self._mine(one)]
-            missing += self._unmade()
+            missing += self._unmade(self._there(SERVICES, names.target))
             wrong = self._wrong(names, tuple(copies.values())) if missing else ""
             ours, returned = self._ours(names), self._returned(names)
         except Failure as error:
@@ -158,7 +158,7 @@ class ServicePrimary(RoutedPrimary):
                 return
             made = selections.canary_copy(canary, target)
             self._client.apply(SERVICES, self._namespace, names.canary_host, made)
-            if self._unmade():
+            if self._unmade(target):
                 self._routed(canary, target)
 
     def copy(self, revision: str) -> None:

@@ -12,7 +12,8 @@ from canary.api.exit_codes import Exit
 from canary.api.plan import Traffic
 from canary.api.reason import Reason
 from canary.api.status import Phase, Status, Version
-from canary.engine.observed import Cause, Missing, PodsRefused, Stored, WorkloadSeen
+from canary.engine.errors import Rejected
+from canary.engine.observed import Cause, Missing, PodsRefused, PrimarySeen, RouteSeen, Stored, WorkloadSeen
 from canary.engine.resolved import resolve_spec
 from canary.manifests.linting import load
 from canary.rollout.drive import Options
@@ -351,6 +352,42 @@ def test_a_service_that_is_changed_in_mid_rollout_selects_the_primary_again() ->
     assert run.run().code is Exit.PROMOTED
     assert primary(made).writes == ["scale 3", "select web", "copy b", "scale 0"]
     assert [one.weight for one in made.router.writes] == [50, 0]
+
+
+def test_routes_that_are_applied_again_in_mid_rollout_are_adopted_at_its_end() -> None:
+    """They lead to neither version, so no weight can be written; the rollback ends all the same."""
+    run = Driven(made := box(steps=[{"weight": 50, "hold": "30s"}], onDrift="rollback"))
+    read, write, here = made.router.read, made.router.write, primary(made)
+    there, applied = here.read, False
+
+    def apply_again() -> None:
+        nonlocal applied
+        applied = True
+
+    def seen(stable: str | None, canary: str) -> RouteSeen | Missing:
+        return RouteSeen("applied", {}, None, "no route leads to the pair") if applied else read(stable, canary)
+
+    def written(stable: str, canary: str, traffic: Traffic, token: str | None) -> None:
+        if applied:
+            raise Rejected("no route leads to the pair")
+        write(stable, canary, traffic, token)
+
+    def provision(revision: str, ready: int = 100) -> None:
+        nonlocal applied
+        here.writes.append(f"adopt routes to {revision}")
+        made.router.set(Traffic())
+        applied = False
+
+    def incomplete() -> PrimarySeen | Missing:
+        found = there()
+        assert isinstance(found, PrimarySeen)
+        return replace(found, missing=("VirtualService web",)) if applied else found
+
+    made.router.read, made.router.write = seen, written  # type: ignore[method-assign]
+    here.read, here.provision = incomplete, provision  # type: ignore[method-assign]
+    assert run.at(12, apply_again).run().code is Exit.ROLLED_BACK
+    assert here.writes == ["scale 3", "adopt routes to a", "scale 0"]
+    assert "no route leads to the pair; adopting the routes again" in {turn.decision.sentence for turn in run.turns}
 
 
 def test_an_edited_primary_gets_its_template_again_at_rest() -> None:

@@ -17,7 +17,7 @@ from canary.engine import wording
 from canary.engine.actions import CopyToPrimary, Provision, RemovePrimary, ReturnToTarget, ScaleTarget
 from canary.engine.idle import Idle
 from canary.engine.next_traffic import exposed
-from canary.engine.observed import GONE, Cause, Missing, PrimarySeen, WorkloadSeen
+from canary.engine.observed import GONE, Cause, Missing, PrimarySeen, RouteSeen, WorkloadSeen
 from canary.engine.outcome import Finding, Hold, Serve, Start
 from canary.engine.phases import ENDING, IDLE, Need
 from canary.engine.revisions import build_of, configured
@@ -199,13 +199,17 @@ class PrimaryTarget:
         return _made_again(s, pair[s.copying].revision)
 
     def remake(self, s: Situation) -> Stage:
-        """Routes that were deleted are made as at first."""
+        """Routes that were deleted are made as at first. At the end, so are adopted ones that were applied again."""
         route, rollout = s.observed.route, s.rollout
-        if not isinstance(route, Missing) or route.cause is not Cause.ABSENT:
+        if isinstance(route, Missing):
+            sentence = "the routes are gone; making them again" if route.cause is Cause.ABSENT else ""
+        else:
+            sentence = f"{wording.found(route)}; adopting the routes again" if _applied_again(s, route) else ""
+        if not sentence:
             return DONE
         copies = rollout.end is None and s.copying
         revision = rollout.canary_version.revision if copies else self.serving(rollout).revision
-        return Stage(False, Reason.PROVISIONING, "the routes are gone; making them again", (Provision(revision),))
+        return Stage(False, Reason.PROVISIONING, sentence, (Provision(revision),))
 
     def restore(self, s: Situation) -> Stage:
         """What the canary is compared with, and what a rollback leads to, is the promoted template."""
@@ -291,6 +295,13 @@ def _given_back(s: Idle, primary: PrimarySeen) -> str:
 
 def _edited(name: str, revision: str) -> str:
     return f"{name} was changed by another client; it gets the template of {revision} again"
+
+
+def _applied_again(s: Situation, route: RouteSeen) -> bool:
+    """Whether the end waits for routes that lead to neither version, and can be adopted. Earlier, that is drift."""
+    primary = s.observed.primary
+    incomplete = isinstance(primary, PrimarySeen) and bool(primary.missing)
+    return s.rollout.end is not None and route.traffic is None and not route.shares and incomplete
 
 
 def _made_again(s: Situation, revision: str) -> Stage:
