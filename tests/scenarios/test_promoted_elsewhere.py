@@ -35,6 +35,19 @@ def test_a_rollback_leads_to_what_another_process_has_promoted() -> None:
     assert (primary(made).revision, primary(made).writes) == ("c", ["scale 3", "scale 0"])
 
 
+@pytest.mark.parametrize(
+    ("scenario", "code", "serves"), [("good", Exit.PROMOTED, "b"), ("bad", Exit.ROLLED_BACK, "a")]
+)
+def test_a_run_without_a_status_rolls_out_what_the_target_has(scenario: str, code: Exit, serves: str) -> None:
+    """It doesn't end with the primary of another process as if the target's own revision served."""
+    made = box(scenario, steps=ONE_STEP)
+    made.store.stored = None
+    run = Driven(made)
+    assert run.run().code is code
+    assert primary(made).revision == serves
+    assert run.turns[-1].decision.status.stable == Version(name="web-primary", revision=serves)
+
+
 def behind(scenario: str, promoted: str, failed: str | None = None) -> Sandbox:
     """The target has b, another process has promoted a revision, and the status has a as stable."""
     made = box(scenario, steps=ONE_STEP)

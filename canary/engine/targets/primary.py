@@ -79,13 +79,14 @@ def primary_not_ready(s: Idle) -> Finding | None:
 
 def another_build_selected(s: Idle) -> Finding | None:
     """The canary's Service selects pods by their build, and the target has another one."""
-    if s.primary is None or not s.primary.build or s.desired_version is None or s.status.stable is None:
+    if s.primary is None or not s.primary.build or s.desired_version is None:
         return None
     build = build_of(s.desired_version.revision)
     if s.primary.build == build:
         return None
     sentence = f"{_canary(s.manifest)} gets the pods of {build}"
-    return Finding(Hold((Provision(s.status.stable.revision),)), Reason.PROVISIONING, sentence)
+    serves = s.status.stable.revision if s.status.stable else s.primary.revision
+    return Finding(Hold((Provision(serves),)), Reason.PROVISIONING, sentence)
 
 
 def left_over(s: Idle) -> Finding | None:
@@ -105,10 +106,15 @@ def left_over(s: Idle) -> Finding | None:
 
 
 def first_sight(s: Idle) -> Finding | None:
-    """The first revision serves without an analysis: there was nothing to compare it with."""
+    """The first revision serves without an analysis: there was nothing to compare it with.
+
+    A primary that was there before the status is compared with what the target has.
+    """
     if s.status.stable is not None or s.primary is None:
         return None
-    stable = Version(name=_stable(s.manifest), revision=s.primary.revision)
+    stable, wanted = Version(name=_stable(s.manifest), revision=s.primary.revision), s.desired_version
+    if wanted is not None and wanted.revision != stable.revision and not s.manifest.spec.suspend:
+        return _start(stable, wanted)
     sentence = f"{stable} serves all traffic; the first revision is not analysed"
     return Finding(Serve(stable, analysed=False), Reason.UNANALYSED_REVISION, sentence)
 
@@ -125,7 +131,7 @@ def another_revision(s: Idle) -> Finding:
     stable, wanted = s.status.stable, s.desired_version
     if stable is None or wanted is None:
         raise AssertionError("the rules before this one speak where either is unknown")
-    return Finding(Start(stable, wanted), Reason.STARTED, f"rolling out {wanted}, replacing {stable}")
+    return _start(stable, wanted)
 
 
 RULES: tuple[IdleRule, ...] = (
@@ -323,6 +329,10 @@ def _scaled_down(s: Situation, drained: datetime) -> Stage:
     if drained > s.now:
         return Stage(False, Reason.DRAINING, f"{seen.name} drains for {s.rollout.policy.drain.total_seconds():g}s")
     return Stage(False, Reason.SCALING_DOWN, f"scaling {seen.name} to zero", (ScaleTarget(0),))
+
+
+def _start(stable: Version, wanted: Version) -> Finding:
+    return Finding(Start(stable, wanted), Reason.STARTED, f"rolling out {wanted}, replacing {stable}")
 
 
 def _starts(s: Idle) -> bool:
