@@ -170,12 +170,12 @@ def left(rollout: Rollout) -> Rollout:
 
 def due(rollout: Rollout, gates_asked: bool, halted: bool, now: datetime) -> Rollout:
     """The rollout with the calls that begin now, and without those that are no longer wanted."""
-    runs = []
+    runs, latest = [], now + rollout.policy.interval * 1.5  # see `_next`
     for hook in hooks_of(rollout):
         run = run_of(rollout, hook)
         if not _wanted(rollout, hook, gates_asked, halted):
             run = run.but(asked=None) if run.pending or hook.type is HookType.ROLLBACK else run
-        elif (at := _next(rollout, hook, run)) is not None and not now < at <= now + rollout.policy.interval:
+        elif (at := _next(rollout, hook, run)) is not None and not now < at <= latest:
             run = _called(run, now)  # at once, too, where the clock was set back
         if run.asked is not None or run.result:
             runs.append(run)

@@ -1,6 +1,8 @@
 """Whole rollouts with webhooks, on virtual time: what is asked when, and what each answer leads to."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -183,6 +185,17 @@ def test_a_rollback_hook(paused: bool) -> None:
     assert last.message == "the hook rollback my-rollback asked for a rollback"
     assert (last.ended - last.started).total_seconds() < 121 + 10 + 10
     assert {weight for _, weight in called(run, "rollback")} == {50}
+
+
+def test_a_request_to_roll_back_isnt_repeated_before_a_late_evaluation() -> None:
+    """The controller delays the first evaluation of a rollout by less than an interval; reconciles in that time make
+    no call of their own."""
+    run = driven(options=Options(reconcile_interval=timedelta(seconds=1)), webhooks=[hook("rollback")])
+    run.box.target.value = replace(run.box.target.value, jitter=timedelta(seconds=9))
+    assert run.run().code is Exit.PROMOTED
+    asked = [datetime.fromisoformat(one.id.split("/")[-1]) for one in run.box.hooks.called]
+    assert len(asked) > 2
+    assert min(later - earlier for earlier, later in pairwise(asked)) >= timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("strategy", [BLUE_GREEN, AB], ids=["blue/green", "A/B"])
