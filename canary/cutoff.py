@@ -28,8 +28,8 @@ class Cutoff:
         self._within = within
 
     def __enter__(self) -> Self:
-        _here.cutoff = self
         _deadlines.add(time.monotonic() + self._within, self)
+        _here.cutoff = self
         return self
 
     def __exit__(

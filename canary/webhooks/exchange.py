@@ -86,18 +86,19 @@ class HookExchange:
     def call(self) -> Response:
         """Never raises."""
         limit = TIMEOUT if self.request.timeout is None else self.request.timeout.total_seconds()
-        with Cutoff(limit) as cutoff:
-            try:
+        cutoff = Cutoff(limit)
+        try:
+            with cutoff:
                 found = self._follow(urlsplit(self.request.url), limit)
-                if cutoff.over:  # a connection that is cut off in the headers looks like one that ended there
-                    raise TimeoutError
-                return found
-            except Invalid as error:
-                return Response(passed=False, detail=str(error))
-            except Exception as error:  # noqa: BLE001 # every error of a server is an answer of its hook
-                late = cutoff.over or isinstance(error, TimeoutError)
-                words = f"no answer within {limit:g}s" if late else explained(error)
-                return Response(passed=False, detail=words, again=not isinstance(error, ssl.SSLError))
+            if cutoff.over:  # a connection that is cut off in the headers looks like one that ended there
+                raise TimeoutError
+            return found
+        except Invalid as error:
+            return Response(passed=False, detail=str(error))
+        except Exception as error:  # noqa: BLE001 # of a server, or of a system that gives no thread for the deadline
+            late = cutoff.over or isinstance(error, TimeoutError)
+            words = f"no answer within {limit:g}s" if late else explained(error)
+            return Response(passed=False, detail=words, again=not isinstance(error, ssl.SSLError))
 
     def _follow(self, url: SplitResult, limit: float) -> Response:
         """Redirects that keep the method and the body are followed, to the same server only."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from canary import cutoff
 from canary.api.webhooks import HookRequest
 from canary.engine.errors import Invalid
 from canary.webhooks.credentials import NONE, HookCredentials
@@ -44,6 +45,19 @@ def secret(**data: str | bytes) -> HookCredentials:
     values = {key: value if isinstance(value, bytes) else value.encode() for key, value in data.items()}
     encoded = {key.replace("_", "."): base64.b64encode(one).decode() for key, one in values.items()}
     return HookCredentials.of("hook", {"data": encoded})
+
+
+def test_no_thread_for_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer as well, else a gate would wait for one without an end; the next attempt has a deadline again."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(cutoff, "_deadlines", cutoff._Deadlines())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert exchange("http://127.0.0.1:1/").call() == Response(False, "can't be called (RuntimeError)", again=True)
+    assert exchange("http://127.0.0.1:1/").call() == Response(False, "connection refused", again=True)
 
 
 def test_what_is_sent(server: HookServer) -> None:
