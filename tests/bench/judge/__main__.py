@@ -24,7 +24,7 @@ from .validity import Validity, validity
 DOCS = Path(__file__).parents[3] / "docs"
 HEALTHY, BAD, TRIED = 2, 1, 1
 """Batches of a scenario: for the page with a healthy and a bad canary, and while tuning."""
-CHECKED, SEED = 1000, 20261
+CHECKED, SEED = 10000, 20261
 """Rollouts at each point of the validity, and their seed."""
 
 
