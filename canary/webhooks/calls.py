@@ -33,7 +33,9 @@ IDLE = 15.0
 """Seconds that a thread waits for another job."""
 LONGEST_PAUSE = 30.0
 """Seconds between two attempts, at most."""
-Job = Callable[[], None]
+Refused = Callable[[str], None]
+Job = tuple[Callable[[], None], Refused]
+"""What to run, and what is called with the reason if it can't be run."""
 QueueKey = tuple[str, str]
 """Namespace and server."""
 
@@ -58,10 +60,10 @@ class HookThreads:
         """How many are running."""
         return self._busy.total()
 
-    def submit(self, key: QueueKey, job: Job) -> None:
-        """Runs the job soon. Raises RuntimeError where the system gives no thread."""
+    def submit(self, key: QueueKey, job: Callable[[], None], refused: Refused) -> None:
+        """Runs the job soon; calls `refused` instead, with the reason, where the system gives no thread."""
         with self._lock:
-            self._waiting.setdefault(key, deque()).append(job)
+            self._waiting.setdefault(key, deque()).append((job, refused))
             if not self._room(key):
                 return
             self._go_on(key)
@@ -71,19 +73,25 @@ class HookThreads:
             self._threads += 1
         try:
             threading.Thread(target=self._work, name="canary-hook", daemon=True).start()
-        except RuntimeError:
-            with self._lock:
-                self._threads -= 1
-                if self._threads:
-                    return  # a thread that is there does it
-                self._waiting.clear()
-                self._next.clear()
-                self._busy.clear()
-            raise
+        except RuntimeError as error:
+            for _, refuse in self._left():
+                refuse(str(error))
+
+    def _left(self) -> list[Job]:
+        """The jobs that no thread does, when one can't be started: also those of others that relied on it."""
+        with self._lock:
+            self._threads -= 1
+            if self._threads:
+                return []
+            left = [job for _, job in self._next] + [job for jobs in self._waiting.values() for job in jobs]
+            self._waiting.clear()
+            self._next.clear()
+            self._busy.clear()
+            return left
 
     def _work(self) -> None:
         while taken := self._taken():
-            key, job = taken
+            key, (job, _) = taken
             try:
                 job()
             except Exception:
@@ -164,10 +172,10 @@ class HookCaller:
             else:
                 done(self._attempts(call, secret, wanted))
 
-        try:
-            self.threads.submit((namespace, urlsplit(call.request.url).netloc), job)
-        except RuntimeError as error:
-            done(Response(passed=False, detail=f"not called: {error}"))
+        def refused(why: str) -> None:
+            done(Response(passed=False, detail=f"not called: {why}"))
+
+        self.threads.submit((namespace, urlsplit(call.request.url).netloc), job, refused)
 
     def _attempts(self, call: HookCall, secret: SecretOf, wanted: Callable[[], bool]) -> Response:
         answer = Response(passed=False, detail="not called")

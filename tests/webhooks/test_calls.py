@@ -104,9 +104,9 @@ def test_an_abandoned_call_isnt_tried_again(server: HookServer) -> None:
     def abandon(_: float) -> None:
         hooks.ask([])
 
-    hooks = of(HookCaller(pause=abandon))
+    hooks = of(caller := HookCaller(pause=abandon))
     hooks.ask([call(f"{server.url}/", retries=50)])
-    wait_for(lambda: not [one for one in threading.enumerate() if one.name == "canary-hook"], "the thread to end")
+    wait_for(lambda: server.posted and not caller.threads.busy, "the end of the call")
     assert len(server.posted) == 1
 
 
@@ -210,11 +210,11 @@ def test_a_thread_waits_for_another_job(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(calls, "IDLE", 0.3)
     threads, used = HookThreads(), set[int]()
     for _ in range(5):
-        threads.submit(("test", "server"), lambda: used.add(threading.get_ident()))
+        threads.submit(("test", "server"), lambda: used.add(threading.get_ident()), pytest.fail)
         wait_for(lambda: not threads.busy, "the job")
     assert len(used) == 1
     wait_for(lambda: not any(one.ident in used for one in threading.enumerate()), "the thread to end")
-    threads.submit(("test", "server"), lambda: used.add(0))
+    threads.submit(("test", "server"), lambda: used.add(0), pytest.fail)
     wait_for(lambda: 0 in used, "a job of a new thread")
 
 
@@ -232,6 +232,28 @@ def test_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         hooks.ask([call("http://127.0.0.1:1/")])
         assert hooks.ask([call("http://127.0.0.1:1/")])["1"].detail == "not called: can't start new thread"
     assert answer(of(caller), call("http://127.0.0.1:1/"))["1"].detail == "connection refused"
+
+
+def test_no_thread_for_two_calls_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each relies on the other's thread, and both are answered."""
+    threads, refused, start = HookThreads(), list[str](), threading.Thread.start
+
+    def submit(name: str) -> None:
+        threads.submit(("test", name), lambda: None, lambda why: refused.append(f"{name}: {why}"))
+
+    def refuse(self: threading.Thread) -> None:
+        if len(begun) < 2:
+            begun.append(self)
+            submit(f"call {len(begun)}")  # between the decision to start a thread and the refusal of it
+        raise RuntimeError("none")
+
+    begun: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    submit("call 0")
+    assert sorted(refused) == ["call 0: none", "call 1: none", "call 2: none"]
+    monkeypatch.setattr(threading.Thread, "start", start)
+    threads.submit(("test", "server"), lambda: refused.append("run"), pytest.fail)
+    wait_for(lambda: "run" in refused, "a job of a new thread")
 
 
 def test_many(server: HookServer) -> None:
