@@ -25,11 +25,12 @@ demo: $(demo) ## watch a rollout on a real Envoy
 
 parts = PROMETHEUS_BIN=$$(tests/parts/get-prometheus) && export PROMETHEUS_BIN &&
 basic = not long and (not cluster or basic)
+# Tests wait more than half of the time.
+workers = PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) * 2 ))
 
 .PHONY: test
 test: $(dev) ## run the tests, with one rollout of each kind in a cluster if the cluster tools are there
-	@# They wait half of the time: three workers keep two cores busy.
-	@$(parts) PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) * 3 / 2 )) .venv/bin/python -m pytest -m '$(basic)' $(TESTS)
+	@$(parts) $(workers) .venv/bin/python -m pytest -m '$(basic)' $(TESTS)
 
 .PHONY: test-fast
 test-fast: $(dev) ## run the tests that need no other program (2.5 minutes of CPU time)
@@ -44,9 +45,7 @@ coverage: $(dev) ## print the branch coverage of the quick tests; less than was 
 
 .PHONY: test-rest
 test-rest: $(dev) ## run what `make test` leaves out, and properties with all examples (needs the cluster tools)
-	@# Each worker has a cluster of its own, and four of them had ten processes waiting for each of two cores.
-	@$(parts) CANARY_EXAMPLES=all PYTEST_XDIST_AUTO_NUM_WORKERS=$$(( $$(nproc) * 3 / 2 )) \
-	  .venv/bin/python -m pytest -m 'not ($(basic)) or property' $(TESTS)
+	@$(parts) CANARY_EXAMPLES=all $(workers) .venv/bin/python -m pytest -m 'not ($(basic)) or property' $(TESTS)
 
 .PHONY: test-all
 test-all: test test-rest ## run all tests (needs the cluster tools)
