@@ -125,7 +125,7 @@ def _turn(parts: Parts, record: Record, last: bool, may_evaluate: bool) -> tuple
     new = tuple(one for one in record.status.outbox if one.alerts is None or not one.alerts.notified)
     record, undelivered = _tell(parts, record, new, last)
     delivered = () if undelivered else new
-    if parts.hooks is not None:
+    if parts.hooks is not None and not unsaved:  # else by the next reconcile, of the process that leads then
         parts.hooks.begin(calls(resolved.manifest, record.status))
     trouble = (*unread(observed, decision), *unsaved, *applied.trouble, *undelivered)
     turn = Turn(now, resolved, observed, decision, record, delivered, trouble)

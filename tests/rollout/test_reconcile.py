@@ -67,6 +67,20 @@ def test_when_nothing_can_be_saved_a_raise_waits_and_a_lowering_does_not() -> No
     assert box.store.stored.status.rollout.end is not None
 
 
+def test_a_call_that_isnt_saved_is_left_to_the_next_reconcile() -> None:
+    """Another process makes that one, if this one no longer leads; otherwise a store that is down delays the call."""
+    box = sandbox(webhooks=[{"type": "confirm-rollout", "name": "start", "url": "http://tester.test/"}])
+    record = last(reconcile(box.parts, load(box.store))).record
+    box.store.down = True
+    while record.status.rollout is None or not record.status.rollout.hooks:
+        assert box.hooks.called == []
+        box.clock.wait(1, lambda: False)
+        record = last(reconcile(box.parts, record)).record
+    assert box.hooks.called == []
+    last(reconcile(box.parts, record))
+    assert len(box.hooks.called) == 1
+
+
 def test_an_unsaved_raise_is_made_once_it_can_be_saved() -> None:
     box, record = at_first_step()
     box.store.down = True
