@@ -5,6 +5,7 @@ Argo CD is played by server-side apply. Flux's part is done by Flux's own code (
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ def ignored() -> Mapping[str, set[str]]:
     return {one["kind"]: set(one["jsonPointers"]) for one in example("ignoreDifferences")}
 
 
-def originals(image: str) -> tuple[Object, ...]:
+def originals(image: str, port_name: str = "http-web") -> tuple[Object, ...]:
     """What is in the user's repository."""
     route = {"timeout": "7s", "route": [{"destination": {"host": NAME}}]}
     return (
         bookinfo.deployment(NAME, {"app": NAME}, 2, image),
-        bookinfo.service(NAME, 9898, "http-web"),
+        bookinfo.service(NAME, 9898, port_name),
         bookinfo.virtual_service(NAME, route),
     )
 
@@ -115,18 +116,22 @@ def test_the_original_manifests_are_applied_again(bare: ControlledSite) -> None:
 
 
 def test_without_these_fields_the_canary_gets_no_users(bare: ControlledSite) -> None:
-    """Applied whole in mid-rollout, Service and routes lead to the primary again: drift, and no error."""
-    bare.mesh.apply(*originals("podinfo:1"))
+    """Applied whole in mid-rollout, Service and routes lead to the primary again: drift, and no error.
+
+    The Service's port has the name that canary gives it: a port that is renamed has no endpoints for a moment.
+    """
+    original = partial(originals, port_name="http")
+    bare.mesh.apply(*original("podinfo:1"))
     bare.mesh.ready(NAME)
     bare.controller()
     bare.settle(steps=HOLDS)
-    bare.mesh.apply(*originals("podinfo:2"))
+    bare.mesh.apply(*original("podinfo:2"))
     bare.until_weight(50)
 
     def drifted() -> bool:
         """Until canary knows that its weight is in place, the state before is its own, too: then it isn't drift."""
         if bare.status.reason != "TrafficDrift":
-            bare.mesh.apply(*originals("podinfo:2")[1:])
+            bare.mesh.apply(*original("podinfo:2")[1:])
         return bare.status.reason == "TrafficDrift"
 
     bare.when(drifted, "drift", every=0.5)
