@@ -66,7 +66,7 @@ class _Deadlines:
         self.forget()
 
     def forget(self) -> None:
-        """Begins anew: a fork has no threads, and may have been made while the lock was taken."""
+        """Forgets all deadlines: a fork has no threads, and may have been made while the lock was taken."""
         self._due: list[tuple[float, int, Cutoff]] = []
         self._changed = threading.Condition()
         self._running = False

@@ -24,7 +24,7 @@ class Flux:
     def reconcile(self, *manifests: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> Mapping[str, str]:
         """By kind: what was done with it. `spec` is more of the Kustomization's."""
         given = (self._kustomization(spec or {}), *map(self._in_namespace, manifests))
-        told = subprocess.run(
+        answered = subprocess.run(
             [self.program],
             input="\n".join(map(json.dumps, given)),
             env=self.environment,
@@ -33,8 +33,8 @@ class Flux:
             check=False,
             timeout=100,
         )
-        assert told.returncode == 0, told.stderr
-        lines = [line.partition(" ") for line in told.stdout.splitlines()]
+        assert answered.returncode == 0, answered.stderr
+        lines = [line.partition(" ") for line in answered.stdout.splitlines()]
         return {subject.partition("/")[0]: action for subject, _, action in lines}
 
     def _kustomization(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:

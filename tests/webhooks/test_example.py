@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary.cli.app import run
-from canary.loadtester.allowed import allowed
+from canary.loadtester.allowed import AllowedCommands, allowed
 from canary.manifests import load
 from canary.metrics.sources import Allowed
 
@@ -51,6 +51,14 @@ def test_each_command_and_each_address_is_allowed(values: dict[str, Any]) -> Non
     assert [places.hook_refusal(url) for url in urls] == [""]
 
 
+def started(file: Path, tester: AllowedCommands) -> list[str]:
+    """The programs that a manifest's webhooks start; the load tester refuses what it wasn't allowed."""
+    analysis = load([str(file)]).canary.spec.analysis
+    assert analysis is not None
+    hooks = [hook for hook in analysis.webhooks or () if "cmd" in hook.metadata]
+    return [tester.command(hook.metadata.get("type", "cmd"), hook.metadata["cmd"])[0] for hook in hooks]
+
+
 def test_the_tutorial_allows_the_commands_of_its_manifest(capsys: pytest.CaptureFixture[str]) -> None:
     """With the options that stand on the page."""
     root = FOLDER.parents[1]
@@ -59,13 +67,7 @@ def test_the_tutorial_allows_the_commands_of_its_manifest(capsys: pytest.Capture
     tester = allowed([after for word, after in pairwise(words) if word == "--allow"], [])
     file = root / "examples" / "envoy" / "loaded.yaml"
     assert run(["lint", "--strict", "-f", str(file)]) == 0, capsys.readouterr().out
-    analysis = load([str(file)]).canary.spec.analysis
-    assert analysis is not None
-    started = [hook for hook in analysis.webhooks or () if "cmd" in hook.metadata]
-    assert [tester.command(hook.metadata.get("type", "cmd"), hook.metadata["cmd"])[0] for hook in started] == [
-        "curl",
-        "hey",
-    ]
+    assert started(file, tester) == ["curl", "hey"]
 
 
 @pytest.mark.parametrize("name", ["gated.yaml", "backend-run.yaml"])
@@ -78,13 +80,7 @@ def test_the_tutorial_of_podinfo_allows_the_commands_of_its_manifests(
     assert run(["simulate", "-f", str(file)]) == 0
     assert run(["simulate", "-f", str(file), "--scenario", "bad"]) == 3
     tester = allowed(YAML(typ="safe").load(PODINFO / "values.yaml")["loadtester"]["allow"], [])
-    analysis = load([str(file)]).canary.spec.analysis
-    assert analysis is not None
-    started = [hook for hook in analysis.webhooks or () if "cmd" in hook.metadata]
-    assert [tester.command(hook.metadata.get("type", "cmd"), hook.metadata["cmd"])[0] for hook in started] == [
-        "curl",
-        "hey",
-    ]
+    assert started(file, tester) == ["curl", "hey"]
 
 
 def test_the_webhooks_on_the_page_are_those_of_the_file() -> None:
