@@ -2,8 +2,11 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+
+from .descriptions import descriptions
 
 
 class Model(BaseModel):
@@ -18,7 +21,6 @@ class Model(BaseModel):
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
         extra="ignore",
     )
 
@@ -40,6 +42,16 @@ class Model(BaseModel):
     def model_post_init(self, context: Any, /) -> None:
         """Runs after each validation."""
         object.__setattr__(self, "__pydantic_fields_set__", _shared(self.__pydantic_fields_set__))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler, /) -> dict[str, Any]:
+        """The schema, with the descriptions of the fields."""
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, words in descriptions(cls).items():
+            if name in properties:
+                properties[name]["description"] = words
+        return schema
 
     def wire(self) -> dict[str, Any]:
         """The model as JSON-ready data, camelCase, without nulls."""

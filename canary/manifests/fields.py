@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from canary.api.descriptions import descriptions
 from canary.api.judge import SIGNED
 from canary.api.kinds import KINDS
 from canary.api.model import Model
@@ -39,6 +40,8 @@ _PLAIN: dict[Any, str] = {
 
 @dataclass(frozen=True)
 class KnownField:
+    holder: type[Model]
+    """The model that has the field."""
     name: str
     """As a manifest writes it."""
     kind: str
@@ -46,17 +49,21 @@ class KnownField:
     required: bool
     default: str
     """As a manifest would write it; empty where there is none."""
-    about: str
     model: type[Model] | None
     """What is inside, where that has fields of its own."""
     many: Many = ""
     """Whether it holds several."""
 
+    @property
+    def about(self) -> str:
+        """What it means, in one line; empty where nothing is written about it."""
+        return " ".join(descriptions(self.holder).get(self.name, "").split())
+
 
 @cache
 def known(model: type[Model]) -> dict[str, KnownField]:
     """The fields of a model, in the order in which it declares them."""
-    fields = [_known(name, info) for name, info in model.model_fields.items()]
+    fields = [_known(model, name, info) for name, info in model.model_fields.items()]
     if model in KINDS.values():  # objects that code makes have a default for these; in a file they are written
         fields = [replace(each, required=True, default="") if each.name in _WHAT else each for each in fields]
     return {field.name: field for field in fields}
@@ -92,12 +99,10 @@ def ways(model: type[Model], way: tuple[str, ...] = ()) -> tuple[tuple[str, ...]
     return (*((*way, field.name) for field in fields), *chain.from_iterable(below))
 
 
-def _known(name: str, info: FieldInfo) -> KnownField:
+def _known(holder: type[Model], name: str, info: FieldInfo) -> KnownField:
     kind, model, many = _shape(info.annotation)
-    about = " ".join((info.description or "").split())
-    return KnownField(
-        info.alias or name, _worded(kind, info.metadata), info.is_required(), _default(info), about, model, many
-    )
+    named, worded = info.alias or name, _worded(kind, info.metadata)
+    return KnownField(holder, named, worded, info.is_required(), _default(info), model, many)
 
 
 def _shape(annotation: Any) -> tuple[str, type[Model] | None, Many]:
