@@ -94,8 +94,9 @@ class Service(Model):
     """Name of the Service that clients call; default: the target's name. `-primary` and `-canary` are added to it."""
     port: Port
     """Its port."""
-    port_name: Annotated[str, Field(max_length=LONGEST_SERVICE)] = "http"
-    """The port's name; Istio takes the protocol from it."""
+    port_name: Annotated[str, Field(max_length=LONGEST_SERVICE)] = ""
+    """The port's name; Istio takes the protocol from it. Default: the name that the port of your own Service has, or
+    `http`."""
     target_port: TargetPort | None = None
     """The port of the pods, by number or name; default: `port`."""
     app_protocol: Annotated[str, Field(max_length=253)] | None = None

@@ -1,26 +1,23 @@
 """The three Services of a Canary: the one that clients call, the primary's and the canary's.
 
-They have the same ports, and are labelled with their own names, as Flagger's. Clients are sent to the primary where
-no route says otherwise.
+They have the same ports, from `ports.py`, and are labelled with their own names, as Flagger's. Clients are sent to
+the primary where no route says otherwise.
 
 The clients' Service may be older than its Canary. Server-side apply removes what canary adds to it. The API server
 doesn't keep what canary writes over, so `noted` keeps that, and `given_back` writes it again at the end.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from canary.api.canary import Canary
 from canary.api.service import Service, ServiceMetadata
 
 from .names import UNRECONCILED, Data, Names, Object, metadata, service_of
+from .ports import as_found, number_of, own_ports, ports
 from .workload import selector_label, selectors
 
-PROXIES = ("istio-proxy", "envoy")
-"""Containers of a mesh, whose ports aren't the application's."""
-LONGEST_NAME = 63
-"""Characters of a Service's port name."""
 LISTED = ("selector", "ports")
 """Noted whether they differ or not: what is deleted in between may be written as a whole."""
 _FIXED = ("clusterIP",)
@@ -28,11 +25,17 @@ _FIXED = ("clusterIP",)
 _ABOUT = ("labels", "annotations")
 
 
-def services(canary: Canary, target: Data, build: str = "") -> tuple[Object, Object, Object]:
-    """(apex, primary, canary), each complete; `build` is the target's newest. Raises Invalid, as `selectors` does."""
+def services(
+    canary: Canary, target: Data, build: str = "", found: Data | None = None
+) -> tuple[Object, Object, Object]:
+    """(apex, primary, canary), each complete; `build` is the target's newest, `found` the apex that is there.
+
+    Raises Invalid, as `selectors` does, and for a port whose protocol isn't the manifest's.
+    """
     key, _ = selector_label(target)
-    names, service, selected = Names.of(canary), service_of(canary), selectors(canary, target, build)
-    shared = _spec(service, ports(service, target))
+    names, selected, own = Names.of(canary), selectors(canary, target, build), own_ports(found)
+    service = as_found(service_of(canary), own, names.apex)
+    shared = _spec(service, ports(service, target, own))
 
     def made(name: str, given: ServiceMetadata | None, selector: Mapping[str, str]) -> Object:
         about = given or ServiceMetadata()
@@ -48,45 +51,6 @@ def services(canary: Canary, target: Data, build: str = "") -> tuple[Object, Obj
         made(names.primary_host, service.primary, selected.primary),
         made(names.canary_host, service.canary, selected.canary),
     )
-
-
-def ports(service: Service, target: Data) -> list[Object]:
-    """Of each of the Services: the one that the manifest names, then those that are discovered."""
-    first: Object = {
-        "name": service.port_name or "http",
-        "protocol": "TCP",
-        "port": service.port,
-        "targetPort": service.target_port or service.port,
-    }
-    if service.app_protocol:
-        first["appProtocol"] = service.app_protocol
-    made = [first]
-    if not service.port_discovery:
-        return made
-    for number, candidates in _discovered(service, target):
-        names, numbers = {one["name"] for one in made}, {one["port"] for one in made}
-        free = next((name for name in candidates if name not in names), None)
-        if number not in numbers and free is not None:
-            made.append({"name": free, "protocol": "TCP", "port": number, "targetPort": number})
-    return made
-
-
-def _discovered(service: Service, target: Data) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Ports of the target's containers, each with the names that it may have, the best one first.
-
-    Names are unique in a container only, and a Service has each name and each port once.
-    """
-    wanted = service.target_port or service.port
-    template = (target.get("spec") or {}).get("template") or {}
-    for container in (template.get("spec") or {}).get("containers") or ():
-        if container["name"] in PROXIES:
-            continue
-        for index, port in enumerate(container.get("ports") or ()):
-            number, name = int(port["containerPort"]), port.get("name")
-            if wanted in (number, name):
-                continue
-            made = f"tcp-{container['name'][: LONGEST_NAME - len(f'tcp--{index}')].rstrip('-')}-{index}"
-            yield number, ((name, made) if name else (made,))
 
 
 def _spec(service: Service, of_all: list[Object]) -> Object:
@@ -118,10 +82,10 @@ def given_back(found: Data, before: Data) -> list[Mapping[str, Any]]:
     Ports that its owner has added or removed since stay added or removed.
     """
     spec, about = found.get("spec") or {}, found.get("metadata") or {}
-    ports = {_number(one): one for one in before.get("ports") or ()}
+    listed = {number_of(one): one for one in before.get("ports") or ()}
     wanted = {field: value for field, value in before.items() if field not in (*LISTED, *_ABOUT)}
     wanted |= {"selector": before.get("selector") or {}}
-    wanted |= {"ports": [ports.get(_number(one), one) for one in spec.get("ports") or ()]}
+    wanted |= {"ports": [listed.get(number_of(one), one) for one in spec.get("ports") or ()]}
     made: list[Mapping[str, Any]] = []
     for field, value in wanted.items():
         if value and spec.get(field) != value:
@@ -133,7 +97,3 @@ def given_back(found: Data, before: Data) -> list[Mapping[str, Any]]:
         if whole != (about.get(field) or {}):
             made.append({"op": "add", "path": f"/metadata/{field}", "value": whole})
     return made
-
-
-def _number(port: Data) -> tuple[Any, str]:
-    return port.get("port"), str(port.get("protocol") or "TCP")

@@ -179,7 +179,7 @@ class KubernetesPrimary(RoutedPrimary):
             return NOT_CHANGED.format(names.primary, "keep" if keep else "relabel")
         target = self._client.fresh(self._workloads, self._namespace, names.target)
         try:
-            services(self._canary(), target)
+            services(self._canary(), target, found=self._whole(SERVICES, names.apex))
             primary(self._canary(), target, target["spec"]["template"], "", None)
         except Invalid as error:
             return str(error)
@@ -252,11 +252,12 @@ class KubernetesPrimary(RoutedPrimary):
             self._client.patch(SERVICES, self._namespace, names.apex, [guard, *changes])
 
     def _services(self, canary: Canary, target: Object, template: Data) -> tuple[Object, ...]:
-        """With the ports of this template: what the target has now isn't judged."""
+        """With the ports of this template: that of the target isn't judged. The user's ports keep their names."""
         judged = {**target, "spec": {**target["spec"], "template": template}}
         build = self._kept.newest(target) if keeps(canary) else ""
-        found: tuple[Object, ...] = valid(lambda: services(canary, judged, build))
-        return found
+        found = self._whole(SERVICES, Names.of(canary).apex)
+        made: tuple[Object, ...] = valid(lambda: services(canary, judged, build, found))
+        return made
 
     def _copied(self, canary: Canary, target: Object, revision: str, replicas: int | None = None) -> Object:
         """The template that the primary has now. Its digest comes last: without it, the copy is not complete."""

@@ -54,6 +54,12 @@ class RoutedPrimary(Primary):
         except NotFound:
             return None
 
+    def _whole(self, resource: Resource, name: str) -> Object | None:
+        """An object as the server has it, whole."""
+        with suppress(NotFound):
+            return self._client.fresh(resource, self._namespace, name)
+        return None
+
     def _unmade(self, target: Data | None) -> list[str]:
         """Routes, and what is beside them, that are missing or made of another `spec.service`.
 

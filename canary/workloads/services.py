@@ -221,16 +221,10 @@ class ServicePrimary(RoutedPrimary):
 
     def _promote(self, canary: Canary, target: Object, revision: str) -> None:
         names, kept = Names.of(canary), KeptSelections(self._client, self._namespace)
-        there = [self._whole(name) for name in (names.primary_host, names.canary_host)]
+        there = [self._whole(SERVICES, name) for name in (names.primary_host, names.canary_host)]
         selected = kept.keep(canary, revision, [*there, target])
         made = selections.primary_copy(canary, target, selected, revision)
         self._client.apply(SERVICES, self._namespace, names.primary_host, made)
-
-    def _whole(self, name: str) -> Object | None:
-        """A Service as the server has it, whole."""
-        with suppress(NotFound):
-            return self._client.fresh(SERVICES, self._namespace, name)
-        return None
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_ports_are_valid(given: Canary, target: Object) -> None:
         names, numbers = [port["name"] for port in ports], [port["port"] for port in ports]
         assert (len(set(names)), len(set(numbers))) == (len(ports), len(ports))
         assert max(map(len, names)) <= 63
-        assert (names[0], numbers[0]) == (service.port_name, service.port)
+        assert (names[0], numbers[0]) == (service.port_name or "http", service.port)
 
 
 HOSTS = st.sampled_from([

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from canary.engine.errors import Invalid
 from canary.primary.services import services
 
 from .podinfo import DEPLOYMENT, NAMESPACE, Object, canary, deployment
@@ -175,3 +176,76 @@ def test_what_else_the_manifest_says() -> None:
     for one in services(canary(service), DEPLOYMENT):
         assert (one["spec"]["clusterIP"], one["spec"]["trafficDistribution"]) == ("None", "PreferClose")
         assert one["spec"]["ports"][0]["appProtocol"] == "grpc"
+
+
+NOTED = {"canary-controller.dev/original": '{"ports": [{"port": 80, "name": "web"}]}', **MARK}
+
+
+def named(port: int, name: str | None = None, protocol: str = "TCP", **rest: Any) -> Object:
+    """A port of a user's Service."""
+    return {"port": port, "protocol": protocol, **({"name": name} if name else {}), **rest}
+
+
+@pytest.mark.parametrize(
+    ("service", "own", "annotations", "expected"),
+    [
+        pytest.param({}, [named(80, "web")], {}, [("web", 80)], id="keeps its name"),
+        pytest.param({}, [named(80)], {}, [(None, 80)], id="keeps having none"),
+        pytest.param({"portName": "grpc"}, [named(80, "web")], {}, [("grpc", 80)], id="has the manifest's name"),
+        pytest.param({}, [named(80, "web")], NOTED, [("web", 80)], id="keeps its name once it is adopted"),
+        pytest.param({}, [named(80, "http")], NOTED, [("http", 80)], id="keeps the name that it was given since"),
+        pytest.param({}, [named(80, "web")], MARK, [("http", 80)], id="of a Service that canary made is called http"),
+        pytest.param(
+            {}, [named(81, "http")], {}, [("http-80", 80)], id="gets another name than those that are there"
+        ),
+        pytest.param({}, [named(80, "dns", "UDP")], {}, [("http", 80)], id="of another protocol is another port"),
+        pytest.param(
+            {"portDiscovery": True},
+            [named(80, "web"), named(9797, "prom"), named(82, "grpc")],
+            {},
+            [("web", 80), ("http", 9898), ("prom", 9797), ("tcp-podinfod-2", 9999)],
+            id="that is discovered keeps its name, and takes none of the others",
+        ),
+    ],
+)
+def test_a_port_of_a_service_that_was_there(
+    service: dict[str, Any], own: list[Object], annotations: dict[str, str], expected: list[Any]
+) -> None:
+    """Where the manifest has no name for it. The versions' Services have the same ports."""
+    found = {"metadata": {"annotations": annotations}, "spec": {"ports": own}}
+    made = services(canary({"port": 80, **service}), DEPLOYMENT, found=found)
+    for one in made:
+        assert [(port.get("name"), port["port"]) for port in one["spec"]["ports"]] == expected
+
+
+def test_the_protocol_of_a_port_that_was_there() -> None:
+    """The versions' Services get it, too: a proxy talks to them as their own ports say."""
+    found = {"spec": {"ports": [named(80, "web", appProtocol="grpc")]}}
+    for one in services(canary({"port": 80}), DEPLOYMENT, found=found):
+        assert one["spec"]["ports"][0]["appProtocol"] == "grpc"
+
+
+READ = (
+    "spec.service.{0}: is missing, and Istio takes the port 80 of your Service podinfo for {1}; write {0}: {2}, or "
+    "{0}: {3}, which canary then sets in your Service"
+)
+
+
+@pytest.mark.parametrize(
+    ("service", "own", "expected"),
+    [
+        pytest.param({}, named(80, "tcp-db"), ("portName", "tcp-db", "tcp-db", "http"), id="TCP by its name"),
+        pytest.param({}, named(80, "https"), ("portName", "https", "tcp", "http"), id="TLS"),
+        pytest.param(
+            {"portName": "tcp-db"},
+            named(80, "tcp-db", appProtocol="http"),
+            ("appProtocol", "http", "http", "tcp"),
+            id="HTTP by its protocol",
+        ),
+    ],
+)
+def test_a_protocol_that_the_routes_are_not_for(service: dict[str, Any], own: Object, expected: tuple[str]) -> None:
+    """Istio would ignore the weights."""
+    with pytest.raises(Invalid) as error:
+        services(canary({"port": 80, **service}), DEPLOYMENT, found={"spec": {"ports": [own]}})
+    assert str(error.value) == READ.format(*expected)

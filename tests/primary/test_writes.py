@@ -192,6 +192,17 @@ def routes(memory: Memory) -> Any:
     return memory.objects["VirtualService", "podinfo"]["spec"]["http"][0]["route"]
 
 
+def test_the_users_port_keeps_its_name() -> None:
+    """In all three Services. One that Istio doesn't take for HTTP must be named by the manifest."""
+    memory = with_podinfo()
+    memory.put(SERVICES, "podinfo", {"selector": {"app": "podinfo"}, "ports": [{"port": 9898, "name": "tcp-db"}]})
+    assert seen(port(memory)).wrong.startswith("spec.service.portName: is missing")
+    memory.objects["Service", "podinfo"]["spec"]["ports"][0]["name"] = "web"
+    made(memory)
+    for name in ("podinfo", "podinfo-primary", "podinfo-canary"):
+        assert [one["name"] for one in memory.get(SERVICES, "shop", name)["spec"]["ports"]] == ["web"]
+
+
 def diverted(memory: Memory) -> str:
     """What is read of the primary in a rollout."""
     workloads = PrimaryWorkloads(cast(Client, memory), "shop", released)
