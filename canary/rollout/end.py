@@ -27,6 +27,8 @@ class Ending:
     code: Exit
     reason: Reason
     sentence: str
+    outcome: Outcome | None = None
+    """How the rollout ended that the sentence speaks of, if it was over before the command began."""
 
     def allowing(self, unanalysed: bool) -> "Ending":
         """Success, if a build may serve that was not judged."""

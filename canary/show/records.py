@@ -48,7 +48,7 @@ def record(turn: Turn) -> dict[str, Any]:
 
 
 def ended(ending: Ending, outcome: Outcome | None) -> dict[str, Any]:
-    """The ending. `outcome` is null where no rollout was closed by this run."""
+    """The ending. `outcome` is null where it speaks of no rollout that is over."""
     return {
         "code": ending.code.value,
         "reason": ending.reason,
@@ -116,7 +116,7 @@ class Records:
 
     def close(self, ending: Ending) -> None:
         """Prints the ending."""
-        self._print(ended(ending, self.outcome))
+        self._print(ended(ending, self.outcome or ending.outcome))
 
     def _print(self, data: dict[str, Any]) -> None:
         print(json.dumps(data), file=self.stream, flush=True)

@@ -132,7 +132,8 @@ def _serves(wanted: Version, status: Status) -> bool:
 def _promoted(aim: Awaited, status: Status) -> Ending:
     ended = aim.ended(status)
     if ended is not None and ended.outcome is Outcome.PROMOTED and status.reason != Reason.UNANALYSED_REVISION:
-        return Ending(Exit.PROMOTED, Reason.PROMOTED, f"{aim.version} was promoted: {ended.message}")
+        sentence = f"{aim.version} was promoted: {ended.message}"
+        return Ending(Exit.PROMOTED, Reason.PROMOTED, sentence, ended.outcome)
     code = status.reason.exit_code
     return Ending(Exit.PROMOTED if code is None else code, status.reason, status.message)
 
@@ -141,7 +142,8 @@ def _failed(aim: Awaited, status: Status) -> Ending | None:
     """Not before a retry that was asked for was taken."""
     ended = aim.ended(status)
     if ended is not None:
-        return Ending(BY_OUTCOME[ended.outcome], ended.outcome.reason, f"{_FAILED[ended.outcome]}: {ended.message}")
+        sentence = f"{_FAILED[ended.outcome]}: {ended.message}"
+        return Ending(BY_OUTCOME[ended.outcome], ended.outcome.reason, sentence, ended.outcome)
     if aim.after:
         return None
     return Ending(

@@ -174,7 +174,7 @@ class Wait:
         """A rollback by a time-out is reported as a time-out."""
         if not self.asked or over.code not in (Exit.REJECTED, Exit.ROLLED_BACK):
             return over
-        return Ending(Exit.TIMED_OUT, Reason.TIMED_OUT, f"not done in time: {over.sentence}")
+        return Ending(Exit.TIMED_OUT, Reason.TIMED_OUT, f"not done in time: {over.sentence}", over.outcome)
 
     def _unread(self, sight: Sight) -> Ending | None:
         unknown = self.aim is None and isinstance(sight.desired_version, Missing)

@@ -6,7 +6,7 @@ check, trouble with a write) isn't in them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from canary.api.exit_codes import Exit
 from canary.api.pinned import Policy
 from canary.api.plan import Plan
 from canary.api.reason import Reason
-from canary.api.status import Rollout, Status
+from canary.api.status import Outcome, Rollout, Status
 from canary.engine.decide import Decision
 from canary.engine.errors import Unreachable
 from canary.engine.observed import Observed
@@ -134,7 +134,8 @@ class WatchRun:
             return ending(turn.decision)
         if self._active and status.reason.exit_code is None:
             return None
-        return ending(turn.decision) or _ended(status)
+        over = ending(turn.decision)
+        return _ended(status) if over is None else replace(over, outcome=_outcome(status, over.code))
 
 
 def _ended(status: Status) -> Ending:
@@ -142,7 +143,13 @@ def _ended(status: Status) -> Ending:
     if not status.history:
         return Ending(Exit.ERROR, Reason.NOTHING_RUNS, "no rollout is running, and none has ended yet")
     last = status.history[0]
-    return Ending(BY_OUTCOME[last.outcome], last.outcome.reason, status.message or last.message)
+    return Ending(BY_OUTCOME[last.outcome], last.outcome.reason, status.message or last.message, last.outcome)
+
+
+def _outcome(status: Status, code: Exit) -> Outcome | None:
+    """Of the last rollout, if the exit code is for it; the status may speak of another version meanwhile."""
+    last = status.history[0].outcome if status.history else None
+    return last if last is not None and BY_OUTCOME[last] is code else None
 
 
 def _canary(name: str, status: Status) -> Canary:

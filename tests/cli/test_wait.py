@@ -348,3 +348,21 @@ def test_stable_is_waited_for_while_its_rollback_goes_on() -> None:
     found = world.wait_for_it()
     assert (found.code, world.status.stable) == (Exit.PROMOTED, STABLE)
     assert world.reported[0] == "v2 (a) has yet to make way for v1 (s)"
+
+
+@pytest.mark.parametrize(
+    ("world", "outcome"),
+    [
+        pytest.param(World(over(Outcome.PROMOTED)), Outcome.PROMOTED, id="promoted"),
+        pytest.param(World(over(Outcome.ROLLED_BACK)), Outcome.ROLLED_BACK, id="rolled back"),
+        pytest.param(
+            World(at_rest(history=over(Outcome.ROLLED_BACK).history), revision="s", version="v1"),
+            None,
+            id="the version before is desired again",
+        ),
+        pytest.param(World(at_rest(), revision="s", version="v1"), None, id="no rollout yet"),
+    ],
+)
+def test_a_rollout_that_was_over_before(world: World, outcome: Outcome | None) -> None:
+    """The end names its outcome, if it was a rollout of the desired version."""
+    assert world.wait_for_it().outcome is outcome

@@ -1,8 +1,10 @@
 """Watching a run from elsewhere: the same lines and the same code, and a word where no run is active."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import StringIO
 
 import pytest
 
@@ -11,7 +13,9 @@ from canary.api.reason import Reason
 from canary.api.status import Outcome, Phase, RolloutSummary, Status, Version
 from canary.engine.errors import CanaryError, Unreachable
 from canary.rollout.drive import Interrupts
+from canary.rollout.end import Ending
 from canary.rollout.reconcile import Turn
+from canary.show.records import Records
 from canary.waiting.watch import IDLE, WatchRun
 from tests.show.turns import BAD, NOON, Play
 
@@ -55,17 +59,32 @@ class Clock:
             self.interrupts()
 
 
-def watched(memory: Seen, waits: int = 100) -> tuple[tuple[Exit, str], list[Turn]]:
-    """How the watch ends, and what it has reported."""
-    turns: list[Turn] = []
+def watch(memory: Seen, report: Callable[[Turn], None], waits: int = 100) -> Ending:
+    """How a watch ends."""
     interrupts = Interrupts()
-    over = WatchRun(memory, Clock(interrupts, waits), turns.append, interrupts).run()
+    return WatchRun(memory, Clock(interrupts, waits), report, interrupts).run()
+
+
+def watched(memory: Seen, waits: int = 100) -> tuple[tuple[Exit, str], list[Turn]]:
+    """The same, and what it has reported."""
+    turns: list[Turn] = []
+    over = watch(memory, turns.append, waits)
     return (over.code, over.sentence), turns
 
 
 def statuses(play: Play) -> Iterator[Status]:
     """Of a whole rollout."""
     return iter([turn.decision.status for turn in play.whole()])
+
+
+def rested(outcome: Outcome, reason: str = "") -> Status:
+    """A state at rest after a rollout of v2."""
+    past = RolloutSummary(
+        number=1, stable=V1, canary=V2, started=NOON, ended=NOON, outcome=outcome,
+        reason=Reason("Said"), message="said",
+    )  # fmt: skip
+    said = Reason(reason or str(outcome))
+    return Status(phase=Phase.SUCCEEDED, reason=said, message="said: why", history=(past,))
 
 
 @pytest.mark.parametrize(
@@ -107,13 +126,25 @@ def test_a_state_that_can_not_be_read_for_a_while_is_no_end() -> None:
 )
 def test_what_is_over_already_is_reported_at_once(outcome: Outcome, code: Exit) -> None:
     """As if the watch had been there."""
-    past = RolloutSummary(
-        number=1, stable=V1, canary=V2, started=NOON, ended=NOON, outcome=outcome,
-        reason=Reason("Said"), message="said",
-    )  # fmt: skip
-    status = Status(phase=Phase.SUCCEEDED, reason=Reason(str(outcome)), message="said: why", history=(past,))
-    ended, turns = watched(Seen(iter([status]), active=False))
+    ended, turns = watched(Seen(iter([rested(outcome)]), active=False))
     assert (ended, len(turns)) == ((code, "said: why"), 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        pytest.param(rested(Outcome.PROMOTED), "Promoted", id="how the last rollout ended"),
+        pytest.param(rested(Outcome.REJECTED), "Rejected", id="also a bad end"),
+        pytest.param(rested(Outcome.REJECTED, Reason.ALREADY_SERVING), None, id="of another version"),
+        pytest.param(Status(), None, id="none"),
+    ],
+)
+def test_the_last_line_has_the_outcome(status: Status, outcome: str | None) -> None:
+    """For programs, also where the rollout was over before the watch began."""
+    records = Records(StringIO())
+    records.close(watch(Seen(iter([status]), active=False), records))
+    assert isinstance(records.stream, StringIO)
+    assert json.loads(records.stream.getvalue().splitlines()[-1])["outcome"] == outcome
 
 
 def test_where_nothing_has_run() -> None:
