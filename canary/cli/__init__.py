@@ -1,5 +1,6 @@
 """The command line: the way in, and what signals do. app.py comes next, then one file per command."""
 
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ class Process:
 
 def main() -> None:
     """Run `canary` with the process's arguments and leave with its exit code."""
+    gc.disable()  # until the modules of the command are imported: see `collect_garbage`
     _heed_signals()
     try:
         _open_streams()
@@ -32,6 +34,16 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
+
+
+def collect_garbage() -> None:
+    """Start garbage collection, which `main` stopped. It leaves out what exists: modules, which stay to the end.
+
+    While modules are imported there is no garbage, and to look for it would be a fifth of the time to start.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _heed_signals() -> None:

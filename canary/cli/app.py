@@ -16,6 +16,7 @@ import typer.main
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from canary import __version__
+from canary.cli import collect_garbage
 
 GROUPS: dict[str, dict[str, str]] = {
     "Release": {
@@ -234,6 +235,7 @@ class _Lazy(TyperCommand):
         """Import the command, and let it parse its own arguments; what follows runs on its context."""
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(self.name, context_settings=HELP)(self._function())
+        collect_garbage()
         found = typer.main.get_command(app)
         name_values(found.params)
         return found.make_context(info_name, args, parent, **extra)

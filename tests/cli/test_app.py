@@ -1,18 +1,22 @@
 """The table of commands: listed without being imported, called by name, ended by sentence and code."""
 
 import ast
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from canary import __version__
 from canary.cli.app import COMMANDS, GROUPS, run
 from tests.examples import one_now
+from tests.parts.processes import free_port
 
+ROOT = Path(__file__).parents[2]
 CANARY = [sys.executable, "-m", "canary"]
 THROWAWAY = {"greet": "Greet someone.", "broken": "Can't be imported."}
 
@@ -194,16 +198,62 @@ def test_every_command_of_the_table_answers_help(capsys: pytest.CaptureFixture[s
         assert f"Usage: canary {name}" in capsys.readouterr().out
 
 
-def test_help_imports_next_to_nothing() -> None:
-    """That is why it answers at once, which `make bench` measures; a count doesn't depend on the machine."""
+BASIC = {"canary", "typer", "annotated_doc", "shellingham"}
+MANIFESTS = BASIC | {"promql_parser", "ruamel"}
+MANIFESTS |= {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "needed"),
+    [
+        pytest.param("--help", 0, BASIC, id="the list of commands"),
+        pytest.param("--version", 0, BASIC, id="the version"),
+        pytest.param("status --help", 0, MANIFESTS, id="the help of a command"),
+        pytest.param("lint -f examples/bookinfo/reviews.yaml", 0, MANIFESTS, id="lint"),
+    ],
+)
+def test_a_command_imports_only_the_packages_that_it_needs(argv: str, code: int, needed: set[str]) -> None:
+    """So that it starts at once, which `make bench` measures; the names don't depend on the machine."""
+    ended, modules = imported(*argv.split())
+    found = {one.partition(".")[0] for one in modules} - sys.stdlib_module_names
+    assert ended == code
+    assert {"canary", "typer"} <= {one for one in found if not one.startswith("_")} <= needed
+
+
+def test_a_command_for_a_cluster_imports_no_models_of_kubernetes(tmp_path: Path) -> None:
+    """These are 700 modules. It needs no formulas, colours and metrics either."""
+    config = tmp_path / "config"
+    entry = {"cluster": {"server": f"http://127.0.0.1:{free_port()}"}, "user": {}}
+    named = {f"{kind}s": [{"name": "here", kind: inside}] for kind, inside in entry.items()}
+    context = {"name": "here", "context": {"cluster": "here", "user": "here"}}
+    config.write_text(json.dumps({**named, "contexts": [context], "current-context": "here"}))
+    ended, modules = imported("list", "--kubeconfig", str(config))
+    assert ended == 1
+    assert "kubernetes.client.api_client" in modules
+    assert not {one for one in modules if one.startswith("kubernetes.client.models.")}
+    assert not {"apprise", "apscheduler", "numpy", "prometheus_api_client", "prometheus_client", "rich"} & modules
+
+
+def imported(*argv: str) -> tuple[int, set[str]]:
+    """The exit code of a command, and the modules that its process has imported."""
     script = (
-        "import sys; from canary.cli.app import run; code = run(['--help']); imported = set(sys.modules);"
-        "known = sys.stdlib_module_names; print({one.split('.')[0] for one in imported} - known, file=sys.stderr);"
-        "sys.exit(code)"
+        "import sys; from canary.cli.app import run; code = run(sys.argv[1:]);"
+        "print(set(sys.modules), file=sys.stderr); sys.exit(code)"
+    )
+    process = [sys.executable, "-c", script, *argv]
+    ended = subprocess.run(process, check=False, cwd=ROOT, capture_output=True, text=True)
+    return ended.returncode, ast.literal_eval(ended.stderr.splitlines()[-1])
+
+
+def test_garbage_is_collected_once_a_command_is_imported() -> None:
+    """And a collection leaves the modules out."""
+    script = (
+        "import gc, sys; from canary.cli import main, version;"
+        "version.command = lambda: print(gc.isenabled(), gc.get_freeze_count() > len(gc.get_objects()));"
+        "sys.argv[1:] = ['version']; main()"
     )
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    found = {one for one in ast.literal_eval(ended.stderr) if not one.startswith("_")}
-    assert {"canary", "typer"} <= found <= {"canary", "typer", "annotated_doc", "shellingham"}
+    assert ended.stdout == "True True\n"
 
 
 @pytest.mark.parametrize(
