@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import assert_never
 
+from canary.api.analysis import OnDrift
 from canary.api.plan import Traffic
 from canary.api.reason import Reason, Trait
 from canary.api.status import End, Message, Outcome, Phase, Rollout, RolloutSummary, Status, Unmoved, Version
@@ -49,6 +50,8 @@ from .taken_actions import new_actions, remembered
 from .targets import target_of
 
 HISTORY = 10
+DRIFTED = (Reason.TRAFFIC_DRIFT, Reason.ROUTE_REJECTED)
+"""Before routes are written back, it must be known whether they were the user's."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def needs(resolved: ResolvedSpec, status: Status, now: datetime, may_evaluate: b
     need = NEEDS[status.phase] | target.also_needs.get(status.phase, Need.NOTHING)
     if rollout is None:
         return Needs(need, *target.names(resolved.manifest))
+    if rollout.policy.on_drift is OnDrift.REASSERT and status.reason in DRIFTED:
+        need |= Need.PRIMARY
     asked = evaluations.queries(resolved.manifest, rollout, now) if may_evaluate and Need.EVIDENCE in need else ()
     at = evaluations.standing(resolved.manifest, rollout, now).at if asked else None
     called = hooks.calls(resolved.manifest, status)

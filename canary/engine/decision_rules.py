@@ -217,6 +217,9 @@ def drifted(s: Situation) -> Finding | None:
         case OnDrift.ROLLBACK:
             return decrease(s, Outcome.ROLLED_BACK, Reason.TRAFFIC_DRIFT, sentence)
         case OnDrift.REASSERT:
+            stage = target_of(s.manifest.spec.target_ref.kind).adopt(s)
+            if not stage.done:
+                return Finding(Hold(stage.actions), stage.reason, stage.sentence)
             return increase_to(s, s.rollout.step, Reassert(), Reason.TRAFFIC_DRIFT, sentence)
         case OnDrift.HOLD:
             return Finding(Hold(), Reason.TRAFFIC_DRIFT, f"{sentence}; set it back or roll back")

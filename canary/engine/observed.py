@@ -190,6 +190,11 @@ class RouteSeen:
     """The proxy's words, where it refused what was written last and still serves what it had."""
 
     @property
+    def leads_away(self) -> bool:
+        """Whether neither of the pair has a route at all."""
+        return self.traffic is None and not self.shares
+
+    @property
     def standings(self) -> tuple[Traffic, ...]:
         """The states in which the routes stand, as far as they are states at all."""
         return self.partly if self.traffic is None else (self.traffic,)

@@ -354,9 +354,18 @@ def test_a_service_that_is_changed_in_mid_rollout_selects_the_primary_again() ->
     assert [one.weight for one in made.router.writes] == [50, 0]
 
 
-def test_routes_that_are_applied_again_in_mid_rollout_are_adopted_at_its_end() -> None:
-    """They lead to neither version, so no weight can be written; the rollback ends all the same."""
-    run = Driven(made := box(steps=[{"weight": 50, "hold": "30s"}], onDrift="rollback"))
+@pytest.mark.parametrize(
+    ("on_drift", "code", "writes", "weights"),
+    [
+        ("rollback", Exit.ROLLED_BACK, ["scale 3", "adopt routes to a", "scale 0"], [50]),
+        ("reassert", Exit.PROMOTED, ["scale 3", "adopt routes to a", "copy b", "scale 0"], [50, 50, 0]),
+    ],
+)
+def test_routes_that_are_applied_again_in_mid_rollout_are_adopted(
+    on_drift: str, code: Exit, writes: list[str], weights: list[int]
+) -> None:
+    """They lead to neither version, so no weight can be written: by a rollback at its end, else before the weight."""
+    run = Driven(made := box(steps=[{"weight": 50, "hold": "30s"}], onDrift=on_drift))
     read, write, here = made.router.read, made.router.write, primary(made)
     there, applied = here.read, False
 
@@ -385,9 +394,12 @@ def test_routes_that_are_applied_again_in_mid_rollout_are_adopted_at_its_end() -
 
     made.router.read, made.router.write = seen, written  # type: ignore[method-assign]
     here.read, here.provision = incomplete, provision  # type: ignore[method-assign]
-    assert run.at(12, apply_again).run().code is Exit.ROLLED_BACK
-    assert here.writes == ["scale 3", "adopt routes to a", "scale 0"]
-    assert "no route leads to the pair; adopting the routes again" in {turn.decision.sentence for turn in run.turns}
+    assert run.at(12, apply_again).run().code is code
+    assert here.writes == writes
+    assert [one.weight for one in made.router.writes] == weights
+    assert not any(turn.trouble for turn in run.turns if on_drift == "reassert")
+    sentences = " ".join(turn.decision.sentence for turn in run.turns)
+    assert "no route leads to the pair; adopting the routes again" in sentences
 
 
 def test_an_edited_primary_gets_its_template_again_at_rest() -> None:

@@ -201,21 +201,32 @@ class PrimaryTarget:
 
     def keep(self, s: Situation) -> Stage:
         """A primary that was deleted is made again, with the revision that it had."""
-        pair = (s.rollout.stable_version, s.rollout.canary_version)
-        return _made_again(s, pair[s.copying].revision)
+        return _made_again(s, self._in_primary(s))
 
     def remake(self, s: Situation) -> Stage:
         """Routes that were deleted are made as at first. At the end, so are adopted ones that were applied again."""
-        route, rollout = s.observed.route, s.rollout
+        route = s.observed.route
         if isinstance(route, Missing):
             sentence = "the routes are gone; making them again" if route.cause is Cause.ABSENT else ""
         else:
             sentence = f"{wording.found(route)}; adopting the routes again" if _applied_again(s, route) else ""
         if not sentence:
             return DONE
-        copies = rollout.end is None and s.copying
-        revision = rollout.canary_version.revision if copies else self.serving(rollout).revision
-        return Stage(False, Reason.PROVISIONING, sentence, (Provision(revision),))
+        return Stage(False, Reason.PROVISIONING, sentence, (Provision(self._in_primary(s)),))
+
+    def adopt(self, s: Situation) -> Stage:
+        """Adopted routes that were applied again are adopted again. The primary is read in the next reconcile."""
+        if s.route is None or not s.route.leads_away:
+            return DONE
+        sentence, seen = f"the route was changed: {wording.found(s.route)}", s.observed.primary
+        if isinstance(seen, Missing):
+            return Stage(False, Reason.TRAFFIC_DRIFT, sentence)
+        adopting = f"{sentence}; adopting the routes again"
+        return Stage(not seen.missing, Reason.TRAFFIC_DRIFT, adopting, (Provision(self._in_primary(s), 0),))
+
+    def _in_primary(self, s: Situation) -> str:
+        copies = s.rollout.end is None and s.copying
+        return s.rollout.canary_version.revision if copies else self.serving(s.rollout).revision
 
     def restore(self, s: Situation) -> Stage:
         """What the canary is compared with, and what a rollback leads to, is the promoted template."""
@@ -307,7 +318,7 @@ def _applied_again(s: Situation, route: RouteSeen) -> bool:
     """Whether the end waits for routes that lead to neither version, and can be adopted. Earlier, that is drift."""
     primary = s.observed.primary
     incomplete = isinstance(primary, PrimarySeen) and bool(primary.missing)
-    return s.rollout.end is not None and route.traffic is None and not route.shares and incomplete
+    return s.rollout.end is not None and route.leads_away and incomplete
 
 
 def _made_again(s: Situation, revision: str) -> Stage:

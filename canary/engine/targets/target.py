@@ -62,6 +62,9 @@ class TargetStages(Protocol):
     def remake(self, s: Situation) -> Stage:
         """Are there routes, as far as the target makes them itself?"""
 
+    def adopt(self, s: Situation) -> Stage:
+        """Do the routes lead to the versions at all, as far as the target can see to that? Weights need it."""
+
     def restore(self, s: Situation) -> Stage:
         """Is stable what it was, as far as it isn't the user's?"""
 

@@ -198,6 +198,10 @@ class Versions:
         """The user makes them."""
         return DONE
 
+    def adopt(self, s: Situation) -> Stage:
+        """They are the user's."""
+        return DONE
+
     def restore(self, s: Situation) -> Stage:
         """Its owner may change it."""
         return DONE
