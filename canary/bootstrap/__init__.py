@@ -8,19 +8,21 @@ objects; the controller wires its own Canaries, in `controller/`. `site.py` says
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from canary.api.canary import CanarySpec
 from canary.engine.errors import Invalid
 from canary.engine.pairs import STANDALONE, listed
-from canary.engine.probing import MetricAnswer
-from canary.engine.resolved import ResolvedSpec
-from canary.registry import standalone_for
-from canary.rollout.backtest import Recording
-from canary.rollout.drive import POLL, WallClock
+from canary.rollout.clock import POLL, WallClock
 from canary.stores.lock import FOLDER
 
-from . import standalone
 from .site import Followed, Memory, Past, Place, Run
+
+if TYPE_CHECKING:  # what wires a rollout is imported by the commands that need it, so that the others start sooner
+    from canary.engine.probing import MetricAnswer
+    from canary.engine.resolved import ResolvedSpec
+    from canary.registry import StandaloneProvider
+    from canary.rollout.backtest import Recording
 
 __all__ = [
     "POLL", "Followed", "Memory", "Past", "Place", "Run", "WallClock",
@@ -31,8 +33,10 @@ __all__ = [
 def opened(place: Place) -> AbstractContextManager[Run]:
     """What a run needs. Raises Invalid for a manifest or credentials that can't be used."""
     target = place.target
-    provider = standalone_for(target.resolved().manifest.spec)
+    provider = _standalone(target.resolved().manifest.spec)
     if provider is not None:
+        from . import standalone
+
         return standalone.opened(place, target, provider)
     from . import cluster  # imports `kubernetes`, which takes a while
 
@@ -48,7 +52,7 @@ def alerting(run: Run, urls: Sequence[str]) -> Run:
     return notify.alerting(run, urls)
 
 
-def metrics(place: Place) -> tuple[MetricAnswer, ...]:
+def metrics(place: Place) -> "tuple[MetricAnswer, ...]":
     """What each metric of the manifest says now. Raises Invalid, Unreachable or Rejected."""
     from . import checking
 
@@ -56,7 +60,7 @@ def metrics(place: Place) -> tuple[MetricAnswer, ...]:
         return checking.answers(run)
 
 
-def recorded(place: Place, past: Past) -> AbstractContextManager[tuple[ResolvedSpec, Recording]]:
+def recorded(place: Place, past: Past) -> "AbstractContextManager[tuple[ResolvedSpec, Recording]]":
     """A rollout of the past, to be judged again. Raises Invalid for what is missing or contradicts itself."""
     from . import backtest  # only one command needs it
 
@@ -70,6 +74,8 @@ def memory(place: Place, name: str | None = None) -> Memory:
     """
     state = _state_file(place)
     if state is not None:
+        from . import standalone
+
         return standalone.memory(state)
     from . import canaries
 
@@ -81,7 +87,7 @@ def standalone_kind(place: Place) -> str | None:
     if not place.manifests:
         return None
     spec = place.named.resolved().manifest.spec
-    return spec.target_ref.kind if standalone_for(spec) is not None else None
+    return spec.target_ref.kind if _standalone(spec) is not None else None
 
 
 def running(place: Place, everywhere: bool = False) -> tuple[Memory, ...]:
@@ -114,6 +120,15 @@ def _state_file(place: Place) -> Path | None:
     except Invalid as error:
         where = f"name the state file with --state; it is in {FOLDER} beside the route file"
         raise Invalid(f"{error}\nFor {listed(map(str, STANDALONE), 'or')}, {where}.") from error
-    if standalone_for(target.resolved().manifest.spec) is None:
+    if _standalone(target.resolved().manifest.spec) is None:
         return None
+    from . import standalone
+
     return standalone.state_of(place, target)
+
+
+def _standalone(spec: CanarySpec) -> "StandaloneProvider | None":
+    """What moves a target without a cluster; None for a target of a cluster."""
+    from canary.registry import standalone_for
+
+    return standalone_for(spec)

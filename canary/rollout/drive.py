@@ -3,10 +3,9 @@
 This is `canary run`. The controller makes the same reconciles, of many rollouts, in slots.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from canary.api.action import CanaryAction, Verb
@@ -16,27 +15,12 @@ from canary.api.reason import Reason, Trait
 from canary.api.status import Outcome, Rollout, Status
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.taken_actions import SHOWN
-from canary.ports import Clock, Inbox, Parts
+from canary.ports import Inbox, Parts
 
+from .clock import POLL
 from .end import Ending, ending
 from .reconcile import Turn, reconcile
 from .record import Record, load, save
-
-POLL = 0.1
-"""Seconds between two looks at signals and the inbox while a run waits."""
-
-
-class WallClock(Clock):
-    """Real time."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not woken():
-            time.sleep(min(left, POLL))
-
 
 INTERRUPTED, TIMED_OUT = "interrupted", "timed out"
 PATIENCE = timedelta(minutes=2)

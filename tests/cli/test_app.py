@@ -218,6 +218,7 @@ def test_a_command_imports_only_the_packages_that_it_needs(argv: str, code: int,
     found = {one.partition(".")[0] for one in modules} - sys.stdlib_module_names
     assert ended == code
     assert {"canary", "typer"} <= {one for one in found if not one.startswith("_")} <= needed
+    assert not {one for one in modules if one.startswith(("canary.metrics", "canary.routers", "canary.workloads"))}
 
 
 def test_a_command_for_a_cluster_imports_no_models_of_kubernetes(tmp_path: Path) -> None:

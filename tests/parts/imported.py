@@ -6,6 +6,7 @@ import canary.bootstrap.canaries
 import canary.bootstrap.checking
 import canary.bootstrap.cluster
 import canary.bootstrap.notify
+import canary.bootstrap.standalone
 import canary.cli.actions
 import canary.cli.app
 import canary.cli.controller
