@@ -118,6 +118,48 @@ def test_an_unknown_function_may_be_known_to_the_server(query: str, hint: str) -
     )
 
 
+ALL = 'sum(rate(istio_requests_total{destination_workload="x"}[1m]))'
+GOOD = ALL.replace("}", ',response_code!~"5.*"}')
+FLAGS = ALL.replace("}", ',response_flags="-"}')
+
+
+@pytest.mark.parametrize(
+    ("query", "label"),
+    [
+        (f"{GOOD} / {ALL}", "response_code"),
+        (f"{GOOD} / {ALL} * 100", "response_code"),
+        (f"100 * {GOOD} / {ALL}", "response_code"),
+        (f"round(100 - ({GOOD} * 100 / ({ALL})), 0.1)", "response_code"),
+        (f"{FLAGS} / {ALL}", "response_flags"),
+        (f"{ALL} - {FLAGS} / {ALL}", "response_flags"),
+    ],
+)
+def test_a_share_without_value_where_no_request_is_in_it(query: str, label: str) -> None:
+    """As of good requests, if all fail from the beginning, or of failed ones, if none does: a warning."""
+    found = promql.wrong(query)
+    assert found == promql.Wrong(promql.NO_DIVIDEND.format(label), doubtful=True)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(f"({GOOD} or vector(0)) / {ALL}", id="the dividend has a value"),
+        pytest.param(f"{GOOD} / {ALL} or vector(0)", id="the share has a value"),
+        pytest.param(GOOD, id="no share"),
+        pytest.param(f"{ALL} / {GOOD}", id="the divisor has no value without requests"),
+        pytest.param(f"{GOOD} / {FLAGS}", id="a ratio of two others"),
+        pytest.param(f"{ALL} / {ALL}", id="of everything"),
+        pytest.param(f"{GOOD} / {ALL}".replace("istio_requests_total", "http_total"), id="a counter may begin at 0"),
+        pytest.param(f"{GOOD} / {ALL}".replace("sum(", "sum by (pod) ("), id="with labels, vector(0) is no remedy"),
+        pytest.param(f"{GOOD} / {ALL}".replace("5.*", ".*").replace("!~", "=~"), id="every code"),
+        pytest.param(f"{GOOD} / {ALL}".replace("response_code", "reporter"), id="not narrowed by what was answered"),
+    ],
+)
+def test_a_share_that_is_not_warned_of(query: str) -> None:
+    """The query says what follows without such requests, or nothing is known of it."""
+    assert promql.wrong(query) is None
+
+
 def test_a_query_is_as_short_when_its_words_are_filled_in() -> None:
     """A short template may say a long variable many times."""
     names = {"variables.x": "a" * 1000}

@@ -68,6 +68,21 @@ def test_a_new_pods_first_requests_count(watched: Watched) -> None:
     )
 
 
+def test_a_share_of_good_requests_where_all_fail(watched: Watched) -> None:
+    """It has no value, as lint warns: the first good request makes the series that it divides."""
+    pod = watched.pods.start("all-fail")
+    start = watched.seen()
+    for _ in range(2):
+        pod.serve(20, "503")
+        end = watched.seen()
+    every = 'sum(rate(istio_requests_total{destination_workload="all-fail"}[1m]))'
+    good = every.replace("}", ',response_code!~"5.*"}')
+    assert ask(watched.prometheus, f"{good} / {every}") == []
+    (row,) = ask(watched.prometheus, f"({good} or vector(0)) / {every}")
+    assert row["value"][1] == "0"
+    assert watched.value("request-success-rate", "all-fail", start, end) == Value(0)
+
+
 def test_a_burst_of_a_new_code_counts(watched: Watched) -> None:
     """The first 503 ever of a healthy pod has no sample before it; all of the burst is there all the same."""
     pod = watched.pods.start("burst")

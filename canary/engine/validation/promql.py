@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import promql_parser
 
@@ -24,6 +25,14 @@ MOST_OPERATORS = 200
 MOST_PATTERNS = 50
 """Different regular expressions in one query."""
 
+ISTIO = "istio_requests_total"
+OF_RESPONSES = ("response_code", "response_flags", "grpc_response_status")
+"""Labels of Istio's requests that are known only when a response was sent."""
+
+NO_DIVIDEND = (
+    "gives no value instead of 0 while no request has the {} that is counted before the /, and onNoData decides "
+    "then; write (sum(...) or vector(0)) before the /"
+)
 SHORTER = "keep a part of it as a recording rule, and ask for that"
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _OPERATORS = frozenset(("and", "or", "unless", "atan2", "==", "!=", "<=", ">=", *"+-*/%^<>(["))
@@ -55,7 +64,7 @@ class Wrong:
     at: int | None = None
     """Where, as an index into the text; None where it is wrong as a whole."""
     doubtful: bool = False
-    """The server may know what isn't known here."""
+    """A warning: the server may know what isn't known here, or the query may be meant so."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,50 @@ def _parsed(text: str, tokens: list[_Token]) -> Wrong | None:
             return Wrong("gives many values of each series, where one is judged; write avg_over_time(...) around it")
         case promql_parser.StringLiteral():
             return Wrong("gives a text, where a number is judged")
+    label = _vanishing(found)
+    return Wrong(NO_DIVIDEND.format(label), doubtful=True) if label else None
+
+
+def _vanishing(expression: Any) -> str:
+    """The label that leaves the dividend of a share of Istio's requests without series, if no request has its value.
+
+    Empty where there is none, or where the query says what follows then. Proxies of Istio have no series of a code
+    before the first such response; other counters may begin at 0, so nothing is said of them.
+    """
+    match expression:
+        case promql_parser.ParenExpr() | promql_parser.UnaryExpr() | promql_parser.AggregateExpr():
+            return _vanishing(expression.expr)
+        case promql_parser.Call():
+            return next((label for one in expression.args if (label := _vanishing(one))), "")
+        case promql_parser.BinaryExpr() if str(expression.op) in "+-*/":
+            inner = _vanishing(expression.lhs) or _vanishing(expression.rhs)
+            return inner or (_missing_label(expression) if str(expression.op) == "/" else "")
+    return ""
+
+
+def _missing_label(division: promql_parser.BinaryExpr) -> str:
+    part, whole = _counted(division.lhs), _counted(division.rhs)
+    if part is None or whole is None or not whole < part:
+        return ""
+    narrowed = (label for label, _, value in sorted(part - whole) if label in OF_RESPONSES and value)
+    return next(narrowed, "")
+
+
+def _counted(expression: Any) -> frozenset[tuple[str, str, str]] | None:
+    """What `sum(rate(istio_requests_total{...}[1m]))`, or a multiple of it, matches; None for anything else."""
+    match expression:
+        case promql_parser.ParenExpr():
+            return _counted(expression.expr)
+        case promql_parser.BinaryExpr() if isinstance(expression.lhs, promql_parser.NumberLiteral):
+            return _counted(expression.rhs) if str(expression.op) == "*" else None
+        case promql_parser.BinaryExpr() if isinstance(expression.rhs, promql_parser.NumberLiteral):
+            return _counted(expression.lhs) if str(expression.op) in "*/" else None
+        case promql_parser.AggregateExpr() if str(expression.op) == "sum" and expression.modifier is None:
+            called = expression.expr
+            counter = called.args[0] if isinstance(called, promql_parser.Call) and len(called.args) == 1 else None
+            if isinstance(counter, promql_parser.MatrixSelector) and counter.vector_selector.name == ISTIO:
+                matchers = counter.vector_selector.matchers.matchers
+                return frozenset((one.name, str(one.op), one.value) for one in matchers)
     return None
 
 
