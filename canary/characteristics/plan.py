@@ -9,7 +9,7 @@ from canary.api.plan import Plan, Traffic
 from canary.api.webhooks import HookType
 from canary.engine.next_traffic import matching
 
-from .requests import Grid, Scrapes
+from .requests import AT_ONCE, Grid, Scrapes
 from .rollouts import SimulatedStep, weights_of
 
 MATCHED = 5
@@ -48,10 +48,14 @@ def share(traffic: Traffic) -> int:
 
 
 def grid_of(
-    policy: Policy, stages: Iterable[SimulatedStep], horizon: float, edges: tuple[float, ...]
+    policy: Policy, stages: Iterable[SimulatedStep], horizon: float, edges: tuple[float, ...], *, scraped: bool
 ) -> tuple[Grid, Scrapes]:
-    """Ticks that divide the interval between evaluations: a part of a scrape, or coarser if the horizon is far."""
+    """Ticks that divide the interval between evaluations: a part of a scrape, or coarser if the horizon is far.
+
+    Unless counters are `scraped`, each evaluation reads those of both versions at once.
+    """
     interval, scrape = policy.interval / timedelta(seconds=1), policy.scrape_interval / timedelta(seconds=1)
     finest = max(scrape / FINEST, horizon / TICKS)
     tick = interval / max(math.floor(interval / finest), 1)
-    return Grid(weights_of(stages), tick, edges), Scrapes(max(round(scrape / tick), 1))
+    scrapes = Scrapes(max(round(scrape / tick), 1)) if scraped else AT_ONCE
+    return Grid(weights_of(stages), tick, edges, at_once=not scraped), scrapes

@@ -12,6 +12,7 @@ import numpy as np
 from canary.api.pinned import Policy
 from canary.api.plan import Plan
 from canary.engine.errors import Invalid
+from canary.engine.pairs import source_of
 from canary.engine.policy_merge import judged_by
 from canary.engine.resolved import ResolvedSpec
 
@@ -139,7 +140,8 @@ class Simulation:
         self.policy = policy = judged_by(self.spec.policy, self.judge)
         shortest = sum(max(one.hold, one.iterations * policy.interval.total_seconds()) for one in self.stages)
         self.horizon = min(policy.deadline.total_seconds(), max(LEAST, MOST * shortest))
-        self.grid, self.scrapes = grid_of(policy, self.stages, self.horizon, self.edges)
+        scraped = source_of(self.spec.manifest.spec) == "prometheus"
+        self.grid, self.scrapes = grid_of(policy, self.stages, self.horizon, self.edges, scraped=scraped)
         self._rollouts(1)  # so that it fails now
 
     @property

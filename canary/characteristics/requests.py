@@ -40,6 +40,10 @@ class Scrapes:
     """How often a scrape fails."""
 
 
+AT_ONCE = Scrapes(every=1, late=0.0, missed=0.0)
+"""Counters of both versions that are read at once, in each evaluation, as Envoy's own are."""
+
+
 @dataclass(frozen=True)
 class Tick:
     """What happens in one tick, at all weights."""
@@ -80,6 +84,8 @@ class Grid:
     tick: float = 5.0
     """Seconds."""
     edges: tuple[float, ...] = EDGES
+    at_once: bool = False
+    """Whether the counters of both versions are read at the same moments."""
 
     @property
     def columns(self) -> int:

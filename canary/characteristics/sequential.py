@@ -37,7 +37,8 @@ class SequentialRollouts(JudgedRollouts):
                 "the judge 'sequential' needs request-success-rate, or request-duration with a max, to be simulated:"
                 " what your own metrics would count isn't known"
             )
-        self.design = design_for(policy, self.lanes, len(plan.steps))
+        together = [one.metric for one in self.lanes if grid.at_once and one.kind is not Kind.EVENTS]
+        self.design = design_for(policy, self.lanes, len(plan.steps), together)
         self.going = np.arange(count)
         """The rollouts that `state` is about: those that weren't over at the last evaluation."""
         self.state = fresh(count, len(self.lanes))

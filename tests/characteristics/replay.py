@@ -101,7 +101,9 @@ class RecordedMetrics(SandboxMetrics):
         slower = dict(zip(edges, counts[SLOWER:].tolist(), strict=True))
         if query.shape is Shape.COUNTS:
             timed = total if query.edges else 0
-            return Counts(total, int(counts[BAD]), tuple((edge, slower[edge]) for edge in query.edges), timed=timed)
+            read = (at - query.window, at) if self.record.grid.at_once else None
+            slow = tuple((edge, slower[edge]) for edge in query.edges)
+            return Counts(total, int(counts[BAD]), slow, timed=timed, snapshots=read)
         if not total:
             return Missing(Cause.EMPTY, "no requests in the window")
         if query.metric == "request-success-rate":

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from canary.characteristics.plan import stages_of
-from canary.characteristics.requests import Grid, SimulatedRequests
+from canary.characteristics.requests import AT_ONCE, Grid, SimulatedRequests
 from canary.characteristics.rollouts import weights_of
 from canary.characteristics.sequential import SequentialRollouts
 from canary.characteristics.service import Latency, SimulatedChange, SimulatedService, SimulatedVersion
+from canary.engine.resolved import ResolvedSpec
 
 from .replay import Kept, moves_of, moves_replayed, resolved
 
@@ -72,10 +73,25 @@ EDGES = (50.0, 100.0, 250.0, 500.0, 1000.0)
 def test_a_batch_moves_as_the_engine_does(analysis: dict[str, Any], service: SimulatedService) -> None:
     """Same counts, same weights at the same times."""
     steps = {} if "steps" in analysis or "stepWeight" in analysis else {"stepWeights": [10, 30, 50]}
-    spec = resolved(**steps, deadline="27m", **analysis)
-    grid = Grid(weights_of(stages_of(spec.plan)), edges=EDGES)
-    kept = Kept(SimulatedRequests(service, grid, COUNT, seed=3))
+    moves = compared(resolved(**steps, deadline="27m", **analysis), service)
+    assert len({tuple(one) for one in moves}) > 1 or "stepWeightPromotion" in analysis  # else it shows little
+
+
+def test_counters_that_are_read_at_once_roll_back_sooner() -> None:
+    """A batch leaves nothing out of the last evaluation then, as the engine doesn't."""
+    spec = resolved(stepWeights=[10, 30, 50], deadline="27m", **{**OURS, "interval": "15s"})
+    service = SimulatedService(30, canary=SimulatedVersion(errors=0.5))
+    scraped, at_once = (compared(spec, service, at_once=one) for one in (False, True))
+    assert max(one[-1] for one in at_once) == (15.0, 0) < min(one[-1] for one in scraped)
+
+
+def compared(
+    spec: ResolvedSpec, service: SimulatedService, *, at_once: bool = False
+) -> list[list[tuple[float, int]]]:
+    """The moves of a batch, once it is sure that the engine makes the same."""
+    grid = Grid(weights_of(stages_of(spec.plan)), edges=EDGES, at_once=at_once)
+    kept = Kept(SimulatedRequests(service, grid, COUNT, seed=3, scrapes=AT_ONCE if at_once else None))
     moves = moves_of(SequentialRollouts(spec.policy, spec.plan, grid, COUNT), kept, HORIZON)
     replayed = [moves_replayed(spec, kept, number) for number in range(COUNT)]
-    assert len({tuple(one) for one in moves}) > 1 or "stepWeightPromotion" in analysis  # else it shows little
     assert moves == [[move for move in one if move[0] <= HORIZON] for one in replayed]
+    return moves

@@ -9,6 +9,7 @@ import pytest
 
 from canary.characteristics import report
 from canary.characteristics.report import Simulation, UsualTraffic
+from canary.characteristics.requests import AT_ONCE
 from canary.cli import policy
 from canary.cli.app import run
 from canary.engine.resolved import resolve_spec
@@ -29,6 +30,7 @@ spec:
     metrics:
     - {name: request-success-rate, thresholdRange: {min: 99}}
 """
+ANALYSIS = MANIFEST.partition("  analysis:")[2]
 OWN = "    - {name: errors, thresholdRange: {max: 1}, query: sum(errors)}\n"
 COUNTED = """\
     - {name: orders, thresholdRange: {min: 99}, templateRef: {name: orders}}
@@ -90,6 +92,17 @@ def test_another_seed_shares_no_rollouts(tmp_path: Path, monkeypatch: pytest.Mon
     seeds = [set(Simulation(resolved, UsualTraffic(5, 0.01), seed).seeds) for seed in (1, 2, 3)]
     assert min(seeds[0]) >= 0
     assert len(set[int]().union(*seeds)) == sum(len(one) for one in seeds)
+
+
+@pytest.mark.parametrize(("server", "at_once"), [("", True), ("  metricsServer: http://prometheus:9090\n", False)])
+def test_counters_are_read_as_in_a_rollout(tmp_path: Path, server: str, at_once: bool) -> None:
+    """Envoy's own are those of both versions at one moment; Prometheus scrapes one version after the other."""
+    target = "  targetRef: {kind: EnvoyRoute, name: web}\n  version: v2\n"
+    target += "  envoy: {admin: http://envoy, routes: web.yaml}\n"
+    written(tmp_path, f"{MANIFEST.partition('  targetRef')[0]}{target}{server}  analysis:{ANALYSIS}")
+    given = load([str(tmp_path / "web.yaml")])
+    found = Simulation(resolve_spec(given.canary, given.policy, given.templates), UsualTraffic(5, 0.01))
+    assert (found.grid.at_once, found.scrapes == AT_ONCE) == (at_once, at_once)
 
 
 def test_it_says_what_it_takes_for_granted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
