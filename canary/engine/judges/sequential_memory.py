@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from canary.engine.statistics.state import State
 
 NAME = "sequential"
-FORMAT, COUNTING_AGAIN, TOGETHER = 2, 3, 4
-"""Of evidence; the second one only after a shared outage, the third only where counts are of the same moments, so
-that an older version reads all others."""
+FORMAT, OLDER = 5, (2, 3, 4)
+"""Of evidence as it is written, and those that are read as well."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,9 @@ def kept(memory: SequentialMemory, state: "State", keys: Sequence[str], up_to: d
         "memory": {name: value for name, value in vars(memory).items() if value is not None},
         "numbers": storage.dumped(state),
     }
-    usual = COUNTING_AGAIN if "recount" in data["numbers"] else FORMAT
-    version = TOGETHER if memory.together is not None else usual
-    return Evidence(judge=NAME, version=version, data=data, up_to=up_to)
+    return Evidence(judge=NAME, version=FORMAT, data=data, up_to=up_to)
 
 
 def ours(evidence: Evidence) -> bool:
     """Whether this judge wrote it, in a form that it knows."""
-    return evidence.judge == NAME and evidence.version in (FORMAT, COUNTING_AGAIN, TOGETHER)
+    return evidence.judge == NAME and evidence.version in (FORMAT, *OLDER)

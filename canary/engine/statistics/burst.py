@@ -3,8 +3,8 @@
 Errors come in clusters: a connection breaks, and all of its requests fail in one evaluation. The dispersion
 (`dispersion.py`) knows this only of stable, and only once stable has shown it. Therefore the worst evaluation counts
 only as much as the second worst, unless more than a quarter of the canary's requests failed in it: what exceeds a
-quarter always counts. A canary that errs all the time loses next to nothing, as its evaluations are alike, and one
-that fails wholly is rolled back as soon as without this.
+quarter always counts, and so do four errors. A canary that errs all the time loses next to nothing, as its
+evaluations are alike, and one that fails wholly is rolled back as soon as without this.
 
 This only takes evidence away, so all that is proved of it stays true. Against clusters it is a heuristic, as the
 dispersion is: two bursts in one rollout are two bad evaluations.
@@ -22,6 +22,8 @@ from .special import Floats
 
 SHARE = 0.25
 """More than this share of the canary's requests is no burst."""
+FEW = 4
+"""So many errors always count: where there are few requests, one more evaluation would be a long time."""
 
 
 class Burst(NamedTuple):
@@ -50,4 +52,5 @@ def excess(burst: Burst) -> Floats:
 
 def part(bad: ArrayLike, total: ArrayLike) -> Floats:
     """How many of an evaluation's bad events may be a burst."""
-    return np.asarray(np.minimum(bad, np.ceil(np.asarray(total) * SHARE)), np.float64)
+    few = np.maximum(np.asarray(bad) - FEW, 0)
+    return np.asarray(np.minimum(few, np.ceil(np.asarray(total) * SHARE)), np.float64)

@@ -7,10 +7,14 @@ Wang, E-values: calibration, combination and applications, 2021).
 
 The two versions are scraped up to a scrape apart, so the last requests that the canary has counted may be from a time
 that stable has not counted yet, and the beginning of an outage that both share looks like the canary's. Therefore an
-evaluation waits for the next one: its factor for each ratio is the smallest of those with stable's counts before it,
-in it and after it. Until then as many of the canary's errors are left out as it had requests in one scrape. Both only
-take evidence away, so all that is proved of it stays true. So does `burst.py`: one evaluation alone proves little.
-Where one scrape has the counts of both (`Design.skew` is 0), there is nothing to wait for, nor to leave out.
+evaluation waits for the next one: where stable has more errors before or after it than chance explains, these count
+in place of its own. Until then as many of the canary's errors are left out as it had requests in one scrape, unless
+it had as many in the evaluation before. Where one scrape has the counts of both (`Design.skew` is 0), nothing waits,
+and nothing is left out.
+
+Errors come in clusters, so one evaluation alone proves little (`burst.py`), and all evidence is divided by the
+dispersion of stable's or of the canary's errors, whichever is higher (`dispersion.py`). All of this only takes
+evidence away, so what is proved of it stays true.
 """
 
 from collections.abc import Sequence
@@ -28,8 +32,11 @@ from .state import Design, Look, Recount, State, Sums
 
 BLAME = np.log(3.0)
 """Evidence against stable at the same time, without which an objective that is missed is no fault of the canary."""
-DOUBT = np.log(5.0)
-"""No increase with this much evidence for a rollback."""
+DOUBT = np.log(3.0)
+"""No increase with this much evidence for a rollback. A higher bar lets more bad canaries through, a lower one makes
+good ones wait where traffic is low."""
+CHANCE = 2.0
+"""A difference of two counts by so many standard deviations may be chance."""
 LEAST = -1e300
 """Stands for the logarithm of 0 where two of them are to be compared."""
 FIRST_GATE, LAST_GATE = 0.5, 0.05
@@ -48,7 +55,8 @@ def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design
         relative=against,
         proof=burst.seen(state.proof, accounted),
         errors=burst.seen(state.errors, burst.part(look.y, look.n_c)),
-        spread=dispersion.seen(state.spread, state.last.x, state.last.n_b),
+        spread=dispersion.seen(state.spread, look.x, look.n_b, state.last.x, state.last.n_b),
+        own=dispersion.seen(state.own, look.y, look.n_c, state.last.y, state.last.n_c),
         last=look,
         before=state.last,
         sums=Sums(
@@ -101,16 +109,16 @@ class Weighed:
 
 def weigh(state: State, design: Design) -> Weighed:
     """The verdicts that this state amounts to."""
-    phi, lately = dispersion.dispersion(state.spread), dispersion.dispersion(state.recount.spread)
+    phi, lately, own = (dispersion.dispersion(one) for one in (state.spread, state.recount.spread, state.own))
     bar = -log(design.alpha)
-    against, both, suspicion = _beside_stable(state, design, phi)
+    against, both, suspicion = _beside_stable(state, design, lately, own)
     limit = _limit(state, design)
-    shares = _shares(state, design, phi, lately, limit)
+    shares = _shares(state, design, phi, lately, own, limit)
     missed, missing = each = _objective(state, design, shares)
     overall, open_ = _average(each + design.log_shares) if design.objectives else np.zeros((2, *both.shape))
     worse = (both >= BLAME)[..., None] & (against >= BLAME)
     alone = _alone(state, design, phi, shares.stable)[..., None]
-    proved = _own(missed, missing, worse, alone, design)
+    proved = _fault(missed, missing, worse, alone, design)
     roll_back = (both >= bar) | (proved >= bar)
     rejected = shares.rejected
     known = (~design.gates | (rejected >= bar)).all(axis=-1)
@@ -134,18 +142,20 @@ def weigh(state: State, design: Design) -> Weighed:
     )
 
 
-def _beside_stable(state: State, design: Design, phi: Floats) -> tuple[Floats, Floats, Floats]:
+def _beside_stable(state: State, design: Design, phi: Floats, own: Floats) -> tuple[Floats, Floats, Floats]:
     """Evidence against stable as it counts for a rollback, over (..., lanes) and averaged over the lanes, and the
     highest average that there may be."""
     confirmed, excess = relative.log_evidence(state.relative), burst.excess(state.proof)
-    sparing, single, full = _provisional(state, design, phi)
+    sparing, single, full = _provisional(state, design)
     against = np.maximum(confirmed, np.minimum(sparing, single + excess)) - excess
     suspected = np.maximum(np.maximum(confirmed, sparing), full)
-    both, suspicion = _average(np.array((against, suspected)) + design.log_weights)
-    return against, both, suspicion
+    each = np.array((against, suspected))
+    each = np.where(each > 0, each / np.array((np.maximum(own, phi), phi)), each)
+    both, suspicion = _average(each + design.log_weights)
+    return each[0], both, suspicion
 
 
-def _own(missed: Floats, missing: Floats, worse: Flags, alone: Flags, design: Design) -> Floats:
+def _fault(missed: Floats, missing: Floats, worse: Flags, alone: Flags, design: Design) -> Floats:
     """Evidence against the objective, with and without an outage, of the lanes in which it is the canary's own fault.
 
     Where stable can't be compared with, it has met the objective in this step, but not in an outage before it. The
@@ -195,16 +205,17 @@ class _Shares:
     """That the canary's in this step is below the limit, without what was left out."""
 
 
-def _shares(state: State, design: Design, phi: Floats, lately: Floats, limit: Floats) -> _Shares:
+def _shares(state: State, design: Design, phi: Floats, lately: Floats, own: Floats, limit: Floats) -> _Shares:
     """All at once: numpy takes as long for an array of one number as for one of a hundred.
 
-    The dispersions are those of all counts and of those that weren't left out.
+    The dispersions are those of stable's counts, of those that weren't left out, and of the canary's.
     """
     sums, going = state.sums, state.going
     (whole, step), (lasting, lately_step) = _without_burst(state, sums), _without_burst(state, going)
     bad = np.array((whole, lasting, step, lately_step, sums.stable_bad, going.step_bad, going.step_bad))
     totals = (sums.total, going.total, sums.step_total, going.step_total, sums.stable_total, *[going.step_total] * 2)
-    by, p0 = np.array((phi, lately, phi, lately, phi, np.ones(phi.shape), lately)), np.empty(bad.shape)
+    higher = np.maximum((phi, lately), own)
+    by, p0 = np.array((*higher, *higher, phi, np.ones(phi.shape), lately)), np.empty(bad.shape)
     p0[:6], p0[6] = design.limits, limit
     above, below = objective.log_evidence(bad / by, (np.array(totals) - bad) / by, p0)
     return _Shares(above[:2], above[2:4], above[4], above[5], below[6])
@@ -233,10 +244,11 @@ def _in_step(state: State, step: NDArray[np.int64], design: Design) -> State:
         return state
     started = (state.step > 0)[..., None]
     skipped = log0(np.maximum(step - state.step - 1, 0))[..., None]
-    again = new[..., None]
+    again, own = new[..., None], dispersion.dispersion(state.own)
 
     def past(before: Floats, counts: Sums, spread: Spread) -> Floats:
-        ended = np.where(started, _step_evidence(state, counts, design, dispersion.dispersion(spread)), -np.inf)
+        phi = np.maximum(own, dispersion.dispersion(spread))
+        ended = np.where(started, _step_evidence(state, counts, design, phi), -np.inf)
         return np.where(again, np.logaddexp(np.logaddexp(before, ended), skipped), before)
 
     kept = state.recount
@@ -256,9 +268,9 @@ def _counted(look: Look) -> Flags:
 
 def _confirmed(state: State, following: Look, design: Design) -> tuple[Relative, Floats]:
     """With the last evaluation, now that the one after it is known, and what its burst accounts for."""
-    last, phi = state.last, dispersion.dispersion(state.spread)
+    last = state.last
     y = np.array((last.y, last.y - burst.part(last.y, last.n_c)))
-    factors = _least(y, last.n_c, (last, state.before, following), design, phi)
+    factors = _factors(y, last.n_c, last, (state.before, following), design)
     both = relative.update(state.relative, factors, _counted(last))
     whole, rest = relative.log_evidence(both)
     return Relative(both.log_s[0], both.looks), whole - rest
@@ -271,30 +283,26 @@ def _without_burst(state: State, counts: Sums) -> Floats:
     return np.maximum(np.array((counts.bad, counts.step_bad)) - excess, 0)
 
 
-def _least(y: Floats, n_c: Floats, stables: Sequence[Look], design: Design, phi: Floats) -> Floats:
-    """The smallest factors of y errors in n_c requests of the canary beside the counts of stable in one of these
-    evaluations. The first one always counts, the others where stable had requests and the lane is scraped apart."""
-    stables = stables if design.apart else stables[:1]
-    x, n_b = np.array([one.x for one in stables]), np.array([one.n_b for one in stables])
-    if y.ndim == x.ndim:  # several counts of the canary along the first axis, for each of stable's
-        x, n_b = x[:, None], n_b[:, None]
-    factors = relative.log_factors(y, n_c, x, n_b, design.effect, phi)
-    silent = (n_b <= 0) | (design.skews == 0)
-    silent[0] = False
-    if silent.any():
-        factors = np.where(silent[..., None], np.inf, factors)
-    return np.asarray(factors.min(axis=0))
+def _factors(y: Floats, n_c: Floats, stable: Look, beside: Sequence[Look], design: Design) -> Floats:
+    """Of y errors in n_c requests of the canary, next to stable's in the same evaluation, or to as many as one beside
+    it surely has more: there an outage begins or ends."""
+    x = stable.x
+    for one in beside if design.apart else ():
+        usual = one.x * stable.n_b / np.maximum(one.n_b, 1)
+        surely = usual - CHANCE * np.sqrt(usual + stable.x)
+        x = np.where(design.skews > 0, np.maximum(x, surely), x)
+    return relative.log_factors(y, n_c, x, stable.n_b, design.effect)
 
 
-def _provisional(state: State, design: Design, phi: Floats) -> Floats:
-    """Evidence with the last evaluation, over (3, ..., lanes): without the errors that a scrape may account for, also
-    without those that may be a burst, and with all of them."""
-    last = state.last
-    skews = design.skews
+def _provisional(state: State, design: Design) -> Floats:
+    """Evidence with the last evaluation, over (3, ..., lanes): without the errors that a scrape may account for, if
+    the one before had not as many; also without those that may be a burst; and with all of them."""
+    last, before, skews = state.last, state.before, design.skews
     left_out = np.array((skews, np.maximum(skews, burst.SHARE), np.zeros(skews.shape)))
     left_out = left_out.reshape(3, *[1] * (last.y.ndim - 1), -1)
     y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0)
-    factors = _least(y, last.n_c, (last, state.before), design, phi)
+    y[:2] = np.maximum(y[:2], np.minimum(last.y, np.floor(last.n_c * before.y / np.maximum(before.n_c, 1))))
+    factors = _factors(y, last.n_c, last, (before,), design)
     return relative.log_evidence(relative.update(state.relative, factors, _counted(last)))
 
 

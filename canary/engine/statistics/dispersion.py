@@ -1,10 +1,15 @@
-"""How much more errors vary than independent ones would: the dispersion φ ≥ 1, from stable's own evaluations.
+"""How much more errors vary than independent ones would: the dispersion φ ≥ 1, from evaluations of one version.
 
 Errors come in clusters: a client retries, a connection breaks with all of its requests. The likelihood of counts then
-looks φ times as sure as it is, so evidence is divided by φ. This is a heuristic: it is right on the average and for
-clusters of the kind that stable has shown, and no bound on the rate of false rollbacks follows from it.
+looks φ times as sure as it is, so evidence is divided by φ: that of stable's errors or that of the canary's own,
+whichever is higher, for the canary may have the first clusters. This is a heuristic: it is right on the average, and
+no bound on the rate of false rollbacks follows from it.
 
-Source: McCullagh and Nelder, Generalized Linear Models, 1989, 4.5 (Pearson's estimate of the dispersion,
+Each evaluation is compared with the one before it. So errors that begin in mid-rollout and stay are no cluster: of
+the increases, the largest counts only as much as the second largest, as in `burst.py`. A cluster has a decrease too.
+
+Sources: von Neumann, Kent, Bellinson and Hart, The mean square successive difference, 1941 (differences of neighbours
+in place of those from the mean); McCullagh and Nelder, Generalized Linear Models, 1989, 4.5 (dispersion,
 quasi-likelihood).
 """
 
@@ -17,21 +22,23 @@ from .special import Floats
 
 MEMORY = 0.95
 """What an evaluation still counts after the next one: about the last 20 count."""
-PRIOR, PRIOR_WEIGHT = 1.0, 4.0
-"""Before anything is known of stable, errors are taken to be independent; this counts like so many evaluations."""
+PRIOR, PRIOR_WEIGHT = 1.0, 2.0
+"""Before anything is known, errors are taken to be independent; this counts like so many evaluations."""
 HIGHEST = 25.0
-"""A spike in stable's history doesn't make the judge blind."""
+"""A spike in the history doesn't make the judge blind."""
 
 
 class Spread(NamedTuple):
-    """Sums over stable's evaluations, each with its weight, over any leading axes."""
+    """Sums over pairs of evaluations in a row, each with its weight, over any leading axes."""
 
-    bad: Floats
-    total: Floats
     square: Floats
-    """Σ x²/n."""
+    """Σ d², with d² of `seen`."""
     weight: Floats
-    """Σ 1."""
+    """Σ 1, over pairs with an error."""
+    largest: Floats
+    """The largest d² of an increase, with its weight."""
+    second: Floats
+    """The second largest."""
 
 
 def fresh(*shape: int) -> Spread:
@@ -39,27 +46,31 @@ def fresh(*shape: int) -> Spread:
     return Spread(*(np.zeros(shape) for _ in range(4)))
 
 
-def seen(spread: Spread, x: ArrayLike, n: ArrayLike) -> Spread:
-    """After an evaluation in which stable had x errors in n requests; as it was without a request."""
-    x, n = np.asarray(x, np.float64), np.asarray(n, np.float64)
-    fade = np.where(n > 0, MEMORY, 1.0)
+def seen(spread: Spread, x: ArrayLike, n: ArrayLike, x0: ArrayLike, n0: ArrayLike) -> Spread:
+    """After an evaluation with x errors in n requests that follows one with x0 in n0; as it was if neither had an
+    error, or one had no request.
+
+    d² = (x/n − x0/n0)² / (p·(1−p)·(1/n + 1/n0)), with p the rate of both together: χ² with one degree of freedom, and
+    1 on the average for as many independent errors.
+    """
+    x, n, x0, n0 = (np.asarray(one, np.float64) for one in (x, n, x0, n0))
+    bad, total, product = x + x0, n + n0, n * n0
+    varies = (product > 0) & (bad > 0) & (bad < total)
+    square = np.where(
+        varies, (x * n0 - x0 * n) ** 2 * total / np.where(varies, product * bad * (total - bad), 1), 0.0
+    )
+    fade = np.where(varies, MEMORY, 1.0)
+    largest, second, rise = spread.largest * fade, spread.second * fade, np.where(x * n0 > x0 * n, square, 0.0)
     return Spread(
-        bad=spread.bad * fade + x,
-        total=spread.total * fade + n,
-        square=spread.square * fade + x * x / np.maximum(n, 1),
-        weight=spread.weight * fade + (n > 0),
+        square=spread.square * fade + square,
+        weight=spread.weight * fade + varies,
+        largest=np.maximum(largest, rise),
+        second=np.maximum(second, np.minimum(largest, rise)),
     )
 
 
 def dispersion(spread: Spread) -> Floats:
-    """φ over (...): Σ (x − p·n)² / (n·p·(1−p)) = (Σ x²/n − p·Σ x) / (p·(1−p)), over one less than the evaluations.
-
-    It is drawn towards the prior while there are few, or few errors, and is at least 1.
-    """
-    p = spread.bad / np.maximum(spread.total, 1)
-    variance = p * (1 - p)
-    varies = variance > 0
-    pearson = np.maximum(spread.square - p * spread.bad, 0) * varies / np.where(varies, variance, 1)
-    known = np.maximum(spread.weight - 1, 0) * varies
-    estimate = (PRIOR * PRIOR_WEIGHT + pearson) / (PRIOR_WEIGHT + known)
+    """φ over (...): the mean of d², drawn towards the prior while there are few, and at least 1."""
+    known = spread.square - spread.largest + spread.second
+    estimate = (PRIOR * PRIOR_WEIGHT + known) / (PRIOR_WEIGHT + spread.weight)
     return np.minimum(np.maximum(estimate, 1.0), HIGHEST)

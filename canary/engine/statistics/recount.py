@@ -39,9 +39,9 @@ def counted(before: State, after: State, began: Flags, design: Design) -> Recoun
     stable = (np.where(began, 0.0, one) for one in (kept.left_out.stable_bad, kept.left_out.stable_total))
     same = Sums(*kept.left_out[:4], *stable)
     skipped = outage | before.ongoing  # the last evaluation is part of an outage, or next to it
-    x, n_b = (np.where(skipped, 0.0, one) for one in (before.last.x, before.last.n_b))
+    n_b = np.where(skipped, 0.0, before.last.n_b)
     return Recount(
         left_out=Sums(*(np.where(outage, now, then) for now, then in zip(after.sums, same, strict=True))),
         log_past=kept.log_past,
-        spread=dispersion.seen(kept.spread, x, n_b),
+        spread=dispersion.seen(kept.spread, after.last.x, after.last.n_b, before.last.x, n_b),
     )

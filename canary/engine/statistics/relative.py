@@ -34,7 +34,7 @@ HIGHEST = 200.0
 """The highest of them."""
 LOWEST = 1.6 / 1.5
 """The lowest of them, in units of r₀."""
-AT_FIRST, LATER, EVALUATIONS = 0.4, 0.01, 60
+AT_FIRST, LATER, EVALUATIONS = 0.7, 0.005, 60
 """The share of beginnings at the first evaluation, at each later one, and the number of these: 1 in all."""
 
 
@@ -82,21 +82,16 @@ def _row(looks: Floats) -> NDArray[np.intp]:
     return np.minimum(looks, ALL_SPENT).astype(np.intp)
 
 
-def log_factors(
-    y: ArrayLike, n_c: ArrayLike, x: ArrayLike, n_b: ArrayLike, r0: float, phi: ArrayLike = 1.0
-) -> Floats:
-    """ln e(r), over (..., RATIOS), divided by the dispersion φ ≥ 1; 0 where one of the two had no request.
-
-    The power 1/φ ≤ 1 of an e-value is one as well (Jensen), if φ was fixed before this evaluation.
-    """
-    y, n_c, x, n_b, phi = (np.asarray(one, np.float64)[..., None] for one in (y, n_c, x, n_b, phi))
+def log_factors(y: ArrayLike, n_c: ArrayLike, x: ArrayLike, n_b: ArrayLike, r0: float) -> Floats:
+    """ln e(r), over (..., RATIOS); 0 where one of the two had no request."""
+    y, n_c, x, n_b = (np.asarray(one, np.float64)[..., None] for one in (y, n_c, x, n_b))
     r, log_r = ratios(r0)
     # ln θ(r)/θ(r₀) = ln r/r₀ − ln q, ln (1−θ(r))/(1−θ(r₀)) = −ln q, with q = (r·n_c + n_b) / (r₀·n_c + n_b)
     both = (n_c > 0) & (n_b > 0)
     q = (r * n_c + n_b) / np.where(both, r0 * n_c + n_b, 1.0)
     if both.all():
-        return np.asarray((y * log_r - (y + x) * np.log(q)) / phi)
-    found = (y * log_r - (y + x) * np.log(np.where(both, q, 1.0))) / phi
+        return np.asarray(y * log_r - (y + x) * np.log(q))
+    found = y * log_r - (y + x) * np.log(np.where(both, q, 1.0))
     return np.where(both, found, 0.0)
 
 

@@ -146,6 +146,8 @@ class State:
     """Without the last evaluation."""
     spread: Spread
     """Of stable; without the last evaluation."""
+    own: Spread
+    """Of the canary's errors."""
     last: Look
     """The last evaluation, whose evidence waits for the next one."""
     before: Look
@@ -216,6 +218,7 @@ def fresh(*shape: int) -> State:
     return State(
         relative=relative.fresh(*shape),
         spread=dispersion.fresh(*shape),
+        own=dispersion.fresh(*shape),
         last=Look.none(*shape),
         before=Look.none(*shape),
         sums=none,

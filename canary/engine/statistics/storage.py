@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import dispersion
 from .burst import Burst
 from .dispersion import Spread
 from .relative import Relative
@@ -24,6 +25,7 @@ def rounded(state: State) -> State:
         state,
         relative=Relative(log_s, state.relative.looks),
         spread=_spread(state.spread),
+        own=_spread(state.own),
         log_past=_logs(state.log_past),
         proof=Burst(*_logs(np.array(state.proof))),
         recount=replace(recount, log_past=_logs(recount.log_past), spread=_spread(recount.spread)),
@@ -42,6 +44,7 @@ def dumped(state: State) -> dict[str, Any]:
         "relative": state.relative.log_s.tolist(),
         "looks": state.relative.looks.tolist(),
         "spread": _lists(state.spread),
+        "own": _lists(state.own),
         "last": _lists(state.last),
         "before": _lists(state.before),
         "counts": _by_name(state.sums),
@@ -54,11 +57,15 @@ def dumped(state: State) -> dict[str, Any]:
 
 def loaded(data: Mapping[str, Any]) -> State:
     """The state that was dumped."""
-    log_past, spread = _floats(data["past"]), Spread(*_floats(data["spread"]))
+    log_past = _floats(data["past"])
+    known = "own" in data  # an older form has the dispersion of other sums, and of stable only: it is learned again
+    fresh = dispersion.fresh(*log_past.shape)
+    spread, own = (Spread(*_floats(data[name])) if known else fresh for name in ("spread", "own"))
     none = Recount(Sums(*[np.zeros(log_past.shape)] * 6), log_past, spread)
     return State(
         relative=Relative(_floats(data["relative"]), _floats(data["looks"])),
         spread=spread,
+        own=own,
         last=Look(*_floats(data["last"])),
         before=Look(*_floats(data["before"])),
         sums=_sums(data["counts"]),
@@ -66,12 +73,12 @@ def loaded(data: Mapping[str, Any]) -> State:
         step=np.asarray(data["step"]),
         proof=Burst(*_floats(data["proof"])),
         errors=Burst(*_floats(data["errors"])),
-        recount=_recount(data["recount"]) if "recount" in data else none,
+        recount=_recount(data["recount"], None if known else fresh) if "recount" in data else none,
     )
 
 
-def _recount(data: Mapping[str, Any]) -> Recount:
-    return Recount(_sums(data["counts"]), _floats(data["past"]), Spread(*_floats(data["spread"])))
+def _recount(data: Mapping[str, Any], spread: Spread | None) -> Recount:
+    return Recount(_sums(data["counts"]), _floats(data["past"]), spread or Spread(*_floats(data["spread"])))
 
 
 def _sums(data: Mapping[str, Any]) -> Sums:

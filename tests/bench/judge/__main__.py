@@ -22,7 +22,7 @@ from .simulate import REPORT, TUNING, all_found, chosen
 from .validity import Validity, validity
 
 DOCS = Path(__file__).parents[3] / "docs"
-HEALTHY, BAD, TRIED = 2, 1, 1
+HEALTHY, BAD, TRIED = 5, 1, 1
 """Batches of a scenario: for the page with a healthy and a bad canary, and while tuning."""
 CHECKED, SEED = 10000, 20261
 """Rollouts at each point of the validity, and their seed."""

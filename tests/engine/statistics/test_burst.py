@@ -19,8 +19,8 @@ def test_the_two_largest_are_kept() -> None:
 
 
 def test_what_exceeds_a_quarter_of_the_requests_is_no_burst() -> None:
-    """Rounded up, so that a single request may be one."""
-    assert burst.part([0, 1, 3, 40], [10, 1, 10, 40]).tolist() == [0, 1, 3, 10]
+    """Rounded up. Nor are four errors."""
+    assert burst.part([0, 4, 5, 9, 40], [10, 4, 10, 10, 40]).tolist() == [0, 0, 1, 3, 10]
 
 
 def weighed(failing: list[int], skew: float, requests: int = 100) -> list[bool]:

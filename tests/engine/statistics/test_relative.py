@@ -10,16 +10,16 @@ from canary.engine.statistics import relative
 R0 = 1.5
 
 
-def run(evaluations: list[tuple[int, int, int, int]], phi: float = 1.0) -> float:
+def run(evaluations: list[tuple[int, int, int, int]]) -> float:
     state = relative.fresh()
     for y, n_c, x, n_b in evaluations:
-        state = relative.update(state, relative.log_factors(y, n_c, x, n_b, R0, phi))
+        state = relative.update(state, relative.log_factors(y, n_c, x, n_b, R0))
     return float(relative.log_evidence(state))
 
 
 def brute_force(evaluations: list[tuple[int, int, int, int]]) -> float:
     """The sum over each beginning and each ratio of the product of the likelihood ratios since."""
-    weights = [0.4] + [0.01] * 60
+    weights = [0.7] + [0.005] * 60
     grid = [1.6 * (200 / 1.6) ** (k / 29) for k in range(30)]
     total = 1 - sum(weights[: len(evaluations)])
     for r in grid:
@@ -71,11 +71,6 @@ def test_a_regression_is_evidence_wherever_it_begins() -> None:
     healthy, worse = (0, 100, 2, 900), (5, 100, 2, 900)
     assert run([worse] * 4) > log(100)
     assert run([healthy] * 20 + [worse] * 6) > log(100)
-
-
-def test_dispersion_divides_the_logarithm_of_a_factor() -> None:
-    whole, half = (relative.log_factors(5, 50, 1, 950, R0, phi) for phi in (1.0, 2.0))
-    assert half == pytest.approx(whole / 2)
 
 
 def test_no_request_is_no_evidence() -> None:

@@ -15,7 +15,8 @@ SUMS = {"bad": [3.0], "total": [300.0], "step_bad": [1.0], "step_total": [100.0]
 STORED = {
     "relative": [[-1.0 + ratio / 4 for ratio in range(30)]],
     "looks": [2.0],
-    "spread": [[8.85], [2565.0], [0.0306], [2.8525]],
+    "spread": [[3.25], [2.8525], [2.5], [0.5]],
+    "own": [[1.5], [1.95], [1.0], [0.5]],
     "last": [[1.0], [100.0], [2.0], [900.0]],
     "before": [[2.0], [200.0], [7.0], [901.0]],
     "counts": {**SUMS, "stable_bad": [9.0], "stable_total": [1801.0]},
@@ -42,6 +43,23 @@ def test_a_restart_changes_nothing() -> None:
     before, after = decision.weigh(stays, design), decision.weigh(read, design)
     for one in fields(before):
         assert np.array_equal(getattr(before, one.name), getattr(after, one.name)), one.name
+
+
+OLD = {**STORED, "spread": [[8.85], [2565.0], [0.0306], [2.8525]]}
+del OLD["own"]
+"""As it was before the canary's own dispersion was known, and stable's was of other sums."""
+
+
+@pytest.mark.parametrize("recount", [{}, {"recount": AGAIN}], ids=["usual", "after a shared outage"])
+def test_of_an_older_form_all_but_the_dispersion_is_read(recount: dict[str, Any]) -> None:
+    """Which is as in a rollout that begins."""
+    state = storage.loaded(OLD | recount)
+    assert not np.concatenate((*state.spread, *state.own, *state.recount.spread)).any()
+    learned = ("spread", "own", "recount")
+    assert {k: v for k, v in storage.dumped(state).items() if k not in learned} == {
+        k: v for k, v in STORED.items() if k not in learned
+    }
+    assert state.recount.left_out.total == (300 if recount else 0)
 
 
 @pytest.mark.parametrize("stored", [STORED, {**STORED, "recount": AGAIN}], ids=["usual", "after a shared outage"])
