@@ -17,7 +17,7 @@ from canary.api.exit_codes import Exit
 from canary.bootstrap import Followed, Memory, Place, memory, standalone_kind
 from canary.cli.app import CommandProblem, UsageProblem
 from canary.engine.errors import CanaryError, Conflict, Invalid
-from canary.engine.instants import utc
+from canary.engine.formats import utc
 from canary.show import times
 from canary.show.summary import row
 from canary.show.terminal import Line, Screen, Span

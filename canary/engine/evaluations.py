@@ -169,11 +169,6 @@ def forgotten(rollout: Rollout, now: datetime) -> Rollout:
     )
 
 
-def until_next(rollout: Rollout, now: datetime) -> timedelta:
-    """Time until the next evaluation; zero when it is due."""
-    return max(rollout.next_evaluation - now, timedelta())
-
-
 def whole(at: datetime) -> datetime:
     """This whole second or the next: where the grid of evaluations begins, so that rollouts share their questions."""
     return at if not at.microsecond else at.replace(microsecond=0) + timedelta(seconds=1)

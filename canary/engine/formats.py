@@ -1,7 +1,8 @@
-"""A measured number and a time as people read them: the same digits in a sentence and in a table."""
+"""Measured numbers as people read them, with the same digits in a sentence and in a table; times as people read and
+write them."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import floor
 
 UNITS = {"request-success-rate": "%", "request-duration": "ms"}
@@ -10,6 +11,8 @@ WITHIN = "within "
 """A metric whose name begins so is a share of requests, such as `within 500ms`."""
 LARGEST = 1e15
 """From here on a number stands for infinity, which JSON doesn't have."""
+FIRST, LAST = 1970, 2999
+"""Years of times that people write. Beyond them a window or a deadline may leave the calendar."""
 
 
 def shown(metric: str, number: float, bounds: Iterable[float | None] = ()) -> str:
@@ -40,3 +43,10 @@ def moment(time: datetime, now: datetime) -> str:
         return f"{time:%H:%M:%S} UTC"
     tomorrow = time.date() == (now + timedelta(days=1)).date()
     return f"tomorrow {time:%H:%M} UTC" if tomorrow else f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def utc(time: datetime) -> datetime:
+    """A time in UTC, which is meant if no zone is given. Raises ValueError for years out of reach."""
+    if not FIRST <= time.year <= LAST:
+        raise ValueError(f"the year {time.year} is not from {FIRST} to {LAST}")
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

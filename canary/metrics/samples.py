@@ -17,7 +17,7 @@ from typing import Any
 
 from canary import files
 from canary.engine.errors import Invalid
-from canary.engine.instants import utc
+from canary.engine.formats import utc
 from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Value
 from canary.ports import Metrics
 

@@ -7,7 +7,7 @@ from threading import Lock
 
 from canary.api.status import Message
 from canary.api.webhooks import Webhook
-from canary.engine import hook_notifications
+from canary.engine import notifications
 from canary.engine.errors import Conflict
 from canary.engine.observed import HookCall
 from canary.engine.resolved import ResolvedSpec
@@ -37,7 +37,7 @@ class HookNotifications(Alerts):
     def deliver(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """See the port. A hook that was deleted from the spec isn't called any more."""
         others = [
-            _due(one, [key for key in _keys(one) if not key.startswith(hook_notifications.MARK)]) for one in messages
+            _due(one, [key for key in _keys(one) if not key.startswith(notifications.MARK)]) for one in messages
         ]
         left = others if self.alerts is None else self.alerts.deliver(others)
         alerts = [() if self.alerts is None else _keys(one) for one in left]
@@ -50,11 +50,11 @@ class HookNotifications(Alerts):
 
     def _left(self, message: Message) -> list[str]:
         """The hooks that are still to be called for a message."""
-        due = [key for key in _keys(message) if key.startswith(hook_notifications.MARK)]
+        due = [key for key in _keys(message) if key.startswith(notifications.MARK)]
         if not due:
             return []
         resolved = self.resolved()
-        known = hook_notifications.by_key(resolved.webhooks)
+        known = notifications.by_key(resolved.webhooks)
         return [key for key in due if key in known and not self._called(message, resolved, key, known[key])]
 
     def _called(self, message: Message, resolved: ResolvedSpec, key: str, hook: Webhook) -> bool:
@@ -64,7 +64,7 @@ class HookNotifications(Alerts):
             if id_ in self._over:
                 return self._over[id_]
             self._over[id_] = False
-        payload = hook_notifications.posted(resolved.manifest, message, hook)
+        payload = notifications.posted(resolved.manifest, message, hook)
         about = f"{self.calls.namespace}/{resolved.manifest.metadata.name}: the webhook {hook.name} ({hook.type})"
 
         def done(answer: Response) -> None:

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 
+from canary.bootstrap.checking import sent
 from canary.engine.counters import CLASSIC, counters, doubt
 from canary.engine.errors import Invalid
 from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject
 from canary.metrics.prometheus import Prometheus as Adapter
-from canary.metrics.sending import sent
 from tests.metrics.conftest import Watched
 from tests.metrics.providers import answer, query
 from tests.metrics.server import serve, vector
