@@ -66,11 +66,10 @@ def test_the_table_fits_a_terminal(folder: Path, capsys: Captured) -> None:
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     rows = [line.split(maxsplit=2)[1:] for line in out.splitlines() if ":00" in line[:8]]
-    assert [row[0] for row in rows] == ["10%", "×2", "10%", "50%", "50%", "50%", "50%"]
+    assert [row[0] for row in rows] == ["10%", "×2", "10%", "50%", "50%", "×2"]
     assert "10%      120        0  10% passed          10% passed" in out
     assert out.count("on to 50%") == 2
-    for minutes in (6, 7):
-        assert f"after {minutes}m and {minutes} evaluations, in step 2 of 2" in " ".join(out.split())
+    assert " ".join(out.split()).count("after 6m and 6 evaluations, in step 2 of 2") == 2
     assert "2 of 2 failed checks" in " ".join(out.split())
 
 

@@ -104,7 +104,7 @@ def test_a_shared_outage_costs_no_more_than_its_time() -> None:
 def test_a_restart_changes_nothing(scenario: str) -> None:
     """A process that takes over comes to the same evidence, bit by bit: each evaluation a minute apart is saved."""
     whole, first = rollout(scenario, interval="1m"), rollout(scenario, interval="1m")
-    whole.box.world.rps = first.box.world.rps = 10
+    whole.box.world.rps = first.box.world.rps = 4
     code = whole.run().code
     first.drive.report = dies_after(3)
     with pytest.raises(Stopped):
