@@ -231,7 +231,6 @@ class TestGuards:
                 "has half of a character (a surrogate) in it; write the whole",
                 id="what can't be encoded",
             ),
-            pytest.param("1 + " * 40 + "1 > 0", "is nested too deeply; write it as several guards", id="terms"),
             pytest.param(
                 'canary.name.matches(canary.annotations["x"])',
                 "uses matches with a pattern that isn't written in quotes, so that its cost isn't known",

@@ -270,6 +270,7 @@ LOOPED = (
     "has a loop in a loop, or over what another one makes, whose cost has no bound; write one all, exists, "
     "exists_one, filter or map for each, with && in it, or two guards"
 )
+DEEP = "is nested too deeply; write it as several guards"
 
 
 @pytest.mark.parametrize(
@@ -312,10 +313,9 @@ def test_half_a_character_is_refused(expression: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "sentence"),
     [
-        pytest.param("(" * 900 + "true" + ")" * 900, "is nested too deeply; "
-                     "write it as several guards", id="900 brackets are not followed"),
-        pytest.param("[" * 900 + "]" * 900 + " == []", "is nested too deeply; "
-                     "write it as several guards", id="nor 900 lists in lists"),
+        pytest.param("(" * 900 + "true" + ")" * 900, DEEP, id="900 brackets are not followed"),
+        pytest.param("[" * 900 + "]" * 900 + " == []", DEEP, id="nor 900 lists in lists"),
+        pytest.param("1 + " * 40 + "1 > 0", DEEP, id="nor 40 terms"),
         pytest.param(
             'canary.labels["team"] == "shop"', 'Key not found in map : "team"', id="a label that isn't there"
         ),
