@@ -37,16 +37,19 @@ from canary.workloads import pods
 from canary.workloads.cloned import CLONED
 from canary.workloads.kubernetes import KubernetesWorkloads
 from tests.kill.lives import Hurried, Left, deaths
-from tests.kill.moments import Moments, Watched, Wire, deadly
+from tests.kill.moments import NOTHING, Moments, Watched, Wire, deadly
 from tests.kill.world import BASE, METRICS, Durable, Reported
 from tests.mesh import bookinfo
 from tests.parts.fences import unfenced
 
 CASES: Mapping[str, dict[str, Any]] = {
     "promoted": {"analysis": {"steps": [{"weight": 20}, {"weight": 60}], "stepWeightPromotion": 40}},
-    "failing": {"analysis": {"steps": [{"weight": 20}, {"weight": 60}]}, "fails_from": 60},
+    "failing": {"analysis": {"steps": [{"weight": 20}, {"weight": 60}]}, "fails_from": 60, "provisioned": True},
     "on each node": {"kind": "DaemonSet", "analysis": {"steps": [{"weight": 60}]}},
 }
+"""`provisioned`: the process isn't killed before the primary is made, as it is in the case `promoted`."""
+PROVISIONING = (NOTHING, "Initializing")
+"""Phases, as prefixes."""
 FIRST, SECOND = "podinfo:1", "podinfo:2"
 PATIENCE = 60.0
 
@@ -269,12 +272,14 @@ def _image(found: Object | None) -> str:
 
 def main(name: str, kubeconfig: str, namespace: str) -> None:
     """The undisturbed end first, then the end after a death at each moment."""
-    deaths(lambda number, folder: Site(kubeconfig, namespace, f"podinfo-{number}", folder, name), live, written)
+    chosen = partial(written, provisioned=CASES[name].get("provisioned", False))
+    deaths(lambda number, folder: Site(kubeconfig, namespace, f"podinfo-{number}", folder, name), live, chosen)
 
 
-def written(passed: list[str]) -> list[str]:
-    """The moments after a write."""
-    return [one for one in deadly(passed) if any(f": after {verb} " in one for verb in ("create", "patch"))]
+def written(passed: list[str], provisioned: bool) -> list[str]:
+    """The moments after a write; if `provisioned`, without those before the primary was made."""
+    found = [one for one in deadly(passed) if any(f": after {verb} " in one for verb in ("create", "patch"))]
+    return [one for one in found if not (provisioned and one.startswith(PROVISIONING))]
 
 
 if __name__ == "__main__":
