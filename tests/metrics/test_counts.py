@@ -164,14 +164,14 @@ def test_a_pod_that_goes_and_comes_back(watched: Watched) -> None:
     """What a pod counted while no one could scrape it counts when it is back; its whole life doesn't."""
     pod = watched.pods.start("away")
     pod.serve(5000)
-    start = watched.seen()
-    watched.pods.end(pod)
     watched.seen()
+    watched.pods.end(pod)
+    left = watched.seen()
     gone = watched.seen()
     pod.serve(50)
     watched.pods.back(pod)
     end = watched.seen()
-    assert nothing(watched.counts("away", start, gone))
+    assert nothing(watched.counts("away", left, gone))
     assert watched.counts("away", gone, end) == Counts(50, 0)
 
 
