@@ -12,9 +12,10 @@ in place of its own. Until then as many of the canary's errors are left out as i
 it had as many in the evaluation before. Where one scrape has the counts of both (`Design.skew` is 0), nothing waits,
 and nothing is left out.
 
-Errors come in clusters, so one evaluation alone proves little (`burst.py`), and all evidence is divided by the
-dispersion of stable's or of the canary's errors, whichever is higher (`dispersion.py`). All of this only takes
-evidence away, so what is proved of it stays true.
+Errors come in clusters, so one evaluation alone proves little (`burst.py`), and the logarithm of evidence against
+stable is divided by the dispersion of stable's or of the canary's errors, whichever is higher (`dispersion.py`). All
+of this only takes evidence away, so what is proved of it stays true. Counts that are held against the objective are
+divided by the same dispersion: where it is above 1, that is a heuristic.
 """
 
 from collections.abc import Sequence
@@ -284,12 +285,12 @@ def _without_burst(state: State, counts: Sums) -> Floats:
 
 
 def _factors(y: Floats, n_c: Floats, stable: Look, beside: Sequence[Look], design: Design) -> Floats:
-    """Of y errors in n_c requests of the canary, next to stable's in the same evaluation, or to as many as one beside
-    it surely has more: there an outage begins or ends."""
+    """Of y errors in n_c requests of the canary, compared with stable's in the same evaluation, or with those of one
+    beside it, as far as these are surely more: there an outage begins or ends."""
     x = stable.x
     for one in beside if design.apart else ():
-        usual = one.x * stable.n_b / np.maximum(one.n_b, 1)
-        surely = usual - CHANCE * np.sqrt(usual + stable.x)
+        scale = stable.n_b / np.maximum(one.n_b, 1)
+        surely = one.x * scale - CHANCE * np.sqrt(one.x * scale**2 + stable.x)
         x = np.where(design.skews > 0, np.maximum(x, surely), x)
     return relative.log_factors(y, n_c, x, stable.n_b, design.effect)
 

@@ -71,6 +71,8 @@ def test_what_chance_explains_is_no_outage() -> None:
     """Stable's counts of other moments take nothing away, though they are twice as high."""
     counts = [(9, 100, x, 900) for x in (0, 4, 1, 4, 2)]
     assert after(*counts).relative == pytest.approx(after(*counts, skew=0).relative)
+    few = [(9, 100, *one) for one in ((0, 900), (1, 3), (0, 900), (0, 900))]
+    assert after(*few).relative == pytest.approx(after(*few, skew=0).relative)
 
 
 def test_the_last_evaluation_counts_as_far_as_the_one_before_it_was_alike() -> None:
