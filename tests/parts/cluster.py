@@ -10,7 +10,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.parts import modules
@@ -74,6 +75,15 @@ class Program:
         if self.child is not None:
             self.child.resume()
             self.paused = False
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Paused meanwhile, and not longer, for a test with what other tests use after it."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
     @property
     def running(self) -> bool:
