@@ -1,7 +1,7 @@
 """How far the worst evaluation stands out from all others: a burst of errors is no proof by itself.
 
 Errors come in clusters: a connection breaks, and all of its requests fail in one evaluation. The dispersion
-(`dispersion.py`) knows this only of stable, and only once stable has shown it. Therefore the worst evaluation counts
+(`dispersion.py`) knows this only once one of the versions has shown it. Therefore the worst evaluation counts
 only as much as the second worst, unless more than a quarter of the canary's requests failed in it: what exceeds a
 quarter always counts, and so do four errors. A canary that errs all the time loses next to nothing, as its
 evaluations are alike, and one that fails wholly is rolled back as soon as without this.

@@ -7,15 +7,15 @@ Wang, E-values: calibration, combination and applications, 2021).
 
 The two versions are scraped up to a scrape apart, so the last requests that the canary has counted may be from a time
 that stable has not counted yet, and the beginning of an outage that both share looks like the canary's. Therefore an
-evaluation waits for the next one: where stable has more errors before or after it than chance explains, these count
-in place of its own. Until then as many of the canary's errors are left out as it had requests in one scrape, unless
-it had as many in the evaluation before. Where one scrape has the counts of both (`Design.skew` is 0), nothing waits,
-and nothing is left out.
+evaluation waits for the next one: where stable has more errors before or after it than chance explains, what exceeds
+that counts, if it is more than its own. Until then as many of the canary's errors are left out as it had requests in
+one scrape, unless it had as many in the evaluation before. Where one scrape has the counts of both (`Design.skew` is
+0), nothing waits, and nothing is left out.
 
 Errors come in clusters, so one evaluation alone proves little (`burst.py`), and the logarithm of evidence against
 stable is divided by the dispersion of stable's or of the canary's errors, whichever is higher (`dispersion.py`). All
-of this only takes evidence away, so what is proved of it stays true. Counts that are held against the objective are
-divided by the same dispersion: where it is above 1, that is a heuristic.
+of this only takes evidence of a lane away, so what is proved of it stays true. Counts that are held against the
+objective are divided by the same dispersion: where it is above 1, that is a heuristic.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,6 @@ def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design
         proof=burst.seen(state.proof, accounted),
         errors=burst.seen(state.errors, burst.part(look.y, look.n_c)),
         spread=dispersion.seen(state.spread, look.x, look.n_b, state.last.x, state.last.n_b),
-        own=dispersion.seen(state.own, look.y, look.n_c, state.last.y, state.last.n_c),
         last=look,
         before=state.last,
         sums=Sums(
@@ -69,7 +68,9 @@ def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design
             stable_total=np.where(began, 0, sums.stable_total) + look.n_b,
         ),
     )
-    return replace(after, recount=recount.counted(state, after, began, design))
+    after = replace(after, recount=recount.counted(state, after, began, design))
+    beside = np.where(after.ongoing | state.ongoing, 0.0, state.last.n_c)
+    return replace(after, own=dispersion.seen(state.own, look.y, look.n_c, state.last.y, beside))
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Weighed:
     limit: Floats
     """The error rate that is to be ruled out, over (..., lanes)."""
     phi: Floats
-    """The dispersion, over (..., lanes)."""
+    """The dispersion of stable's errors, over (..., lanes)."""
     lately: Floats
-    """The same without shared outages, which may not keep a good canary waiting."""
+    """The same without shared outages, which are no clusters and may not keep a good canary waiting."""
     by_lane: Floats
     """Evidence against stable, over (..., lanes)."""
     missed: Floats
@@ -302,7 +303,9 @@ def _provisional(state: State, design: Design) -> Floats:
     left_out = np.array((skews, np.maximum(skews, burst.SHARE), np.zeros(skews.shape)))
     left_out = left_out.reshape(3, *[1] * (last.y.ndim - 1), -1)
     y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0)
-    y[:2] = np.maximum(y[:2], np.minimum(last.y, np.floor(last.n_c * before.y / np.maximum(before.n_c, 1))))
+    alike = np.floor(before.y * np.minimum(last.n_c / np.maximum(before.n_c, 1), 1))
+    y[:2] = np.maximum(y[:2], np.minimum(last.y, alike))
+    y[1] = np.maximum(y[1], np.minimum(y[0], burst.FEW))
     factors = _factors(y, last.n_c, last, (before,), design)
     return relative.log_evidence(relative.update(state.relative, factors, _counted(last)))
 

@@ -56,11 +56,9 @@ def seen(spread: Spread, x: ArrayLike, n: ArrayLike, x0: ArrayLike, n0: ArrayLik
     x, n, x0, n0 = (np.asarray(one, np.float64) for one in (x, n, x0, n0))
     bad, total, product = x + x0, n + n0, n * n0
     varies = (product > 0) & (bad > 0) & (bad < total)
-    square = np.where(
-        varies, (x * n0 - x0 * n) ** 2 * total / np.where(varies, product * bad * (total - bad), 1), 0.0
-    )
-    fade = np.where(varies, MEMORY, 1.0)
-    largest, second, rise = spread.largest * fade, spread.second * fade, np.where(x * n0 > x0 * n, square, 0.0)
+    higher, fade = x * n0 - x0 * n, np.where(varies, MEMORY, 1.0)
+    square = varies * np.minimum(higher**2 * total / np.where(varies, product * bad * (total - bad), 1), bad)
+    largest, second, rise = spread.largest * fade, spread.second * fade, np.where(higher > 0, square, 0.0)
     return Spread(
         square=spread.square * fade + square,
         weight=spread.weight * fade + varies,

@@ -145,7 +145,7 @@ class State:
     relative: Relative
     """Without the last evaluation."""
     spread: Spread
-    """Of stable; without the last evaluation."""
+    """Of stable's errors."""
     own: Spread
     """Of the canary's errors."""
     last: Look

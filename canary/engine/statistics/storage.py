@@ -1,4 +1,4 @@
-"""The state of one rollout as JSON, rounded: about 400 bytes a lane. What is read again is what was kept."""
+"""The state of one rollout as JSON, rounded: about 600 bytes a lane. What is read again is what was kept."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -81,6 +81,29 @@ def test_the_last_evaluation_counts_as_far_as_the_one_before_it_was_alike() -> N
     assert steady.relative > after(WORSE, HEALTHY, skew=1).relative + 1
 
 
+@pytest.mark.parametrize("skew", [0.25, 0.5, 1.0])
+def test_one_error_among_few_requests_before_it_hides_no_outage(skew: float) -> None:
+    """As many errors as before count, not as high a rate: stable may turn out to fail as well."""
+    counts = [*[(0, 3, 2, 900)] * 3, (1, 3, 2, 900), (75, 300, 2, 900)]
+    assert not after(*counts, skew=skew).roll_back
+    assert after(*counts, (75, 300, 225, 900), skew=skew).relative < 0
+
+
+@pytest.mark.parametrize("skew", [0.0, 0.25])
+def test_few_errors_count_at_once(skew: float) -> None:
+    """They are no burst. With two scrapes, as far as none accounts for them."""
+    few, more = after((4, 10, 1, 900), skew=skew), after((4, 10, 1, 900), (0, 10, 1, 900), skew=skew)
+    assert (few.relative > np.log(20)) == (skew == 0)
+    assert more.relative > 0
+
+
+def test_an_outage_of_both_is_no_cluster_of_the_canary() -> None:
+    outage = [(50, 100, 450, 900)] * 4
+    told = after(*[HEALTHY] * 2, *outage, *[HEALTHY] * 3, *[(5, 100, 2, 900)] * 4)
+    alone = after(*[HEALTHY] * 5, *[(5, 100, 2, 900)] * 4)
+    assert told.relative > alone.relative / 2 > np.log(10)
+
+
 def test_evidence_is_less_if_the_canarys_errors_come_in_clusters() -> None:
     """As many of as many requests, though stable has shown no cluster."""
     steady, clusters = ([(y, 100, 2, 900) for y in one] for one in ([4] * 8, [0, 16, 0, 0, 16, 0, 0, 0]))
@@ -103,7 +126,7 @@ def test_enough_requests_without_an_error_advance() -> None:
 
 
 @pytest.mark.parametrize(("errors", "advance"), [(3, True), (4, False), (5, False)])
-def test_a_sign_of_more_than_five_to_one_delays_an_increase(errors: int, advance: bool) -> None:
+def test_a_sign_of_more_than_three_to_one_delays_an_increase(errors: int, advance: bool) -> None:
     found = after(HEALTHY, (errors, 100, 2, 900))
     assert (bool(found.advance), bool(found.doubted), bool(found.roll_back)) == (advance, not advance, False)
     assert np.log(1.5) < found.suspected < np.log(50)

@@ -67,6 +67,10 @@ def test_a_cluster_is_one_as_soon_as_it_is_over(at: int) -> None:
     assert after(x[:, : at + 1], np.full((1, at + 1), 250)) == 1
 
 
+def test_one_error_is_no_cluster_among_however_few_requests() -> None:
+    assert after(np.array([[0, 1, 0, 0]]), np.array([[1000, 3, 1000, 1000]])) == 1
+
+
 def test_changing_traffic_is_no_dispersion() -> None:
     random = np.random.default_rng(SEED)
     n = random.integers(10, 3000, (2000, 60))

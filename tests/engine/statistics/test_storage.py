@@ -26,7 +26,11 @@ STORED = {
     "errors": [[2.0], [1.0]],
 }
 """The form in which statuses of clusters have it, written out."""
-AGAIN = {"counts": {**SUMS, "stable_bad": [5.0], "stable_total": [900.0]}, "past": [-2.5], "spread": [[0.0]] * 4}
+AGAIN = {
+    "counts": {**SUMS, "stable_bad": [5.0], "stable_total": [900.0]},
+    "past": [-2.5],
+    "spread": [[1.5], [1.9], [1.0], [0.5]],
+}
 
 
 def test_a_restart_changes_nothing() -> None:
