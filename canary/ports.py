@@ -1,7 +1,7 @@
 """What a reconcile needs from the outside: small protocols, declared here where they are consumed.
 
 Adapters (`canary/routers`, `canary/metrics`, …) subclass them; `bootstrap/` and `controller/` wire real ones, and
-`sandbox/` has the same ports in memory. `rollout/reconcile.py` and `rollout/apply.py` call them.
+`sandbox/` has the same ports in memory. `rollout/reconcile.py` calls them.
 Reads answer with `Missing` and never raise; what a write may raise stands at the write.
 """
 

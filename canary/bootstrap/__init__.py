@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from canary.api.canary import CanarySpec
 from canary.engine.errors import Invalid
 from canary.engine.pairs import STANDALONE, listed
-from canary.rollout.clock import POLL, WallClock
+from canary.rollout.drive import POLL, WallClock
 from canary.stores.lock import FOLDER
 
 from .site import Followed, Memory, Past, Place, Run

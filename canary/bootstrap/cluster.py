@@ -39,7 +39,7 @@ from canary.registry import (
     template_for,
     workloads_for,
 )
-from canary.rollout.clock import WallClock
+from canary.rollout.drive import WallClock
 from canary.rollout.fencing import Fence, FencedRouter, Purpose, for_lock
 from canary.routers.cluster import ClusterProvider
 from canary.stores import lease, presence

@@ -22,7 +22,7 @@ from canary.metrics.secrets import from_environment as secrets_of
 from canary.metrics.sources import Sources
 from canary.ports import Metrics, Parts
 from canary.registry import StandaloneProvider
-from canary.rollout.clock import WallClock
+from canary.rollout.drive import WallClock
 from canary.stores import lock, presence
 from canary.stores.file import FileInbox, FileStore, me
 from canary.webhooks.calls import HookCaller, HookCalls

@@ -38,7 +38,7 @@ from canary.kube.election import Election, Leadership
 from canary.kube.names import NamespacedName
 from canary.kube.reflector import Reflector
 from canary.metrics.limits import RefusedAnswer
-from canary.rollout.clock import WallClock
+from canary.rollout.drive import WallClock
 from canary.rollout.fencing import for_lock, for_reports
 from canary.rollout.reconcile import Turn
 from canary.web import Serving

@@ -1,7 +1,8 @@
-"""What a decision asks of the outside: a union of end states, never differences. `rollout/apply.py` carries them out.
+"""What a decision asks of the outside: a union of end states, never differences. `rollout/reconcile.py` carries
+them out.
 
 A new action is a dataclass here that says what it `decreases`, a member of `Action`, and a case in
-`rollout/apply.py`, which mypy asks for.
+`rollout/reconcile.py`, which mypy asks for.
 """
 
 from dataclasses import dataclass

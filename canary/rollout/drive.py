@@ -3,9 +3,10 @@
 This is `canary run`. The controller makes the same reconciles, of many rollouts, in slots.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from canary.api.action import CanaryAction, Verb
@@ -15,9 +16,8 @@ from canary.api.reason import Reason, Trait
 from canary.api.status import Outcome, Rollout, Status
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.taken_actions import SHOWN
-from canary.ports import Inbox, Parts
+from canary.ports import Clock, Inbox, Parts
 
-from .clock import POLL
 from .end import Ending, ending
 from .reconcile import Turn, reconcile
 from .record import Record, load, save
@@ -289,3 +289,19 @@ class Drive:
 
 def _no_way_back(rollout: Rollout) -> str:
     return f"because no replica of {rollout.stable_version.name} is available to go back to"
+
+
+POLL = 0.1
+"""Seconds between two looks at signals and the inbox while a run waits."""
+
+
+class WallClock(Clock):
+    """Real time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def wait(self, seconds: float, woken: Callable[[], bool]) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not woken():
+            time.sleep(min(left, POLL))

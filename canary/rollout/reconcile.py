@@ -4,22 +4,30 @@ Reads are concurrent, with one deadline: what fails or comes too late is Missing
 the route is touched. If it can't be saved, decreases of exposure are still made.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from canary.api.status import Message
+from canary.engine.actions import (
+    Action,
+    CopyToPrimary,
+    Provision,
+    RemovePrimary,
+    ReturnToTarget,
+    ScaleTarget,
+    SetTraffic,
+)
 from canary.engine.decide import Decision, Needs, decide, needs
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.hooks import calls
 from canary.engine.observed import Cause, Missing, Observed
 from canary.engine.phases import Need
 from canary.engine.resolved import ResolvedSpec
-from canary.ports import Parts
+from canary.ports import Parts, Primary
 
-from .apply import apply
 from .record import Record, save
 
 T = TypeVar("T")
@@ -177,3 +185,59 @@ def _tell(parts: Parts, record: Record, new: tuple[Message, ...], last: bool) ->
 
 def _notified(message: Message) -> Message:
     return message if message.alerts is None else message.but(alerts=message.alerts.but(notified=True))
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The results of the actions."""
+
+    conflict: bool = False
+    """Another client wrote in between: gather and decide again at once."""
+    trouble: tuple[str, ...] = ()
+    """What went wrong, in sentences."""
+
+
+def apply(parts: Parts, actions: Sequence[Action], decreases_only: bool) -> Applied:
+    """Tries each action; `decreases_only` is for when the intent could not be saved."""
+    conflict, trouble = False, []
+    for action in _allowed(actions, decreases_only):
+        try:
+            _carry_out(parts, action)
+        except Conflict as error:
+            conflict = True
+            trouble.append(str(error))
+        except (Rejected, Unreachable) as error:
+            trouble.append(str(error))
+    return Applied(conflict, tuple(trouble))
+
+
+def _carry_out(parts: Parts, action: Action) -> None:
+    """Raises Conflict, Rejected or Unreachable."""
+    match action:
+        case SetTraffic(stable, canary, traffic, token):
+            parts.router.write(stable, canary, traffic, token)
+        case Provision(revision, ready):
+            _primary(parts).provision(revision, ready)
+        case CopyToPrimary(revision):
+            _primary(parts).copy(revision)
+        case ScaleTarget(replicas, revision):
+            _primary(parts).scale(replicas, revision)
+        case ReturnToTarget(revision):
+            _primary(parts).give_back(revision)
+        case RemovePrimary():
+            _primary(parts).remove()
+        case _:
+            assert_never(action)
+
+
+def _primary(parts: Parts) -> Primary:
+    if parts.primary is None:
+        raise AssertionError("a target without a primary was asked to change it")
+    return parts.primary
+
+
+def _allowed(actions: Sequence[Action], decreases_only: bool) -> Iterable[Action]:
+    """What may be carried out, in the order in which it is."""
+    yield from (action for action in actions if action.decreases)
+    if not decreases_only:
+        yield from (action for action in actions if not action.decreases)

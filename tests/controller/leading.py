@@ -8,7 +8,7 @@ from canary.controller.settings import Area
 from canary.controller.watches import ClusterFleet
 from canary.kube.client import Object
 from canary.kube.lease import Claim, Identity, Lease
-from canary.rollout.clock import WallClock
+from canary.rollout.drive import WallClock
 from tests.istio import bookinfo
 
 from .objects import canary

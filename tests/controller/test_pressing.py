@@ -7,7 +7,7 @@ import pytest
 
 from canary.controller.settings import Area
 from canary.controller.watches import ClusterFleet
-from canary.rollout.clock import WallClock
+from canary.rollout.drive import WallClock
 from canary.stores.projection import FINALIZER
 
 from .objects import Wire, canary, client

@@ -17,7 +17,7 @@ from canary.kube.lease import Claim, Identity, Lease
 from canary.kube.resources import DEPLOYMENTS
 from canary.metrics.prometheus import Prometheus
 from canary.metrics.session import PrometheusClient
-from canary.rollout.clock import WallClock
+from canary.rollout.drive import WallClock
 from canary.routers.istio import ISTIO
 
 from .objects import TARGET, Wire, canary, client

@@ -9,7 +9,7 @@ from canary.engine.actions import SetTraffic
 from canary.engine.errors import CanaryError, Conflict, Rejected, Unreachable
 from canary.engine.observed import Cause, Missing, RouteSeen
 from canary.ports import Router
-from canary.rollout.apply import Applied, apply
+from canary.rollout.reconcile import Applied, apply
 from tests.rollout.wired import sandbox
 
 
