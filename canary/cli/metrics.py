@@ -10,7 +10,7 @@ import typer
 
 from canary import bootstrap
 from canary.api.exit_codes import Exit
-from canary.show.metric_answers import lines
+from canary.show.metric_checks import answers
 from canary.show.outputs import Output
 from canary.show.terminal import screen_of
 
@@ -50,5 +50,5 @@ def command(
     if output is Output.JSON:
         print(json.dumps({"metrics": [one.wire() for one in found]}, indent=2))
     else:
-        print(*lines(found, screen_of(sys.stdout)), sep="\n")
+        print(*answers(found, screen_of(sys.stdout)), sep="\n")
     return READABLE if all(one.readable for one in found) else UNREADABLE

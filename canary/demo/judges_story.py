@@ -13,8 +13,8 @@ from canary.api.status import Rollout
 from canary.rollout.reconcile import Turn
 from canary.sandbox.scenarios import Scenario
 from canary.show import bars, metric_checks, times
+from canary.show.metric_checks import MOST
 from canary.show.terminal import Line, Screen, Span, Tone, length, screen_of
-from canary.show.weighing import MOST
 
 from .judges import EvaluationsSeen, JudgedRollout
 from .load import Counted

@@ -18,7 +18,7 @@ from canary.engine.observed import Counts, RouteSeen
 from canary.rollout.end import Ending
 from canary.rollout.reconcile import Turn
 
-from . import bars, metric_checks, times, weighing
+from . import bars, metric_checks, times
 from .lines import besides, evaluation_of, is_news, last_line, weight
 from .terminal import Line, Screen, Span, Tone, between, length
 
@@ -205,7 +205,7 @@ def _middle(scene: Scene, screen: Screen) -> Iterable[Line]:
     if evaluation is not None and evaluation.checks:
         yield BLANK
         yield from metric_checks.columns(evaluation.checks, screen)
-        yield from weighing.rows(evaluation)
+        yield from metric_checks.weighed(evaluation)
         if scene.requests is not None and evaluation.weighing is None:
             yield (Span(f"{'requests':<{metric_checks.LABEL}}{scene.requests:>{metric_checks.CELL}}"),)
     if scene.extra:

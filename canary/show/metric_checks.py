@@ -1,11 +1,16 @@
-"""The checks of an evaluation in words and columns: short names, units, what passes, and how the canary compares."""
+"""The checks of an evaluation in words and columns: short names, units, what passes, and how the canary compares.
 
-from collections.abc import Iterable
+Then the rows of a judge that weighs evidence, and what `canary metrics check` prints.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 
 from canary.api.analysis import Range
-from canary.api.evidence import CheckResult
+from canary.api.evidence import CheckResult, EvaluationResult, ValueBounds, Weighing
 from canary.engine.formats import shown
+from canary.engine.probing import MetricAnswer
 
+from . import times
 from .terminal import Line, Screen, Signs, Span, Tone
 
 SHORT = {"request-success-rate": "success", "request-duration": "p99"}
@@ -83,3 +88,91 @@ def _row(check: CheckResult, screen: Screen) -> Line:
 def _tone(check: CheckResult) -> Tone:
     """What is only shown warns of nothing."""
     return "dim" if check.dry_run else TONES[check.result]
+
+
+MOST = 1e6
+"""Greater evidence is shown as more than this."""
+
+
+def weighed(evaluation: EvaluationResult) -> Iterable[Line]:
+    """Evidence and its bar, bounds of both versions, and requests; nothing for a judge that weighs no evidence."""
+    weighing = evaluation.weighing
+    if weighing is None:
+        return
+    yield _labelled("evidence", f"{_evidence(weighing.evidence)} against the canary, rolls back at {weighing.bar:g}")
+    for check in evaluation.checks:
+        if check.canary_bounds is not None:
+            yield _labelled(LONG.get(check.metric, check.metric), _bounds(check, check.canary_bounds))
+    yield _labelled("requests", _requests(weighing))
+
+
+def _labelled(label: str, text: str) -> Line:
+    return (Span(f"{label:<{LABEL}}", "dim"), Span(text))
+
+
+def _evidence(value: float) -> str:
+    if value > MOST:
+        return f"more than {MOST:.0f}"
+    return f"{int(value)}" if value >= 10 else f"{value:.1f}"
+
+
+def _bounds(check: CheckResult, canary: ValueBounds) -> str:
+    stable = f", stable {_between(check.metric, check.stable_bounds)}" if check.stable_bounds else ""
+    return f"canary {_between(check.metric, canary)}{stable}"
+
+
+def _between(metric: str, bounds: ValueBounds) -> str:
+    return f"{shown(metric, bounds.low)} to {shown(metric, bounds.high)}"
+
+
+def _requests(weighing: Weighing) -> str:
+    if weighing.needed is None:
+        return f"{weighing.requests} in this step, and too many of them fail"
+    if weighing.requests >= weighing.needed:
+        return f"{weighing.requests} in this step, {weighing.needed} needed"
+    left = "none comes" if weighing.remaining is None else f"about {times.lasting(weighing.remaining)} to go"
+    return f"{weighing.requests} in this step, about {weighing.needed} needed, {left}"
+
+
+ANSWER_TONES: dict[str, Tone] = {**TONES, "passed": "good"}
+
+
+def answers(found: Sequence[MetricAnswer], screen: Screen) -> Iterator[str]:
+    """A paragraph for each metric."""
+    for number, one in enumerate(found):
+        if number:
+            yield ""
+        yield screen.paint(_result(one, screen))
+        yield screen.paint((Span(f"  {_asked(one)}", "dim"),))
+        for text in one.query.splitlines():
+            yield screen.paint((Span(f"    {text.rstrip()}"),))
+    if not found:
+        yield "the manifest has no metrics"
+
+
+def _result(one: MetricAnswer, screen: Screen) -> Line:
+    check, signs = one.check, screen.signs
+    bounds = (check.range.min, check.range.max)
+    given = "" if check.canary is None else f" {value(check.metric, check.canary, signs, bounds)}"
+    dry = ", dry run" if check.dry_run else ""
+    return (
+        Span(check.metric, "strong"),
+        Span(given),
+        Span(f"  {allowed(check, signs)}  ", "dim"),
+        Span(_said(one), ANSWER_TONES[check.result]),
+        Span(dry, "dim"),
+        *([Span(f"  {check.detail}")] if check.detail else []),
+    )
+
+
+def _said(one: MetricAnswer) -> str:
+    """In a word; a metric without data can be read, and a rollout starts."""
+    if one.check.result != "missing":
+        return one.check.result
+    return "no data" if one.readable and not one.check.dry_run else "can't be read" if not one.readable else "missing"
+
+
+def _asked(one: MetricAnswer) -> str:
+    if one.provider == "envoy":
+        return "counters of Envoy itself"
+    return f"{one.provider} at {one.server}" if one.server else f"{one.provider}, asked of the API server"

@@ -18,7 +18,7 @@ from canary.api.status import Approval, GateWait, Message, Rollout, Status
 from canary.engine.next_traffic import step_at
 from canary.engine.verbs import who
 
-from . import bars, metric_checks, tables, times, weighing
+from . import bars, metric_checks, tables, times
 from .metric_checks import LABEL
 from .terminal import PLAIN, Line, Screen, Span, Tone
 
@@ -87,7 +87,7 @@ def _rollout(status: Status, rollout: Rollout, now: datetime, screen: Screen) ->
         tone: Tone = "" if rollout.evaluation.verdict == "pass" else "warn"
         yield row("last evaluation", Span(f"{at}  ", "dim"), Span(rollout.evaluation.message, tone))
         yield from ((Span("  "), *row) for row in metric_checks.columns(rollout.evaluation.checks, screen))
-        yield from ((Span("  "), *row) for row in weighing.rows(rollout.evaluation))
+        yield from ((Span("  "), *row) for row in metric_checks.weighed(rollout.evaluation))
 
 
 def _unmoved(rollout: Rollout) -> Iterable[Line]:

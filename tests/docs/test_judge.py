@@ -20,7 +20,7 @@ from canary.engine.statistics.state import Design, Look, design_of, fresh
 from canary.engine.validation.judge import EDGES
 from canary.manifests import lint, read
 from canary.manifests.fields import known
-from canary.show import weighing
+from canary.show import metric_checks
 from tests.manifests.test_docs import whole
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +98,7 @@ def test_what_is_shown_beside_an_evaluation_is_what_was_weighed(capsys: pytest.C
         if line.get("weighing"):
             fields = {"at": line["time"], "verdict": "hold", **line}
             evaluation = EvaluationResult.model_validate(fields)
-            shown.append(["".join(span.text for span in row) for row in weighing.rows(evaluation)])
+            shown.append(["".join(span.text for span in row) for row in metric_checks.weighed(evaluation)])
     assert ["evidence" + reported[0], *reported[1:]] in shown
 
 

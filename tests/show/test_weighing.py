@@ -8,10 +8,10 @@ import pytest
 from canary.api.evidence import CheckResult, EvaluationResult, ValueBounds, Weighing
 from canary.api.reason import Reason
 from canary.show.live_rows import Scene, rows
+from canary.show.metric_checks import weighed
 from canary.show.records import record
 from canary.show.summary import status_lines
 from canary.show.terminal import PLAIN
-from canary.show.weighing import rows as weighed
 from tests.engine.situations import NOW
 from tests.rollout.wired import driven
 
