@@ -16,7 +16,7 @@ from canary.istio.managed import is_ours
 from canary.istio.weights import weighed
 
 from .names import UNRECONCILED, Data, Names, Object, metadata, service_of
-from .ports import ports
+from .services import ports
 from .workload import selector_label
 
 API_VERSION = "networking.istio.io/v1"

@@ -2,18 +2,22 @@
 
 With `service.primaryLabels: relabel` its pods have another value of the label that selects the target's. With `keep`
 they have all labels of the target's, and one more. `services.py` selects the pods of both.
+
+`mergeable` makes its pod template one that server-side apply takes. Its scaler is a copy of the target's, a
+HorizontalPodAutoscaler or a ScaledObject of KEDA.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 from canary.api.canary import Canary
+from canary.api.service import AutoscalerRef
 from canary.engine.errors import Invalid
 
 from .daemon_sets import ON_DELETE, without_nowhere
 from .kept import KEPT
-from .merging import mergeable
 from .names import REVISION, SUFFIX, Data, Names, Object, metadata
 
 SELECTOR_LABELS = ("app", "name", "app.kubernetes.io/name")
@@ -186,3 +190,118 @@ def _expression(given: Data, key: str, value: str) -> Object:
     if given.get("key") != key or not given.get("values"):
         return dict(given)
     return {**given, "values": [one + SUFFIX if one == value else one for one in given["values"]]}
+
+
+# ---- its template ----------------------------------------------------------------------------------------------
+
+_CONTAINERS = ("initContainers", "containers")
+
+
+def mergeable(spec: Data) -> Object:
+    """The pod spec with each name once. Raises Invalid where leaving an entry out would change the pods.
+
+    Server-side apply refuses lists of named entries in which a name stands twice. An API server accepts these
+    otherwise, with a warning, and charts have them.
+    """
+    made: Object = deepcopy(dict(spec))
+    for kind in _CONTAINERS:
+        for container in made.get(kind) or ():
+            if container.get("env"):
+                container["env"] = _variables(container["name"], container["env"])
+            if container.get("ports"):
+                container["ports"] = _ports(container["name"], container["ports"])
+    if made.get("imagePullSecrets"):
+        made["imagePullSecrets"] = list({one.get("name"): one for one in made["imagePullSecrets"]}.values())
+    if made.get("hostAliases"):
+        made["hostAliases"] = _aliases(made["hostAliases"])
+    return made
+
+
+def _variables(container: str, env: list[Any]) -> list[Any]:
+    """The last value of each, which is what a container gets; a value that another one is made of isn't left out."""
+    last = {one["name"]: index for index, one in enumerate(env)}
+    for index, one in enumerate(env):
+        name, end = one["name"], last[one["name"]]
+        if index < end and any(f"$({name})" in (later.get("value") or "") for later in env[index + 1 : end + 1]):
+            raise Invalid(
+                f"container {container} has the environment variable {name} twice, and another one is made of its "
+                "first value; write each variable once"
+            )
+    return [one for index, one in enumerate(env) if last[one["name"]] == index]
+
+
+def _ports(container: str, ports: list[Any]) -> list[Any]:
+    """The first entry of each, with the only name that it has; they are read by name."""
+    made: dict[tuple[Any, str], dict[str, Any]] = {}
+    for one in ports:
+        known = made.setdefault((one["containerPort"], one.get("protocol") or "TCP"), one)
+        if {**known, **one} != {**one, **known}:
+            raise Invalid(f"container {container} has port {one['containerPort']} twice; write each port once")
+        known.update(one)
+    return list(made.values())
+
+
+def _aliases(aliases: Iterable[Mapping[str, Any]]) -> list[Object]:
+    """All host names of an address in one entry."""
+    made: dict[str, list[str]] = {}
+    for one in aliases:
+        made.setdefault(one["ip"], []).extend(one.get("hostnames") or ())
+    return [{"ip": ip, "hostnames": list(dict.fromkeys(names))} for ip, names in made.items()]
+
+
+# ---- its scaler ------------------------------------------------------------------------------------------------
+
+PAUSED = "autoscaling.keda.sh/paused-replicas"
+"""KEDA's annotation of a ScaledObject: the replicas while it is paused."""
+KEDAS_MOST = 100
+"""Replicas at most where a ScaledObject doesn't say."""
+
+
+def scaler(canary: Canary, ref: AutoscalerRef, found: Data) -> Object:
+    """The whole scaler of the primary, made of the target's."""
+    own, names = found.get("metadata") or {}, Names.of(canary)
+    spec: Object = deepcopy(dict(found.get("spec") or {}))
+    spec["scaleTargetRef"] = {**(spec.get("scaleTargetRef") or {}), "name": names.primary}
+    limits = ref.primary_scaler_replicas
+    keyed = _KEDA if _is_keda(ref) else _HPA
+    given = {"min": limits.min_replicas if limits else None, "max": limits.max_replicas if limits else None}
+    spec |= {keyed[bound]: value for bound, value in given.items() if value is not None}
+    if _is_keda(ref):
+        spec["triggers"] = [_trigger(one, names, ref.primary_scaler_queries) for one in spec.get("triggers") or ()]
+        own_hpa = (spec.get("advanced") or {}).get("horizontalPodAutoscalerConfig") or {}
+        if own_hpa.get("name"):  # KEDA makes one for each
+            own_hpa["name"] += SUFFIX
+    said = {key: one for key, one in (own.get("annotations") or {}).items() if "keda.sh/" in key and key != PAUSED}
+    return {"metadata": metadata(canary, f"{ref.name}{SUFFIX}", own.get("labels") or {}, said), "spec": spec}
+
+
+def pausing(ref: AutoscalerRef, replicas: int) -> Mapping[str, str | None] | None:
+    """Annotations of the target's scaler with which the target keeps these replicas; None if it needs none.
+
+    A HorizontalPodAutoscaler does nothing for a target at zero replicas. A ScaledObject would scale it up again.
+    """
+    return {PAUSED: None if replicas else "0"} if _is_keda(ref) else None
+
+
+def highest(ref: AutoscalerRef, found: Data) -> int:
+    """Beyond this many replicas the scaler takes the target's back."""
+    limit = (found.get("spec") or {}).get((_KEDA if _is_keda(ref) else _HPA)["max"])
+    return int(limit or KEDAS_MOST)
+
+
+_HPA: Mapping[str, str] = {"min": "minReplicas", "max": "maxReplicas"}
+_KEDA: Mapping[str, str] = {"min": "minReplicaCount", "max": "maxReplicaCount"}
+
+
+def _is_keda(ref: AutoscalerRef) -> bool:
+    return ref.kind == "ScaledObject"
+
+
+def _trigger(given: Data, names: Names, queries: Mapping[str, str]) -> Object:
+    """A trigger that asks about the primary: by the manifest's query, else with the target's names replaced."""
+    details = given.get("metadata") or {}
+    if "query" not in details:
+        return dict(given)
+    own = queries.get(str(given.get("name") or ""))
+    replaced = re.sub(rf"\b{re.escape(names.target)}(-canary)?(?![\w-])", names.primary, str(details["query"]))
+    return {**given, "metadata": {**details, "query": own or replaced}}

@@ -21,9 +21,8 @@ from canary.primary.kept import KEPT, kept_replicas
 from canary.primary.names import MARK, ORIGINAL, REVISION, SUFFIX, TEMPLATE, Names
 from canary.primary.provisioning import Provisioning
 from canary.primary.reading import annotation, complete, original, selected_build, selected_by, selects
-from canary.primary.scalers import most, pausing, scaler
 from canary.primary.services import given_back, noted, services
-from canary.primary.workload import keeps, primary, selector_label
+from canary.primary.workload import highest, keeps, pausing, primary, scaler, selector_label
 
 from . import pods
 from .cloned import CLONED
@@ -214,7 +213,7 @@ class KubernetesPrimary(RoutedPrimary):
         ref = canary.spec.autoscaler_ref
         with suppress(NotFound):
             if ref is not None:
-                return min(replicas, most(ref, self._client.fresh(SCALERS[ref.kind], self._namespace, ref.name)))
+                return min(replicas, highest(ref, self._client.fresh(SCALERS[ref.kind], self._namespace, ref.name)))
         return replicas
 
     # ---- writes ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary.api.plan import Traffic
-from canary.primary.scalers import PAUSED
+from canary.primary.workload import PAUSED
 from tests.parts.processes import wait_for
 from tests.podinfo.site import NAME, PRIMARY, PodinfoSite
 

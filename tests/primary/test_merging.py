@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary.engine.errors import Invalid
-from canary.primary.merging import mergeable
+from canary.primary.workload import mergeable
 
 from .podinfo import POD
 

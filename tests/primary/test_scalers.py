@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canary.api.service import AutoscalerRef
-from canary.primary.scalers import PAUSED, pausing, scaler
+from canary.primary.workload import PAUSED, pausing, scaler
 from tests.engine.situations import manifest
 
 HPA: dict[str, Any] = {
