@@ -46,9 +46,9 @@ from canary.stores import lease, presence
 from canary.stores.configmap import ConfigMapInbox, ConfigMapStore
 from canary.stores.lease import RunLease
 from canary.stores.objects import DESCRIBED, HOLDS, MANAGED, Objects
-from canary.webhooks.calls import HookCaller, HookCalls, SecretOf
+from canary.webhooks.calls import HookCaller, HookCalls
+from canary.webhooks.credentials import SecretOf, folder_secrets, hook_secrets
 from canary.webhooks.notifications import HookNotifications
-from canary.webhooks.secrets import folder_secrets, hook_secrets
 from canary.workloads.promoted import promoted_revisions
 
 from .site import READS, Memory, Place, Run, Silent, headers_of, keeping

@@ -26,8 +26,8 @@ from canary.rollout.drive import WallClock
 from canary.stores import lock, presence
 from canary.stores.file import FileInbox, FileStore, me
 from canary.webhooks.calls import HookCaller, HookCalls
+from canary.webhooks.credentials import folder_secrets
 from canary.webhooks.notifications import HookNotifications
-from canary.webhooks.secrets import folder_secrets
 
 from .site import READS, Memory, Place, Run, Silent, headers_of, keeping
 

@@ -59,7 +59,7 @@ from canary.stores.lease import TargetLease
 from canary.stores.objects import Objects
 from canary.stores.projection import CanarySeen, seen
 from canary.webhooks.calls import HookCaller, HookCalls
-from canary.webhooks.secrets import hook_secrets
+from canary.webhooks.credentials import hook_secrets
 from canary.workloads.pods import build
 
 from .evidence import MetricSources

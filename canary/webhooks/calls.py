@@ -19,7 +19,7 @@ from canary.engine.errors import CanaryError
 from canary.engine.observed import HookAnswer, HookCall
 from canary.ports import Hooks
 
-from .credentials import NONE, HookCredentials
+from .credentials import NONE, HookCredentials, SecretOf
 from .exchange import HookExchange, Response
 
 log = logging.getLogger(__name__)
@@ -134,10 +134,6 @@ class HookThreads:
         self._busy[key] -= 1
         if not self._busy[key]:
             del self._busy[key]
-
-
-SecretOf = Callable[[str], HookCredentials]
-"""The credentials in a Secret of the Canary's namespace. Raises CanaryError, in a sentence for people."""
 
 
 @dataclass

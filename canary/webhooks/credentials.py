@@ -1,4 +1,7 @@
-"""What a webhook's server is shown, from a Secret that is read for each call. Nothing here prints any of it."""
+"""What a webhook's server is shown, from a Secret that is read by name for each call and never kept.
+
+Nothing here prints any of it.
+"""
 
 import base64
 import binascii
@@ -6,7 +9,7 @@ import hmac
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,7 +17,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from canary.engine.errors import Invalid
+from canary.engine.errors import Invalid, Rejected
+from canary.engine.observed import Missing
+from canary.kube.client import Client
+from canary.kube.errors import Forbidden, NotFound
+from canary.kube.resources import SECRETS
+from canary.ports import Secrets
 
 TOKEN, USERNAME, PASSWORD, HMAC_KEY = "token", "username", "password", "hmacKey"
 CA, CERTIFICATE, KEY = "ca.crt", "tls.crt", "tls.key"
@@ -97,6 +105,8 @@ class HookCredentials:
 
 
 NONE = HookCredentials()
+SecretOf = Callable[[str], HookCredentials]
+"""The credentials in a Secret of the Canary's namespace. Raises CanaryError, in a sentence for people."""
 
 
 @cache
@@ -127,3 +137,29 @@ def _file(content: bytes) -> Iterator[str]:
         path.touch(mode=0o600)
         path.write_bytes(content)
         yield str(path)
+
+
+def hook_secrets(client: Client, namespace: str) -> SecretOf:
+    """Reads those of one namespace. What it returns raises CanaryError."""
+
+    def read(name: str) -> HookCredentials:
+        try:
+            return HookCredentials.of(name, client.fresh(SECRETS, namespace, name))
+        except NotFound:
+            raise Invalid(f"there is no Secret {name} in namespace {namespace}") from None
+        except Forbidden as error:
+            raise Rejected(f"its Secret may not be read: {error}") from None
+
+    return read
+
+
+def folder_secrets(secrets: Secrets) -> SecretOf:
+    """The same of a folder, which has no namespaces."""
+
+    def read(name: str) -> HookCredentials:
+        found = secrets.read("", name)
+        if isinstance(found, Missing):
+            raise Rejected(found.detail)
+        return HookCredentials.checked(name, {key: value.encode() for key, value in found.items()})
+
+    return read

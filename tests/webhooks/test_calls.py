@@ -15,8 +15,7 @@ from canary.metrics.secrets import FolderSecrets, NoSecrets
 from canary.metrics.sources import Allowed
 from canary.webhooks import calls
 from canary.webhooks.calls import HookCaller, HookCalls, HookThreads
-from canary.webhooks.credentials import HookCredentials
-from canary.webhooks.secrets import folder_secrets
+from canary.webhooks.credentials import HookCredentials, folder_secrets
 from tests.parts.processes import wait_for
 from tests.webhooks.server import HookServer, Reply, serve
 

@@ -17,8 +17,8 @@ from canary.rollout.drive import Drive, Options
 from canary.sandbox.parts import Sandbox
 from canary.webhooks import calls
 from canary.webhooks.calls import HookCaller, HookCalls
+from canary.webhooks.credentials import folder_secrets
 from canary.webhooks.notifications import HookNotifications, beside
-from canary.webhooks.secrets import folder_secrets
 from tests.parts.processes import wait_for
 from tests.rollout.wired import sandbox
 from tests.webhooks.server import HookServer, Reply, serve
