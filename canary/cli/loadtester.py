@@ -13,7 +13,7 @@ from canary.cli import heeded
 from canary.cli.app import UsageProblem
 from canary.controller.logs import Format, Level, set_up
 from canary.engine.errors import Invalid
-from canary.loadtester.allowed import allowed
+from canary.loadtester.commands import allowed
 from canary.loadtester.server import DEFAULT, LoadTester, LoadTesterSettings
 
 from .options import duration

@@ -13,8 +13,7 @@ from typing import Any
 from canary.engine.errors import Invalid
 from canary.web import Page, Posted, Posts, Serving, page
 
-from .allowed import KINDS, AllowedCommands
-from .processes import Busy, Ended, Processes
+from .commands import KINDS, AllowedCommands, Busy, Ended, Processes
 
 MOST_GATES = 10_000
 """Open gates; each is a name and a namespace."""

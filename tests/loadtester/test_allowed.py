@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canary.engine.errors import Invalid
-from canary.loadtester.allowed import AllowedCommands, allowed
+from canary.loadtester.commands import AllowedCommands, allowed
 
 HEY = "hey -z * -q * http://*.test/**"
 

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from canary.cli.app import run
-from canary.loadtester.allowed import AllowedCommands, allowed
+from canary.loadtester.commands import AllowedCommands, allowed
 from canary.manifests import load
 from canary.metrics.sources import Allowed
 
