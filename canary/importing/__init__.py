@@ -1,7 +1,7 @@
 """Manifests of Flagger and Argo Rollouts to ours, as text with comments; pure.
 
-`flagger.py` keeps the text of a file, and `differences.py` says what means something else here; `modern.py` writes
-the steps in full. `argo.py` makes other objects, with `argo_steps.py`, `argo_analysis.py` and `argo_objects.py`.
+`flagger.py` keeps the text of a file or writes the steps in full, and `differences.py` says what means something else
+here. `argo.py` makes other objects, with `argo_analysis.py` and `argo_objects.py`.
 `commented.py` puts sentences beside fields.
 """
 

@@ -19,7 +19,7 @@ from canary.engine.errors import Invalid
 from canary.engine.next_traffic import last_analysed
 from canary.engine.strategies import plan_of
 from canary.importing import flagger, flagger_objects
-from canary.importing.modern import modern
+from canary.importing.flagger import modern
 
 OURS = "canary-controller.dev/v1beta1"
 CANARY = """\
