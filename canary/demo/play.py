@@ -21,8 +21,7 @@ from canary.show.lines import Lines
 from canary.show.live_view import Live
 from canary.show.outputs import discard_output
 
-from .judges import results, roll_out, sites
-from .judges_story import JudgesStory
+from .judges import JudgesStory, results, roll_out, sites
 from .load import Tally
 from .proxy import ROUTE
 from .stage import DemoStage, Pace, stage, stages

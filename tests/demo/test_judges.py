@@ -10,8 +10,7 @@ import pytest
 
 from canary.api.exit_codes import Exit
 from canary.api.reason import Reason
-from canary.demo.judges import JUDGES, EvaluationsSeen, JudgedRollout, version_of
-from canary.demo.judges_story import JudgesStory
+from canary.demo.judges import JUDGES, EvaluationsSeen, JudgedRollout, JudgesStory, version_of
 from canary.demo.load import Counted, Tally
 from canary.demo.play import DemoSettings, play
 from canary.demo.services import DemoService
