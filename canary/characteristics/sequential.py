@@ -20,7 +20,7 @@ from canary.engine.statistics.state import Look, State, fresh
 
 from .arrays import Bools, Ints
 from .counters import CANARY, STABLE
-from .judged import JudgedRollouts, overdue, seconds, since
+from .plan import JudgedRollouts, overdue, seconds, since
 from .requests import BAD, SLOWER, TOTAL, Grid
 from .rollouts import HOLD, PASS, ROLL_BACK
 

@@ -13,7 +13,7 @@ from canary.api.plan import Plan
 
 from .arrays import Bools, Ints
 from .counters import quantile, success_rate
-from .judged import JudgedRollouts, seconds
+from .plan import JudgedRollouts, seconds
 from .requests import SLOWER, TOTAL, Grid
 from .rollouts import HOLD, PASS, ROLL_BACK
 
