@@ -20,7 +20,7 @@ from threading import Lock, Thread
 
 from canary.api.names import PATTERN
 from canary.engine.errors import CanaryError, Conflict, Rejected, Unreachable
-from canary.engine.taken_actions import KEPT
+from canary.engine.verbs import KEPT
 from canary.kube.client import Client
 from canary.kube.errors import NotFound
 from canary.kube.names import NamespacedName

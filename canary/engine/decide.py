@@ -46,8 +46,8 @@ from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
 from .requeue import LATER, SOON, requeue
 from .resolved import ResolvedSpec
 from .situation import Situation, fold, stop_clock
-from .taken_actions import new_actions, remembered
 from .targets import target_of
+from .verbs import new_actions, remembered
 
 HISTORY = 10
 DRIFTED = (Reason.TRAFFIC_DRIFT, Reason.ROUTE_REJECTED)

@@ -12,8 +12,7 @@ from .next_traffic import exposed
 from .observed import Missing, Observed, PrimarySeen, RouteSeen, WorkloadSeen
 from .outcome import Remark
 from .resolved import ResolvedSpec
-from .taken_actions import new_actions
-from .verbs import refused, who
+from .verbs import new_actions, refused, who
 
 
 @dataclass(frozen=True)

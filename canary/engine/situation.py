@@ -21,8 +21,7 @@ from .next_traffic import below, copy_index, copying, exposed, increases, step_a
 from .observed import Cause, Missing, Observed, RouteSeen, WorkloadSeen
 from .outcome import Remark
 from .resolved import ResolvedSpec
-from .taken_actions import new_actions
-from .verbs import Heard, hear
+from .verbs import Heard, hear, new_actions
 
 IMAGES = 10
 """How many container images are kept for hooks."""

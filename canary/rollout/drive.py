@@ -15,7 +15,7 @@ from canary.api.exit_codes import Exit
 from canary.api.reason import Reason, Trait
 from canary.api.status import Outcome, Rollout, Status
 from canary.engine.errors import Conflict, Rejected, Unreachable
-from canary.engine.taken_actions import SHOWN
+from canary.engine.verbs import SHOWN
 from canary.ports import Clock, Inbox, Parts
 
 from .end import Ending, ending

@@ -26,8 +26,8 @@ from canary.engine.observed import (
 )
 from canary.engine.pairs import TargetType, pair_for, source_of
 from canary.engine.resolved import ResolvedSpec
-from canary.engine.taken_actions import removable
 from canary.engine.targets import target_of
+from canary.engine.verbs import removable
 from canary.ports import Parts
 
 from .world import World

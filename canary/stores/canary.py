@@ -20,7 +20,7 @@ from canary.api.reason import Reason
 from canary.api.status import Status
 from canary.engine.errors import CanaryError, Rejected, Unreachable, Unreadable
 from canary.engine.observed import Stored
-from canary.engine.taken_actions import KEPT, removable
+from canary.engine.verbs import KEPT, removable
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure, NotFound, VersionConflict
 from canary.kube.names import NamespacedName
@@ -188,7 +188,7 @@ class ActionInbox(Inbox):
     an hour.
 
     Where many were taken, the oldest are removed at once, which makes room for those that wait
-    (`engine/taken_actions.py`). Those from before a Canary was created were for another one of its name: they aren't
+    (`engine/verbs.py`). Those from before a Canary was created were for another one of its name: they aren't
     read, and removed as well. Those for a Canary that isn't there are removed by `controller/garbage_collection.py`.
 
     The author is verified if an admission policy prevents actions in another user's name; `verified` asks for

@@ -18,7 +18,7 @@ from canary.api.action import CanaryAction
 from canary.api.status import Status
 from canary.engine.errors import CanaryError, Conflict, Rejected, Unreachable, Unreadable
 from canary.engine.observed import Stored
-from canary.engine.taken_actions import removable
+from canary.engine.verbs import removable
 from canary.kube.client import Client, Object, written
 from canary.kube.errors import Failure, NotFound, VersionConflict
 from canary.kube.resources import CONFIG_MAPS

@@ -23,7 +23,7 @@ from canary.api.action import CanaryAction
 from canary.api.status import Status
 from canary.engine.errors import Conflict, Rejected, Unreachable
 from canary.engine.observed import Stored
-from canary.engine.taken_actions import removable
+from canary.engine.verbs import removable
 from canary.ports import Inbox, Store
 
 from .status_json import wrong_fields

@@ -9,7 +9,7 @@ from canary.api.action import Verb
 from canary.api.plan import Traffic
 from canary.api.status import Phase
 from canary.engine.decide import Decision
-from canary.engine.taken_actions import OTHERS, REMEMBERED, ROOM, SHOWN, removable
+from canary.engine.verbs import OTHERS, REMEMBERED, ROOM, SHOWN, removable
 from tests.engine.situations import (
     HOUR,
     MINUTE,

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from canary.api.action import CanaryAction, Verb
-from canary.engine.taken_actions import REMEMBERED
+from canary.engine.verbs import REMEMBERED
 from canary.rollout.reconcile import reconcile
 from canary.rollout.record import Record, load
 from canary.sandbox.parts import Sandbox

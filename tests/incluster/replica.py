@@ -21,7 +21,7 @@ from typing import Any
 
 from canary.cli import main
 from canary.controller import garbage_collection, process
-from canary.engine import taken_actions
+from canary.engine import verbs
 from canary.kube.client import Stream
 from canary.kube.connection import Connection
 from canary.kube.errors import ApiAnswer
@@ -113,7 +113,7 @@ def _replace(module: ModuleType, name: str, value: Any) -> None:
 
 if __name__ == "__main__":
     if "KEPT" in os.environ:
-        for module in (taken_actions, canary_store, garbage_collection):
+        for module in (verbs, canary_store, garbage_collection):
             _replace(module, "KEPT", timedelta(seconds=float(os.environ["KEPT"])))
         _replace(canary_store, "SKEW", timedelta())
     _replace(process, "Connection", lambda access: Faulty(Connection(access)))

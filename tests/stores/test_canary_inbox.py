@@ -10,7 +10,7 @@ import pytest
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Status
 from canary.engine.observed import Cause
-from canary.engine.taken_actions import KEPT
+from canary.engine.verbs import KEPT
 from canary.kube.errors import Unavailable
 from canary.stores.canary import ActionInbox, asked
 from tests.controller.objects import NOW, Wire, client, later

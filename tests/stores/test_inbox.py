@@ -6,7 +6,7 @@ from pathlib import Path
 
 from canary.api.action import CanaryAction, Verb
 from canary.api.status import Status
-from canary.engine.taken_actions import KEPT, SHOWN
+from canary.engine.verbs import KEPT, SHOWN
 from canary.stores.file import FileInbox
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
