@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from canary.api.canary import Canary
+from canary.api.revision import build_of
 from canary.api.status import Status, Version
 from canary.engine.did_you_mean import did_you_mean
 from canary.engine.errors import CanaryError, Invalid, Rejected
 from canary.engine.observed import Cause, Missing, RouteSeen
 from canary.engine.pairs import IN_CLUSTER, listed
-from canary.engine.revisions import build_of
 from canary.engine.targets import target_of
 from canary.kube.client import Client, Object, written
 from canary.kube.errors import Failure, Forbidden, NotFound, Unserved

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from canary.api.canary import Canary
+from canary.api.revision import build_of
 from canary.api.service import ServiceMetadata
 from canary.engine.errors import Invalid
-from canary.engine.revisions import build_of
 from canary.kube.projections import PASSED_ON, selection, selection_digest
 
 from .names import REVISION, UNRECONCILED, Data, Names, Object, metadata, service_of

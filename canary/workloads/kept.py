@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from canary.api.canary import Canary
+from canary.api.revision import build_of, revision_of
 from canary.engine.errors import Conflict
 from canary.engine.observed import Cause
-from canary.engine.revisions import build_of, revision_of
 from canary.kube.client import Client, Object
 from canary.kube.errors import NotFound, Refused, VersionConflict
 from canary.kube.resources import CONTROLLER_REVISIONS

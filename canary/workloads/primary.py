@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 from canary.api.canary import Canary
+from canary.api.revision import configured
 from canary.engine.errors import Invalid
 from canary.engine.observed import Missing, PrimarySeen
-from canary.engine.revisions import configured
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure, NotFound
 from canary.kube.projections import template_digest

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from canary.api.canary import Canary
+from canary.api.revision import configured, revision_of
 from canary.engine.observed import Cause, Missing, WorkloadSeen
-from canary.engine.revisions import configured, revision_of
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure, NotFound
 from canary.kube.resources import DAEMON_SETS, SERVICES

@@ -9,9 +9,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from canary.api.canary import Canary
-from canary.api.revision import PromotedRevision
+from canary.api.revision import PromotedRevision, build_of
 from canary.engine.errors import Conflict
-from canary.engine.revisions import build_of
 from canary.kube.client import Client
 from canary.kube.errors import NotFound, VersionConflict
 from canary.kube.resources import CONTROLLER_REVISIONS, SERVICES

@@ -8,9 +8,9 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from canary.api.canary import Canary
+from canary.api.revision import build_of, rest_of, revision_of
 from canary.engine.errors import Conflict, Invalid
 from canary.engine.observed import Cause, Missing, PrimarySeen, WorkloadSeen
-from canary.engine.revisions import build_of, rest_of, revision_of
 from canary.kube.client import Client, Object
 from canary.kube.errors import Failure, NotFound, Refused, VersionConflict
 from canary.kube.projections import selection_digest

@@ -4,10 +4,9 @@ from typing import cast
 
 import pytest
 
-from canary.api.revision import PromotedRevision
+from canary.api.revision import PromotedRevision, revision_of
 from canary.engine.errors import Conflict, Invalid
 from canary.engine.observed import Cause
-from canary.engine.revisions import revision_of
 from canary.kube.client import Client
 from canary.kube.errors import VersionConflict
 from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Resource

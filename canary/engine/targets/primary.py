@@ -12,6 +12,7 @@ from math import ceil
 from canary.api.canary import Canary
 from canary.api.plan import Traffic
 from canary.api.reason import Reason
+from canary.api.revision import build_of, configured
 from canary.api.status import Outcome, Phase, Rollout, Version
 from canary.engine import wording
 from canary.engine.actions import CopyToPrimary, Provision, RemovePrimary, ReturnToTarget, ScaleTarget
@@ -20,7 +21,6 @@ from canary.engine.next_traffic import exposed
 from canary.engine.observed import GONE, Cause, Missing, PrimarySeen, RouteSeen, WorkloadSeen
 from canary.engine.outcome import Finding, Hold, Serve, Start
 from canary.engine.phases import ENDING, IDLE, Need
-from canary.engine.revisions import build_of, configured
 from canary.engine.situation import Situation, needed
 
 from .target import DONE, IdleRule, Stage
