@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from canary.api.alert_provider import AlertProvider
-from canary.api.canary import API_VERSION
+from canary.api.canary import API_VERSION, AlertProvider
 from canary.engine.did_you_mean import did_you_mean
 from canary.engine.errors import Invalid, Rejected
 from canary.engine.validation import check_provider

@@ -1,5 +1,5 @@
 """The Canary resource: what is to move (`targetRef`, `version`), how it is judged (`analysis`), and guards, which
-`engine/guards.py` asks."""
+`engine/guards.py` asks. Then what Canaries refer to: CanaryPolicy, MetricTemplate and AlertProvider."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -250,3 +250,40 @@ class MetricTemplate(Model):
     """Name and namespace."""
     spec: MetricTemplateSpec
     """The query."""
+
+
+DEFAULT_TEMPLATE = "default"
+"""The template of an AlertProvider for reasons that have none of their own."""
+AlertTemplate = Annotated[str, Field(max_length=1024)]
+
+
+class AlertProviderSpec(Model):
+    """The receiver of alerts."""
+
+    type: Literal["slack", "msteams", "discord", "rocket", "gchat", "apprise"]
+    """`slack`, `msteams`, `discord`, `rocket` or `gchat` as in Flagger; `apprise` for others by apprise URL."""
+    channel: str | None = None
+    """Channel of a chat."""
+    username: str | None = None
+    """Name of the sender in a chat; default: canary."""
+    address: Address | None = None
+    """URL of the webhook, or apprise URL; a URL with a token belongs in a Secret."""
+    secret_ref: SecretRef | None = None
+    """A Secret in the namespace of the AlertProvider, with the key `address`, and `token` for a bot of Slack."""
+    proxy: Address | None = None
+    """URL of an HTTP proxy."""
+    templates: Annotated[dict[str, AlertTemplate], Field(max_length=50)] = Field(default_factory=dict)
+    """Texts in place of the message, by reason or `default`, with words such as `{{ name }}` and `{{ message }}`."""
+
+
+class AlertProvider(Model):
+    """A receiver of alerts that Canaries refer to by name."""
+
+    api_version: str = API_VERSION
+    """`canary-controller.dev/v1beta1`."""
+    kind: Literal["AlertProvider"] = "AlertProvider"
+    """`AlertProvider`."""
+    metadata: Metadata
+    """Name and namespace."""
+    spec: AlertProviderSpec
+    """The receiver."""

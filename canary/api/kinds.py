@@ -2,8 +2,7 @@
 the API server."""
 
 from .action import ActionResource
-from .alert_provider import AlertProvider
-from .canary import Canary, CanaryPolicy, ClusterCanaryPolicy, MetricTemplate
+from .canary import AlertProvider, Canary, CanaryPolicy, ClusterCanaryPolicy, MetricTemplate
 
 Resource = Canary | CanaryPolicy | ClusterCanaryPolicy | MetricTemplate | AlertProvider | ActionResource
 

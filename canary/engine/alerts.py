@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from canary.api.alert_provider import DEFAULT
 from canary.api.analysis import Alert
+from canary.api.canary import DEFAULT_TEMPLATE
 from canary.api.evidence import CheckResult
 from canary.api.pinned import Policy
 from canary.api.plan import Plan
@@ -196,7 +196,7 @@ def command(reason: Reason, howto: str) -> str:
 
 
 def _text(words: Mapping[str, str], templates: Mapping[str, str]) -> str:
-    template = templates.get(words["reason"], templates.get(DEFAULT))
+    template = templates.get(words["reason"], templates.get(DEFAULT_TEMPLATE))
     if template is None:
         return words["message"]
     filled = "".join(_filled(piece.text, words) if piece.word else piece.text for piece in pieces(template))

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from canary.api.action import ActionResource
-from canary.api.alert_provider import AlertProvider
 from canary.api.analysis import TemplateRef
-from canary.api.canary import Canary, CanaryPolicy, Metadata, MetricTemplate
+from canary.api.canary import AlertProvider, Canary, CanaryPolicy, Metadata, MetricTemplate
 from canary.engine.errors import Invalid
 from canary.engine.policy_merge import effective
 from canary.engine.validation import (

@@ -7,8 +7,7 @@ with its list. A check is a function of the case that yields problems, and never
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from canary.api.action import ActionResource
-from canary.api.alert_provider import AlertProvider
-from canary.api.canary import Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
+from canary.api.canary import AlertProvider, Canary, CanaryPolicy, CanarySpec, Metadata, MetricTemplate, TargetRef
 
 from ..pairs import PAIRS, Capabilities, Pairing, capabilities_for
 from . import (

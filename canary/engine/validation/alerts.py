@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from canary.api.alert_provider import DEFAULT, AlertProvider
+from canary.api.canary import DEFAULT_TEMPLATE, AlertProvider
 from canary.api.names import ADDRESS
 from canary.api.reason import Reason, Topic
 from canary.engine.did_you_mean import did_you_mean
@@ -63,8 +63,8 @@ def address(kind: str, text: str) -> str:
 
 
 def _template(field: Field, reason: str, text: str) -> Iterator[Problem]:
-    if reason != DEFAULT and reason not in REASONS:
-        hint = did_you_mean(reason, (*REASONS, DEFAULT)) or "; docs/observability.md lists the reasons"
+    if reason != DEFAULT_TEMPLATE and reason not in REASONS:
+        hint = did_you_mean(reason, (*REASONS, DEFAULT_TEMPLATE)) or "; docs/observability.md lists the reasons"
         yield Problem(field, f"{reason!r} is no reason{hint}")
     try:
         words = used(text)
