@@ -73,8 +73,13 @@ class Pod:
 
     def page(self) -> str:
         """What a scrape reads."""
+        pages: dict[str, str] = {}
         with self._lock:
-            return "".join(f"{name}{{{labels}}} {count}\n" for (name, labels), count in self._counters.items())
+            for (name, labels), count in self._counters.items():
+                family, bucket, _ = name.partition("_bucket")
+                pages.setdefault(family, f"# TYPE {family} {'histogram' if bucket else 'counter'}\n")
+                pages[family] += f"{name}{{{labels}}} {count}\n"
+        return "".join(pages.values())
 
     def _add(self, name: str, labels: Mapping[str, str], count: int) -> None:
         key = (name, ",".join(f'{label}="{value}"' for label, value in labels.items()))
@@ -97,10 +102,11 @@ class Mesh:
         self._free = list(self._listed)
         self._tell()
 
-    def scrape_configs(self, relabel: str = "") -> str:
-        """For Prometheus' configuration; `relabel` is a YAML list of metric_relabel_configs."""
-        relabelling = f"\n  metric_relabel_configs: {relabel}" if relabel else ""
-        return f"- job_name: mesh\n  file_sd_configs: [{{files: ['{self._file}']}}]{relabelling}"
+    def scrape_configs(self, relabel: str = "", *more: str) -> str:
+        """For Prometheus' configuration; `relabel` is a list of metric_relabel_configs, `more` are other lines."""
+        lines = [f"metric_relabel_configs: {relabel}"] if relabel else []
+        lines = [f"file_sd_configs: [{{files: ['{self._file}']}}]", *lines, *more]
+        return "\n  ".join(["- job_name: mesh", *lines])
 
     def start(self, workload: str, reporter: str = "destination", *, listed: bool = True) -> Pod:
         """A new pod, in a place that is scraped already; or in one that isn't even listed yet."""
@@ -128,19 +134,28 @@ class Mesh:
         self._tell()
 
     def seen(self, prometheus: Prometheus) -> datetime:
-        """A moment after which Prometheus has scraped every place, and has forgotten those that aren't listed."""
+        """A moment after which Prometheus has scraped every place, and has forgotten those that aren't listed.
+
+        On a busy machine a scrape may time out: a place that answers must have been scraped with success.
+        """
         since = time.time()
 
         def scraped() -> bool:
-            rows = ask(prometheus, 'timestamp(up{job="mesh"})')
+            rows = ask(prometheus, 'timestamp(up{job="mesh"}) * (2 * up{job="mesh"} - 1)')  # negative if it failed
             when = {row["metric"]["instance"]: float(row["value"][1]) for row in rows}
-            return when.keys() == set(self._listed) and all(moment > since for moment in when.values())
+            over = all((when[one] if self.answers(one) else abs(when[one])) > since for one in when)
+            return over and when.keys() == set(self._listed)
 
         wait_for(scraped, "a scrape of every place", child=prometheus.child)
         moment = now()
         # Prometheus dates a scrape back by up to 2 ms, so as to keep its beat: what comes next must be later.
         wait_for(lambda: now() - moment > TOLERANCE, "the next scrape to be later", every=0.001)
         return moment
+
+    def answers(self, place: str) -> bool:
+        """Whether a scrape of the place can succeed."""
+        pod = self.pods.get(place)
+        return pod.healthy if pod else place not in self.ended
 
     def _tell(self) -> None:
         groups = [
@@ -173,8 +188,7 @@ def mesh(folder: Path, places: int = 6) -> Iterator[Mesh]:
 
         def do_GET(self) -> None:
             place = self.path.strip("/")
-            pod = made.pods.get(place)
-            healthy = pod.healthy if pod else place not in made.ended
+            pod, healthy = made.pods.get(place), made.answers(place)
             body = pod.page().encode() if pod and healthy else b""
             self.answer(200 if healthy else 503, body, serving.METRICS)
 
