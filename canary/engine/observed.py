@@ -3,10 +3,12 @@
 `rollout/reconcile.py` fills these; `situation.py` folds them together with spec and status.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 from canary.api.action import CanaryAction
@@ -137,8 +139,8 @@ class Counts:
     """At most `total`."""
     slower: tuple[tuple[float, int], ...] = ()
     """(edge in milliseconds, requests slower than it), at edges that the histogram has, rising. A histogram that
-    lacks an asked edge has its two neighbours here: ask `surely_slower` and `possibly_slower`. Canary and stable may
-    have different histograms, and so different edges."""
+    lacks an asked edge has its two neighbours here, or all, as a native one: ask `slower_than`, `surely_slower` and
+    `possibly_slower`. Canary and stable may have different histograms, and so different edges."""
     unattributed: int = 0
     """As in Value: not in the counts."""
     timed: int = 0
@@ -150,11 +152,19 @@ class Counts:
 
     def surely_slower(self, edge: float) -> int:
         """At least so many took longer than `edge` ms: those beyond the next edge up, none beyond the highest."""
-        return next((count for known, count in self.slower if known >= edge), 0)
+        above = bisect_left(self.slower, edge, key=itemgetter(0))
+        return self.slower[above][1] if above < len(self.slower) else 0
 
     def possibly_slower(self, edge: float) -> int:
         """At most so many took longer than `edge` ms: those beyond the next edge down, all below the lowest."""
-        return next((count for known, count in reversed(self.slower) if known <= edge), self.timed)
+        above = bisect_right(self.slower, edge, key=itemgetter(0))
+        return self.slower[above - 1][1] if above else self.timed
+
+    def slower_than(self, edge: float) -> int | None:
+        """How many took longer than `edge` ms, where that is known: at an edge that the histogram has, and between
+        two edges that no request is between."""
+        least, most = self.surely_slower(edge), self.possibly_slower(edge)
+        return least if least == most else None
 
 
 Sample = Value | Counts | Missing

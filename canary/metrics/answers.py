@@ -5,6 +5,7 @@ https://prometheus.io/docs/prometheus/latest/querying/api/.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,9 +17,10 @@ from pydantic_core import from_json
 from canary.api.analysis import Reporter
 from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
 
-from .histogram import edge, largest, quantile, slower, untold
+from .histogram import edge, largest, quantile, slower, untold, whole
 from .limits import LEAST, Bounds, Excess, RefusedAnswer
-from .promql import NOWHERE, Part, Table, sides
+from .native import NativeHistogram, grown
+from .promql import END, NOWHERE, START, Part, Table, sides
 
 _WORDS = 300
 """How many characters of the server's words are passed on."""
@@ -29,9 +31,9 @@ ANYTIME = datetime(1970, 1, 1, tzinfo=UTC)
 """For answers that aren't held against a time."""
 FAR = 60.0
 """Seconds between the time that was asked for and that of an answer to it; a server answers for exactly that time."""
+_HINT = re.compile(r"PromQL info:|PromQL warning: conflicting counter resets during histogram ")
+"""Warnings that nothing is missing. The second is of sums that only rate() would take for one histogram."""
 _TYPES = ("matrix", "vector", "scalar", "string")
-_WHOLE = 2**53
-"""Counters are floats, and count exactly up to here."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,17 @@ class SeriesRow:
 
     labels: Mapping[str, str]
     value: float
-    """NaN for what isn't one number, such as a native histogram."""
+    """NaN for what isn't one number."""
     unreadable: frozenset[str] = frozenset()
     """More labels, with values that aren't text."""
+    histogram: NativeHistogram | None = None
 
     def part(self, table: Table) -> Part:
         """What it was asked for as, by the labels that it was grouped by."""
         if table.host in self.labels or table.host in self.unreadable:
             return Part.STRANDED
+        if self.labels.get("le") in (START, END):
+            return Part.NATIVE
         return Part.TIMES if "le" in self.labels or "le" in self.unreadable else Part.CODES
 
     def may_have(self, label: str, *values: str) -> bool:
@@ -63,6 +68,8 @@ class RequestTally:
     bad: int = 0
     buckets: Mapping[float, int] = field(default_factory=dict)
     """Requests that took at most so many milliseconds, by edge."""
+    native: bool = False
+    """Whether the buckets are those of native histograms."""
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     """Requests that can't be judged, by the label that they lack; they are in the total."""
 
@@ -115,7 +122,8 @@ def _foreign(kind: str, found: object, asked: Asked) -> RefusedAnswer | None:
         known = kind if kind in _TYPES else "something else"
         return RefusedAnswer(Cause.INVALID, f"{known} where {' or '.join(asked.types)} was due", Excess.TYPE)
     listed = found if isinstance(found, list) else []
-    values = [one.get("value") for one in listed if isinstance(one, dict)] if kind == "vector" else [found]
+    rows = [one for one in listed if isinstance(one, dict)]
+    values = [one.get("value", one.get("histogram")) for one in rows] if kind == "vector" else [found]
     due = asked.at.timestamp()
     for value in values:
         match value:
@@ -175,9 +183,16 @@ def one_number(found: object, scrubbed: Callable[[str], str]) -> Sample:
 
 
 def tally(table: Table, seen: Iterable[SeriesRow]) -> RequestTally | Missing:
-    """Adds up the rows of one subject and one reporter. A bucket with an edge that is none says nothing."""
+    """Adds up the rows of one subject and one reporter. A bucket with an edge that is none says nothing.
+
+    Native histograms tell of durations where there are no buckets.
+    """
     total, bad, buckets, unlabelled = 0, 0, dict[float, int](), dict[str, int]()
+    natives = list[SeriesRow]()
     for row in seen:
+        if row.part(table) is Part.NATIVE:
+            natives.append(row)
+            continue
         timed = row.part(table) is Part.TIMES
         upper = edge(row.labels["le"]) if timed else None
         if timed and upper is None:
@@ -192,18 +207,11 @@ def tally(table: Table, seen: Iterable[SeriesRow]) -> RequestTally | Missing:
         bad += count if table.failed(row.labels) else 0
         if count and (label := table.lacks(row.labels)):
             unlabelled[label] = unlabelled.get(label, 0) + count
-    return RequestTally(total, bad, buckets, unlabelled)
-
-
-def whole(value: float) -> int | Missing:
-    """A number of requests; Missing for what is none."""
-    if not math.isfinite(value):
-        return Missing(Cause.NAN, f"{value} requests")
-    if value < 0 or not value.is_integer():
-        return Missing(Cause.RUBBISH, f"{value} requests, where a counter holds whole ones")
-    if value > _WHOLE:
-        return Missing(Cause.NAN, f"{value:g} requests, more than a counter can count one by one")
-    return int(value)
+    found = {row.labels["le"]: row.histogram for row in natives if not buckets}
+    native = grown(found.get(END), found.get(START, NativeHistogram(0))) if found else {}
+    if isinstance(native, Missing):
+        return native
+    return RequestTally(total, bad, buckets or native, bool(native), unlabelled)
 
 
 def believed(table: Table, seen: Sequence[SeriesRow], query: Query) -> RequestTally | Missing:
@@ -255,7 +263,7 @@ def _sum(one: RequestTally | Missing, other: RequestTally | Missing) -> RequestT
     total, bad = one.total + other.total, one.bad + other.bad
     labels = one.unlabelled.keys() | other.unlabelled.keys()
     unlabelled = {label: one.unlabelled.get(label, 0) + other.unlabelled.get(label, 0) for label in sorted(labels)}
-    return RequestTally(total, bad, one.buckets, unlabelled, other.unattributed)
+    return replace(one, total=total, bad=bad, unlabelled=unlabelled, unattributed=other.unattributed)
 
 
 def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[SeriesRow]) -> Sample:
@@ -267,6 +275,7 @@ def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Ser
     left = counted.unattributed
     beside = f"; {left} requests to {query.subject.host} reached no pod" if left else ""
     there = {row.part(table) for row in seen} | {Part.STRANDED}
+    there |= {Part.TIMES} if Part.NATIVE in there else set()
     for part in asked:
         if part not in there and (Part.CODES in there or not counted.total):
             cut = bool(table.cut_at) and table.cut_at in query.subject.workload
@@ -276,7 +285,8 @@ def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Ser
         return Missing(Cause.EMPTY, f"of {whose}, {why}")
     if query.shape is Shape.COUNTS:
         timed = largest(counted.buckets) if query.edges else 0
-        return Counts(counted.total, counted.bad, slower(counted.buckets, query.edges), left, timed)
+        edges = (*query.edges, *counted.buckets) if counted.native and query.edges else query.edges
+        return Counts(counted.total, counted.bad, slower(counted.buckets, edges), left, timed)
     if not counted.seen:
         return Missing(Cause.EMPTY, f"no request to {whose} in the window{beside}")
     if Part.TIMES in asked:
@@ -288,8 +298,8 @@ def _unjudged(table: Table, asked: Sequence[Part], counted: RequestTally) -> str
     """Why what was counted says neither how many requests failed nor how long they took; empty if it does."""
     for label, count in counted.unlabelled.items():
         return f"{count} requests in {table.metrics[Part.CODES]} lack the label {label}"
-    why = untold(counted.buckets) if Part.TIMES in asked else ""
-    return why and f"{table.metrics[Part.TIMES]} has {why}"
+    why = untold(counted.buckets) if Part.TIMES in asked and (counted.seen or not counted.native) else ""
+    return why and f"{table.metric(Part.NATIVE if counted.native else Part.TIMES)} has {why}"
 
 
 def _row(element: object) -> SeriesRow | None:
@@ -297,7 +307,9 @@ def _row(element: object) -> SeriesRow | None:
         case {"metric": dict(labels), **rest}:
             value = _number(rest.get("value"))
             texts = {label: text for label, text in labels.items() if isinstance(text, str)}
-            return SeriesRow(texts, math.nan if value is None else value, frozenset(labels.keys() - texts.keys()))
+            unreadable = frozenset(labels.keys() - texts.keys())
+            native = NativeHistogram.read(rest.get("histogram"))
+            return SeriesRow(texts, math.nan if value is None else value, unreadable, native)
         case _:
             return None
 
@@ -313,8 +325,8 @@ def _number(found: object) -> float | None:
 def _partial(document: Mapping[str, Any], scrubbed: Callable[[str], str]) -> Missing | None:
     """Thanos warns when a store didn't answer; VictoriaMetrics says isPartial. Mere hints are no loss."""
     warnings = document.get("warnings")
-    given = [str(one) for one in warnings[:_FEW]] if isinstance(warnings, list) else []
-    serious = [beginning(one, scrubbed) for one in given if not one.startswith("PromQL info:")]
+    given = [str(one) for one in warnings] if isinstance(warnings, list) else []
+    serious = [beginning(one, scrubbed) for one in [one for one in given if not _HINT.match(one)][:_FEW]]
     if serious or document.get("isPartial") is True:
         return Missing(Cause.PARTIAL, line("; ".join(serious)) or "the server says that parts are missing")
     return None

@@ -51,6 +51,11 @@ class Cell:
     subject: Subject
     part: Part
 
+    @property
+    def native(self) -> "Cell":
+        """The native histograms beside buckets."""
+        return replace(self, part=Part.NATIVE) if self.part is Part.TIMES else self
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -151,9 +156,15 @@ class Batch:
         }
 
     def again(self, shares: Mapping[Cell, Iterable[SeriesRow] | Missing]) -> "Batch | None":
-        """What must be asked with new series judged; None where there are none."""
-        readable = ((cell, own) for cell, own in shares.items() if not isinstance(own, Missing))
+        """What must be asked with new series judged, and native histograms where there are requests and no buckets.
+
+        None where there is neither.
+        """
+        idle = {(cell.window, cell.subject) for cell, own in shares.items() if cell.part is Part.CODES and own == ()}
+        readable = [(cell, own) for cell, own in shares.items() if not isinstance(own, Missing)]
         cells = [cell for cell, own in readable if any(row.value == NEW for row in own)]
+        untimed = [cell for cell, own in readable if cell.part is Part.TIMES and not own]
+        cells += [cell.native for cell in untimed if (cell.window, cell.subject) not in idle]
         return Batch(self.server, next(_slices(cells, len(cells))), new=True) if cells and not self.new else None
 
 

@@ -12,7 +12,8 @@ from canary.engine.counters import Counter, counters
 from canary.engine.errors import Invalid
 from canary.engine.observed import Cause, Counts, Missing, Query, Sample
 
-from .answers import SeriesRow, rows, whole
+from .answers import SeriesRow, rows
+from .histogram import whole
 from .promql import LOOKBACK, NEW, difference, filled
 
 COUNTER = "canary_counter"

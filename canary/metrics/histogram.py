@@ -3,9 +3,24 @@
 import math
 from collections.abc import Iterable, Mapping
 
+from canary.engine.observed import Cause, Missing
+
 BEYOND = 1e9
 """Stands for a quantile above the highest edge, about 11 days in milliseconds: it fails every maximum, is
 plain to see, and goes through JSON, which infinity doesn't."""
+_WHOLE = 2**53
+"""Counters are floats, and count exactly up to here."""
+
+
+def whole(value: float) -> int | Missing:
+    """A number of requests; Missing for what is none."""
+    if not math.isfinite(value):
+        return Missing(Cause.NAN, f"{value} requests")
+    if value < 0 or not value.is_integer():
+        return Missing(Cause.RUBBISH, f"{value} requests, where a counter holds whole ones")
+    if value > _WHOLE:
+        return Missing(Cause.NAN, f"{value:g} requests, more than a counter can count one by one")
+    return int(value)
 
 
 def edge(text: str) -> float | None:

@@ -230,7 +230,7 @@ class Prometheus(Metrics):
             shares = batch.share(self._dialect.table, found)
             again = batch.again(shares)
             judged = self._batch(again, ask) if again else {}
-            return {cell: judged.get(cell, own) for cell, own in shares.items()}
+            return {cell: judged.get(cell, own or judged.get(cell.native, own)) for cell, own in shares.items()}
         if halves and found.cause in (Cause.INVALID, Cause.TIMED_OUT) and next(ask.halvings, None) is not None:
             return {cell: own for half in halves for cell, own in self._batch(half, ask).items()}
         return dict.fromkeys(batch.cells(), found)

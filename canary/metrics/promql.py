@@ -52,6 +52,8 @@ class Part(StrEnum):
     TIMES = "requests by duration"
     STRANDED = "requests that reached no pod"
     """Counted by response code as well, by any sender; known by the host that they were sent to."""
+    NATIVE = "requests by duration, in native histograms"
+    """Asked for where there are no buckets to be had for TIMES."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,12 @@ class Table:
         if part is Part.STRANDED:
             return (self.reporter or "", self.host or "", self.workload, *self.codes)
         whose = [label for label in (self.reporter, self.namespace) if label is not None]
-        return (*whose, self.workload, *(self.codes if part is Part.CODES else ("le",)))
+        beside = {Part.CODES: self.codes, Part.TIMES: ("le",)}
+        return (*whose, self.workload, *beside.get(part, ()))
+
+    def metric(self, part: Part) -> str:
+        """The name of the part's counters; a native histogram's is that of its buckets without their suffix."""
+        return self.metrics[Part.TIMES].removesuffix("_bucket") if part is Part.NATIVE else self.metrics[part]
 
 
 def _failed_in_istio(labels: Mapping[str, str]) -> bool:
@@ -220,6 +227,8 @@ def quoted(text: str) -> str:
 
 NEW = -math.inf
 """The value of a row to which new series belong, where they weren't judged."""
+START, END = "native start", "native end"
+"""What stands in `le` of the rows that have native histograms: as they were at the window's start, and at its end."""
 
 
 def builtin(
@@ -233,7 +242,10 @@ def builtin(
     arrived, stranded = _matchers(table, subjects), _stranded(table, subjects)
     selected = {part: _selection(table, part, stranded if part is Part.STRANDED else arrived) for part in wanted}
     return " or ".join(
-        _marked(part, _grown(one, window, dialect.lookback, new=new)) for part, one in selected.items()
+        native(one, window, dialect.lookback)
+        if part is Part.NATIVE
+        else _marked(part, _grown(one, window, dialect.lookback, new=new))
+        for part, one in selected.items()
     )
 
 
@@ -247,7 +259,12 @@ def _marked(part: Part, text: str) -> str:
 
     The matcher `le!=""` would leave them out as well, but it reads the index of all histograms of the server.
     """
-    return f'label_replace({text}, "le", "none", "le", "")' if part is Part.TIMES else text
+    return _with_le(text, "none") if part is Part.TIMES else text
+
+
+def _with_le(text: str, le: str) -> str:
+    """The rows, those that have no `le` with this one."""
+    return f'label_replace({text}, "le", "{le}", "le", "")'
 
 
 def together(windows: Iterable[tuple[timedelta, str]]) -> str:
@@ -287,6 +304,28 @@ def growth(one: Selection, window: timedelta, lookback: timedelta) -> str:
     - alone: 0 for a new series whose job has no `up` at all, if others of the selection were there before
     - else the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
     """
+    told = _from_zero(one, window, lookback)
+    return _less(one, window, lookback, f"min_over_time({one.x}[{duration(window)}]) unless{one.joined} ({told})")
+
+
+def native(one: Selection, window: timedelta, lookback: timedelta) -> str:
+    """The sums of native histograms at the window's end, and those at its start: `native.py` takes the differences.
+
+    What stood at the start is as in `growth`, but for the last line: of histograms no lowest one is to be had, so of
+    a new series that isn't known to begin with 0 the last sample in the window is taken, and nothing of it counts.
+    A reset is what Prometheus calls one. It compares each sample with the one before, so a reset between the window's
+    start and end is one that the look-back with the window has, and the look-back alone hasn't.
+    """
+    i, back, before = duration(window), duration(lookback), _before(one, window, lookback)
+    last = f"last_over_time({one.x}[{i}])"
+    whole = f"resets({one.x}[{duration(lookback + window)}]) == resets({one.x}[{back}] offset {i})"
+    first = f"{last} unless ({_from_zero(one, window, lookback)})"
+    start = f"{one.by} (({before} and ({whole}) and {last}) or ({first}))"
+    return f"{_with_le(f'{one.by} ({last})', END)} or {_with_le(start, START)}"
+
+
+def _from_zero(one: Selection, window: timedelta, lookback: timedelta) -> str:
+    """The series of which something is known about the window's start: what they had counted, or that it was 0."""
     whole, before = one.whole, _before(one, window, lookback)
     i, back = duration(window), duration(lookback)
     now = f"last_over_time({whole}[{i}])"
@@ -298,8 +337,7 @@ def growth(one: Selection, window: timedelta, lookback: timedelta) -> str:
     scrapes = f"min by (job, instance) (sum_over_time(up[{i}]))"
     later = f"count_over_time({whole}[{i}]) < on (job, instance) group_left () {scrapes}"
     alone = f"({now} and on () count({before})) unless on (job) up"
-    first = f"min_over_time({one.x}[{i}]) unless{one.joined} ({before} or ({began}) or {later} or ({alone}))"
-    return _less(one, window, lookback, first)
+    return f"{before} or ({began}) or {later} or ({alone})"
 
 
 def known(one: Selection, window: timedelta, lookback: timedelta) -> str:
@@ -310,9 +348,11 @@ def known(one: Selection, window: timedelta, lookback: timedelta) -> str:
 
 
 def _selection(table: Table, part: Part, selected: str) -> Selection:
-    metric = table.metrics[part]
-    whole = f'{metric}{{{selected}, le="+Inf"}}' if part is Part.TIMES else f"{metric}{{{selected}}}"
-    return Selection(f"{metric}{{{selected}}}", whole, f"sum by ({', '.join(table.names(part))})")
+    metric, by = table.metric(part), f"sum by ({', '.join(table.names(part))})"
+    counters = f"{metric}{{{selected}}}"
+    if part is Part.TIMES:
+        return Selection(counters, f'{metric}{{{selected}, le="+Inf"}}', by)
+    return Selection(counters, counters, by)
 
 
 def _before(one: Selection, window: timedelta, lookback: timedelta) -> str:

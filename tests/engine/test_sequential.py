@@ -1,7 +1,7 @@
 """The judge `sequential`, evaluation by evaluation, on counts that a script says."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -374,20 +374,41 @@ def test_a_histogram_that_is_missing_hides_no_error() -> None:
     assert said(rulings[-1]) == ("roll back", "CanaryWorse")
 
 
-def test_only_edges_that_both_have_are_compared() -> None:
-    """Stable's histogram is coarser: its edges at 400 and 600 ms can't be held against 500 ms of the canary."""
+def histogram(total: int, **slower: int) -> Callable[[Query], Sample]:
+    """So many requests that took longer than some milliseconds: `_250=3`."""
+    edges = tuple((float(edge.strip("_")), slow) for edge, slow in slower.items())
+    return lambda query: Counts(total, 0, edges, timed=total) if query.edges else Counts(total, 0)
 
-    def own(edges: Iterable[float], total: int, slow: int) -> Callable[[Query], Sample]:
-        return lambda query: Counts(
-            total, 0, tuple((edge, slow) for edge in edges) if query.edges else (), timed=total if query.edges else 0
-        )
 
+@pytest.mark.parametrize(
+    ("canary", "stable", "outcome"),
+    [
+        pytest.param(
+            histogram(100, _250=95, _500=90), histogram(900, _400=40, _600=30), ("hold", "NoData"),
+            id="no common edge",
+        ),
+        pytest.param(
+            histogram(100, _250=95, _500=90), histogram(900, _400=0, _600=0), ("roll back", "CanaryWorse"),
+            id="none of stable's is between 400 and 600 ms",
+        ),
+        pytest.param(
+            histogram(100, _430=90, _512=90), histogram(900, _256=9, _512=9), ("roll back", "CanaryWorse"),
+            id="a finer resolution",
+        ),
+        pytest.param(
+            histogram(100, _430=90, _470=40, _540=0), histogram(900, _256=9, _512=9), ("roll back", "CanaryWorse"),
+            id="worse at 470 ms, where both are known",
+        ),
+    ],
+)  # fmt: skip
+def test_histograms_that_differ(canary: Any, stable: Any, outcome: tuple[str, str]) -> None:
+    """Requests slower than 500 ms are compared where the counts of both are known, and are guessed nowhere."""
     play = Play()
-    play.see(own((250.0, 500.0), 100, 0), own((250.0, 500.0), 900, 0))
+    play.see(counts(100, 0), counts(900, 0))
     for _ in range(5):
-        ruling = play.see(own((250.0, 500.0), 100, 90), own((400.0, 600.0), 900, 0))
-    assert said(ruling) == ("hold", "NoData")
-    assert "no edge of the histogram" in ruling.sentence
+        ruling = play.see(canary, stable)
+    assert said(ruling) == outcome
+    assert outcome[1] != "NoData" or "no edge of the histogram" in ruling.sentence
 
 
 def test_latency_does_not_count_while_the_canary_warms_up() -> None:

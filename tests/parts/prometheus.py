@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.parts.processes import Child, Program, free_port, get, wait_for
@@ -36,8 +37,17 @@ class Prometheus(Program):
     `scrape_configs` is the YAML list that Prometheus' configuration has under that name, from column 0.
     """
 
-    def __init__(self, binary: Path, folder: Path, scrape_configs: str = "", *, scrape_interval: str = "1s") -> None:
+    def __init__(
+        self,
+        binary: Path,
+        folder: Path,
+        scrape_configs: str = "",
+        *,
+        scrape_interval: str = "1s",
+        flags: Sequence[str] = (),
+    ) -> None:
         self.binary = binary
+        self.flags = flags
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -53,6 +63,7 @@ class Prometheus(Program):
                 f"--config.file={self.folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={self.folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
+                *self.flags,
             ],
             self.folder / "log",
         )

@@ -176,11 +176,15 @@ def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[i
     """None where the histogram can't tell that enough requests are fast."""
     if lane.kind in (Kind.ERRORS, Kind.EVENTS):
         return canary.bad, canary.total, stable.bad, stable.total
-    ours, theirs = dict(canary.slower), dict(stable.slower)
-    edge = edge_of(lane.kind, sorted(ours.keys() & theirs.keys() if stable.timed else ours.keys()), slowest)
+    asked = {slowest / 2 if lane.kind is Kind.HALF else slowest}
+    edges = sorted(asked | dict(canary.slower).keys() | dict(stable.slower).keys())
+    known = {edge: (canary.slower_than(edge), stable.slower_than(edge)) for edge in edges}
+    both = {edge: (ours, theirs) for edge, (ours, theirs) in known.items() if ours is not None and theirs is not None}
+    edge = edge_of(lane.kind, list(both), slowest)
     if edge is None:
         return None if lane.kind is Kind.WITHIN and canary.timed else NOTHING
-    return ours[edge], canary.timed, theirs.get(edge, 0), stable.timed
+    ours, theirs = both[edge]
+    return ours, canary.timed, theirs, stable.timed
 
 
 def edge_of(kind: Kind, edges: Sequence[float], slowest: float) -> float | None:
