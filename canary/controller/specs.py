@@ -103,7 +103,8 @@ class Specs:
             canary = canary.but(spec=canary.spec.but(metrics_server=self.shared.metrics_server))
         policy, absent = self._policy(canary)
         templates = dict(self._templates(canary, policy))
-        if pair_for(canary.spec) in STANDALONE:
+        pair = pair_for(canary.spec)
+        if pair is not None and not pair.in_cluster:
             problems = (NO_CLUSTERS,)
         found = [] if problems else self._checked(canary, policy, templates)
         if not problems:

@@ -1,11 +1,12 @@
 """A rule of CEL, and the phrases that rules are made of."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from canary.api import names
 from canary.api.duration import LONGER, PATTERN
-from canary.engine.pairs import Pairing
+from canary.engine.pairs import PAIRS, Pairing
 from canary.engine.policy_merge import BUILTINS
 from canary.engine.validation import target, timing
 
@@ -64,6 +65,16 @@ def gate_name(gate: str) -> str:
 def unless(pair: Pairing) -> str:
     """Whether the target is of another kind."""
     return f"self.targetRef.kind != '{pair.kind}'"
+
+
+def unless_routed(pair: Pairing, pairs: Iterable[Pairing] = PAIRS) -> str:
+    """Whether the target is of another kind, or is moved by another one of the routers of its kind."""
+    first, *others = (one.router for one in pairs if one.kind == pair.kind)
+    if not others:
+        return unless(pair)
+    if pair.router == first:
+        return f"{unless(pair)} || (has(self.provider) && self.provider in {others})"
+    return f"{unless(pair)} || !has(self.provider) || self.provider != '{pair.router}'"
 
 
 def address(field: str) -> Rule:

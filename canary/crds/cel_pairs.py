@@ -9,7 +9,7 @@ from canary.engine.pairs import TCP, Capabilities, Pairing, TargetType
 from canary.engine.validation import primary, target, tcp, traffic
 from canary.engine.validation.problem import on_the_wire
 
-from .cel import BLOCKS, BUILTIN_NAMES, Rule, any_of, empty, filled, object_name, unless
+from .cel import BLOCKS, BUILTIN_NAMES, Rule, any_of, empty, filled, object_name, unless, unless_routed
 
 
 def _host(pair: Pairing, field: str) -> Rule:
@@ -78,7 +78,7 @@ def _with_tcp(others: str) -> Iterator[Rule]:
 
 def unable(pair: Pairing) -> Iterator[Rule]:
     """What the pair's router can't do is asked for neither by the analysis nor by one of its steps."""
-    return _unable(unless(pair), pair.capabilities)
+    return _unable(unless_routed(pair), pair.capabilities)
 
 
 def _unable(others: str, can: Capabilities) -> Iterator[Rule]:

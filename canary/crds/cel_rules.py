@@ -28,6 +28,7 @@ from canary.engine.pairs import (
     PAIRS,
     PROVIDER_NAMES,
     STANDALONE,
+    USUAL,
     TargetType,
 )
 from canary.engine.policy_merge import RISING
@@ -93,7 +94,7 @@ RULES: Mapping[type[Model], tuple[Rule, ...]] = {
         *(Rule(f"{unless(one)} || has(self.envoy)", target.NO_ENVOY.format(one), "envoy") for one in STANDALONE),
         *(
             Rule(f"{unless(one)} || {filled('version')}", one.no_version, "version")
-            for one in PAIRS
+            for one in USUAL
             if one.no_version
         ),
         *(rule for one in IN_CLUSTER for rule in in_cluster(one)),

@@ -143,8 +143,10 @@ LATER = tuple(one for one in ("Deployment", "DaemonSet", "Service", "HTTPRoute")
 DIALECTS: tuple[str, ...] = tuple(dict.fromkeys(one for pair in PAIRS for one in pair.dialects))
 PROVIDER_NAMES: tuple[str, ...] = tuple(dict.fromkeys((*DIALECTS, *(pair.router for pair in PAIRS))))
 """What `spec.provider` may be: whose metrics are read, or who routes."""
-IN_CLUSTER: tuple[Pairing, ...] = tuple(pair for pair in PAIRS if pair.in_cluster)
-STANDALONE: tuple[Pairing, ...] = tuple(pair for pair in PAIRS if not pair.in_cluster)
+USUAL: tuple[Pairing, ...] = tuple(next(pair for pair in PAIRS if pair.kind == kind) for kind in KINDS)
+"""Of each kind the pair with the router that is meant unless `spec.provider` names another one."""
+IN_CLUSTER: tuple[Pairing, ...] = tuple(pair for pair in USUAL if pair.in_cluster)
+STANDALONE: tuple[Pairing, ...] = tuple(pair for pair in USUAL if not pair.in_cluster)
 
 
 def pair_of(kind: str, router: str | None) -> Pairing | None:

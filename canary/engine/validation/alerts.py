@@ -10,7 +10,7 @@ from canary.engine.did_you_mean import did_you_mean
 
 from ..alerts import WORDS, unknown
 from ..errors import Invalid
-from ..pairs import STANDALONE, pair_for
+from ..pairs import pair_for
 from ..query_templates import used
 from .names import NO_NAME, is_name, metadata
 from .problem import Case, Field, Problem
@@ -34,7 +34,7 @@ def alerts(case: Case) -> Iterator[Problem]:
 def reported(case: Case) -> Iterator[Problem]:
     """Only a controller hears of alerts."""
     pair = pair_for(case.spec)
-    if case.analysis.rollback_on and pair in STANDALONE:
+    if case.analysis.rollback_on and pair is not None and not pair.in_cluster:
         yield case.warning("rollback_on", f"isn't used for {pair.kind}: alerts are reported to the controller")
     if case.analysis.watch_after_promotion and not case.analysis.rollback_on:
         yield case.warning("watch_after_promotion", "has no effect without rollbackOn, which names the alerts")
