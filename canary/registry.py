@@ -65,13 +65,11 @@ PROVISIONED: tuple[Provisioning, ...] = tuple(
 
 LOOKED_AFTER: tuple[Permission, ...] = (
     *rbac.LOOKED_AFTER,
-    *(permission for one in CLUSTER if one.provisioning is None for permission in one.permissions.controller),
+    *dict.fromkeys(permission for one in CLUSTER for permission in one.permissions.controller),
 )
 """The controller's permissions in the namespaces of its Canaries."""
 PRIMARIES: tuple[Permission, ...] = tuple(
-    dict.fromkeys(
-        permission for one in CLUSTER if one.provisioning is not None for permission in one.permissions.controller
-    )
+    dict.fromkeys(permission for one in CLUSTER for permission in one.permissions.primaries)
 )
 """The same for targets that have a primary, beside those."""
 SEEN: tuple[Permission, ...] = (

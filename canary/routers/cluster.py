@@ -34,8 +34,11 @@ class RouterPermissions:
     run: tuple[Permission, ...]
     """For `canary run`."""
     controller: tuple[Permission, ...]
+    """For the controller, whatever its targets are: it watches the objects of each router."""
     people: tuple[Permission, ...]
     """For commands that only read."""
+    primaries: tuple[Permission, ...] = ()
+    """For the controller, beside those, for targets that have a primary."""
 
 
 @dataclass(frozen=True)

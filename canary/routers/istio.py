@@ -297,7 +297,9 @@ ISTIO_WITH_PRIMARY: Mapping[str, ClusterProvider] = {
                 ),
                 *PRIMARY_RUN[kind],
             ),
-            controller=(
+            controller=ISTIO.permissions.controller,
+            people=ISTIO.permissions.people,
+            primaries=(
                 Permission((VIRTUAL_SERVICES,), (ApiVerb.CREATE, ApiVerb.DELETE), "routes to primary and canary"),
                 Permission(
                     (DESTINATION_RULES,),
@@ -306,7 +308,6 @@ ISTIO_WITH_PRIMARY: Mapping[str, ClusterProvider] = {
                 ),
                 *PRIMARY_CONTROLLER[kind],
             ),
-            people=ISTIO.permissions.people,
         ),
     )
     for kind in PRIMARY_RUN
