@@ -176,7 +176,7 @@ BEFORE_EACH_REQUEST: Mapping[Purpose, RequestRule] = {
     Purpose.PRIMARY: RequestRule(
         (
             *(DEPLOYMENTS, DAEMON_SETS, SERVICES, CONTROLLER_REVISIONS, CONFIG_MAPS, SECRETS, *SCALERS.values()),
-            *(kind for one in PROVISIONED for kind in (one.routes, one.beside)),
+            *(kind for one in PROVISIONED for kind in (one.routes, *one.beside)),
         ),
         (checks_were_made, leads, no_rival),
     ),

@@ -64,3 +64,13 @@ class ClusterProvider:
     def named(self, namespace: str, target: str) -> ObjectRef:
         """The object that a Canary of this namespace calls `target`: `name`, or `name.namespace`."""
         return self.references(namespace, {"targetRef": {"name": target}})[0]
+
+
+def routes_of_service(kind: str) -> Callable[[str, Data], tuple[ObjectRef, ...]]:
+    """`references` of a target that has a primary: the routes of this kind that are called as its Service."""
+
+    def references(namespace: str, spec: Data) -> tuple[ObjectRef, ...]:
+        service, target = spec.get("service") or {}, spec.get("targetRef") or {}
+        return (ObjectRef(kind, namespace, str(service.get("name") or target.get("name") or "")),)
+
+    return references

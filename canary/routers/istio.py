@@ -8,7 +8,6 @@ that changes, and none where nothing does.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
 from canary.api.canary import Canary
 from canary.api.plan import Traffic
@@ -27,7 +26,7 @@ from canary.primary.names import Names
 from canary.primary.provisioning import Provisioning
 from canary.primary.routes import adopted, destination_rules, noted, returned, virtual_service
 
-from .cluster import ClusterProvider, ClusterRouter, Data, RouterPermissions
+from .cluster import ClusterProvider, ClusterRouter, Data, RouterPermissions, routes_of_service
 
 _BEFORE = ("v1beta1", "v1alpha3")
 """Istio serves v1 since 1.22. A CRD without conversion gives the same fields in all of its versions."""
@@ -220,23 +219,8 @@ def references(namespace: str, spec: Data) -> tuple[ObjectRef, ...]:
     return tuple(_object(ref) for ref in Scope(namespace, names).refs)
 
 
-MADE = "canary-controller.dev/service"
-"""An annotation of what is made for a target that has a primary: a digest of the `spec.service` behind it."""
-
-
-def _apex(namespace: str, spec: Data) -> tuple[ObjectRef, ...]:
-    """The VirtualService of a target that has a primary."""
-    service, target = spec.get("service") or {}, spec.get("targetRef") or {}
-    return (ObjectRef(KIND, namespace, str(service.get("name") or target.get("name") or "")),)
-
-
 def _apex_scope(canary: Canary, namespace: str, confined: bool) -> Scope:
     return Scope(namespace, (Names.of(canary).apex,), confined=confined, personal=True)
-
-
-def _digest(canary: Canary) -> str:
-    service = canary.spec.service
-    return sha256((service.model_dump_json() if service else "").encode()).hexdigest()[:8]
 
 
 def _named(canary: Canary) -> tuple[tuple[Resource, str], ...]:
@@ -245,13 +229,15 @@ def _named(canary: Canary) -> tuple[tuple[Resource, str], ...]:
     return (*rules, (VIRTUAL_SERVICES, names.apex))
 
 
+def _made(canary: Canary, target: Data) -> tuple[tuple[tuple[Resource, Data], ...], Data]:
+    return tuple((DESTINATION_RULES, one) for one in destination_rules(canary)), virtual_service(canary, target)
+
+
 PROVISIONING = Provisioning(
     routes=VIRTUAL_SERVICES,
-    beside=DESTINATION_RULES,
-    annotation=MADE,
-    mark=_digest,
+    beside=(DESTINATION_RULES,),
     named=_named,
-    make=lambda canary, target: (destination_rules(canary), virtual_service(canary, target)),
+    make=_made,
     adopt=adopted,
     note=noted,
     give_back=returned,
@@ -285,7 +271,7 @@ ISTIO = ClusterProvider(
 ISTIO_WITH_PRIMARY: Mapping[str, ClusterProvider] = {
     kind: replace(
         ISTIO,
-        references=_apex,
+        references=routes_of_service(KIND),
         scope=_apex_scope,
         provisioning=PROVISIONING,
         permissions=RouterPermissions(

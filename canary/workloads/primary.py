@@ -19,7 +19,7 @@ from canary.kube.projections import template_digest
 from canary.kube.resources import SCALERS, SERVICES, Resource
 from canary.primary.kept import KEPT, kept_replicas
 from canary.primary.names import MARK, ORIGINAL, REVISION, SUFFIX, TEMPLATE, Names
-from canary.primary.provisioning import Provisioning
+from canary.primary.provisioning import MADE, Provisioning
 from canary.primary.reading import annotation, complete, original, selected_build, selected_by, selects
 from canary.primary.services import given_back, noted, services
 from canary.primary.workload import highest, keeps, pausing, primary, scaler, selector_label
@@ -162,7 +162,7 @@ class KubernetesPrimary(RoutedPrimary):
         service = self._there(SERVICES, names.apex)
         primary = selected_by(self._there(self._workloads, names.primary)).primary
         routes = self._there(self._routes.routes, names.apex)
-        return not selects(service, primary) and not annotation(routes, self._routes.annotation)
+        return not selects(service, primary) and not annotation(routes, MADE)
 
     def _wrong(self, names: Names, found: Object | None) -> str:
         """What a user must change before the rest can be made."""

@@ -16,7 +16,7 @@ from canary.kube.errors import NotFound
 from canary.kube.resources import SERVICES, Resource
 from canary.ports import Primary
 from canary.primary.names import MARK, ORIGINAL, Names
-from canary.primary.provisioning import Provisioning
+from canary.primary.provisioning import MADE, Provisioning, mark
 from canary.primary.reading import annotation, original
 
 from .pods import metadata
@@ -65,10 +65,10 @@ class RoutedPrimary(Primary):
 
         With the target also adopted routes that another client has pointed at the Service again.
         """
-        mark, missing = self._routes.mark(self._canary()), []
+        current, missing = mark(self._canary()), []
         for resource, name in self._routes.named(self._canary()):
             one = self._there(resource, name)
-            made = one is not None and annotation(one, self._routes.annotation) == mark
+            made = one is not None and annotation(one, MADE) == current
             if one is None or not made or (target is not None and self._pointed_back(resource, one, target)):
                 missing.append(f"{resource.kind} {name}")
         return missing
@@ -110,21 +110,21 @@ class RoutedPrimary(Primary):
 
     def _routed(self, canary: Canary, target: Object) -> None:
         """Routes that are there already are changed in exactly the version that was read."""
-        mark = {self._routes.annotation: self._routes.mark(canary)}
+        noted = {MADE: mark(canary)}
         beside, route = valid(lambda: self._routes.make(canary, target))
-        for one in beside:
-            self._client.apply(self._routes.beside, self._namespace, metadata(one)["name"], _marked(one, mark))
+        for kind, one in beside:
+            self._client.apply(kind, self._namespace, metadata(one)["name"], _marked(one, noted))
         resource, name = self._routes.routes, str(metadata(route)["name"])
         try:
             found = self._client.fresh(resource, self._namespace, name)
         except NotFound:
-            self._client.create(resource, self._namespace, _marked(route, mark))
+            self._client.create(resource, self._namespace, _marked(route, noted))
             return
         made = annotation(found, MARK) == canary.metadata.name
         spec = (route if made else self._routes.adopt(found, canary, target))["spec"]
         if not made and original(found) is None:
-            mark |= {ORIGINAL: json.dumps(self._routes.note(found))}
-        annotations = {**(metadata(found).get("annotations") or {}), **mark}
+            noted |= {ORIGINAL: json.dumps(self._routes.note(found))}
+        annotations = {**(metadata(found).get("annotations") or {}), **noted}
         self._client.patch(resource, self._namespace, name, [
             {"op": "test", "path": "/metadata/resourceVersion", "value": metadata(found)["resourceVersion"]},
             {"op": "replace", "path": "/spec", "value": spec},
@@ -143,7 +143,7 @@ class RoutedPrimary(Primary):
             return
         if before is None:
             return
-        own = (self._routes.annotation, ORIGINAL)
+        own = (MADE, ORIGINAL)
         annotations = {key: one for key, one in metadata(found)["annotations"].items() if key not in own}
         self._client.patch(resource, self._namespace, name, [
             {"op": "test", "path": "/metadata/resourceVersion", "value": metadata(found)["resourceVersion"]},

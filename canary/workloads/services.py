@@ -18,6 +18,7 @@ from canary.kube.resources import CONTROLLER_REVISIONS, SERVICES, Resource
 from canary.primary import selections
 from canary.primary.kept import KEPT, kept_template, revision_object, surplus
 from canary.primary.names import MARK, REVISION, Data, Names
+from canary.primary.provisioning import MADE
 from canary.primary.reading import annotation
 
 from .kubernetes import KubernetesWorkloads, Labels
@@ -202,7 +203,7 @@ class ServicePrimary(RoutedPrimary):
     def _returned(self, names: Names) -> bool:
         if self._there(SERVICES, names.target) is None or self._foreign(names):
             return True
-        return not annotation(self._there(self._routes.routes, names.apex), self._routes.annotation)
+        return not annotation(self._there(self._routes.routes, names.apex), MADE)
 
     def _wrong(self, names: Names, copies: Sequence[Object | None]) -> str:
         if other := self._foreign(names):

@@ -17,10 +17,10 @@ from canary.kube.requests import APPLY, JSON_PATCH
 from canary.primary.configs import Config, copy_of
 from canary.primary.kept import revision_object
 from canary.primary.names import MARK, ORIGINAL
+from canary.primary.provisioning import MADE
 from canary.primary.routes import adopted, destination_rules, virtual_service
 from canary.primary.services import services
 from canary.primary.workload import primary
-from canary.routers.istio import MADE
 from tests.chart.helm import Data
 from tests.chart.release import Release
 from tests.chart.test_account import ROUTES, WITHIN, Token
