@@ -46,7 +46,7 @@ OTHERS = (
     Resource("", "v1", "Endpoints", "endpoints"),
     Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),
     Resource("security.istio.io", "v1", "AuthorizationPolicy", "authorizationpolicies"),
-    Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
+    Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways"),
 )
 """None of these is in a rule."""
 WITHIN = (*LOOKED_AFTER, *PRIMARIES, *PRIMARY_SECRETS, *METRIC_SECRETS, *ALERTS)

@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 from canary import __version__
 from canary.cli import controller
 from canary.controller.settings import Area
-from canary.istio.scope import KIND
 from canary.kube.rbac import (
     ALERTS,
     HOOKS,
@@ -24,7 +23,7 @@ from canary.kube.rbac import (
     PROOF,
     Permission,
 )
-from canary.registry import LOOKED_AFTER, PRIMARIES
+from canary.registry import CLUSTER, LOOKED_AFTER, PRIMARIES
 from canary.stores.objects import Objects
 from tests.chart.helm import CHART, Data, Helm, only
 
@@ -36,7 +35,7 @@ TENANT: Data = {
     "accountPolicy": {"create": False},
     "roles": {"create": False},
 }
-ACCOUNT = ("leases", "events", "canaries", "virtualservices")
+ACCOUNT = ("leases", "events", "canaries", *(one.routes.plural for one in CLUSTER))
 """What the controller writes, and has a policy about each."""
 OF_PRIMARIES = (
     *("deployments", "daemonsets", "services", "controllerrevisions", "destinationrules"),
@@ -171,8 +170,9 @@ def test_the_controller_writes_leases_of_targets_only(helm: Helm) -> None:
     values = {"serviceAccount": {"name": "rollouts"}, "lease": {"name": "lead"}}
     spec = only(helm.render(values), "ValidatingAdmissionPolicy", "canary-leases")["spec"]
     assert spec["matchConditions"][0]["expression"].endswith("== 'system:serviceaccount:canary-system:rollouts'")
-    targets, own = spec["validations"][0]["expression"].split(" || ")
-    assert Objects("shop", KIND, "", "").name in targets
+    *targets, own = spec["validations"][0]["expression"].split(" || ")
+    prefixes = {Objects("shop", one.routes.kind, "", "").name for one in CLUSTER}
+    assert {one.split("'")[1] for one in targets} == prefixes
     assert own.endswith("== 'canary-system/lead'")
 
 

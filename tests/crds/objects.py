@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from canary.api.canary import API_VERSION
-from canary.engine.pairs import IN_CLUSTER, STANDALONE, Pairing, TargetType
+from canary.engine.pairs import IN_CLUSTER, PAIRS, STANDALONE, Pairing, TargetType
 from canary.engine.validation import (
     guards,
     metrics,
@@ -139,6 +139,31 @@ def through_tcp(pair: Pairing, **service: Any) -> Fields:
     """The same for connections, with a metric that isn't of requests."""
     asked = {"name": "refused", "query": "up", "thresholdRange": {"max": 1}}
     return through_primary(pair, portName="tcp-db", **service) | {"analysis.metrics": [asked]}
+
+
+def beyond(pair: Pairing) -> dict[str, tuple[Fields, str, str]]:
+    """What the pair's router can't do, asked of it."""
+    can, where = pair.capabilities, {} if pair.in_cluster else ON_ENVOY | {"envoy": ENVOY}
+    where = through_primary(pair) if pair.type is TargetType.PRIMARY else where
+    users: Fields = {"analysis.stepWeights": None, "analysis.iterations": 3}
+    asked: dict[str, tuple[bool, Fields, str]] = {
+        "a mirror": (can.mirror, {"analysis.mirror": True}, traffic.CANT_MIRROR),
+        "users that stay": (can.affinity, {"analysis.sessionAffinity": {"cookieName": "seen"}}, traffic.NO_AFFINITY),
+        "a share of requests": (can.match_weight, {"analysis.match": ASKS_HEADER}, traffic.CANT_SHARE),
+        **{
+            field: (able, users | {"analysis.match": [{field: {"a": how}}]}, traffic.CANT_MATCH.format(field))
+            for field, able, how in (
+                ("headers", can.headers, EXACT),
+                ("queryParams", can.query_params, EXACT),
+                ("sourceLabels", can.source_labels, "b"),
+            )
+        },
+    }
+    return {
+        f"{pair} by {pair.router} with {name}": (STEPS | where | {"provider": pair.router} | given, "spec", sentence)
+        for name, (able, given, sentence) in asked.items()
+        if not able
+    }
 
 
 def bad_primaries(pair: Pairing) -> dict[str, tuple[Fields, str, str]]:
@@ -429,11 +454,7 @@ BAD: dict[str, tuple[Fields, str, str]] = {
             "steps": steps({"match": ASKS_HEADER, "matchWeight": 5}),
         }.items()
     },
-    "users that stay": (
-        STEPS | {"analysis.sessionAffinity": {"cookieName": "seen"}},
-        "spec",
-        traffic.NO_AFFINITY,
-    ),
+    **{name: row for pair in PAIRS for name, row in beyond(pair).items()},
     "looks less than once a week": (
         STEPS | {"analysis.interval": "169h"},
         "spec.analysis.interval",

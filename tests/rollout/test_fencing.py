@@ -13,30 +13,21 @@ from canary.engine.observed import Missing, RouteSeen
 from canary.kube.client import Client
 from canary.kube.resources import (
     CANARIES,
-    CANARY_ACTIONS,
-    CONFIG_MAPS,
-    CONTROLLER_REVISIONS,
     DAEMON_SETS,
     DEPLOYMENTS,
-    EVENTS,
-    LEASES,
     PODS,
-    SCALERS,
-    SECRETS,
     SERVICES,
     STATEFUL_SETS,
     Resource,
 )
 from canary.ports import Router
 from canary.rollout.fencing import BEFORE_EACH_REQUEST, Fence, FencedRouter, Purpose
-from canary.routers.istio import DESTINATION_RULES, VIRTUAL_SERVICES
+from canary.routers.istio import VIRTUAL_SERVICES
 from tests.controller.objects import Wire
 
 CODE = Path(__file__).parents[2] / "canary"
-RESOURCES = (
-    *(VIRTUAL_SERVICES, DESTINATION_RULES, CANARIES, CONFIG_MAPS, CANARY_ACTIONS, EVENTS, LEASES),
-    *(DEPLOYMENTS, DAEMON_SETS, STATEFUL_SETS, SERVICES, CONTROLLER_REVISIONS, PODS, SECRETS, *SCALERS.values()),
-)
+RESOURCES = {PODS, STATEFUL_SETS, *(one for rule in BEFORE_EACH_REQUEST.values() for one in rule.resources)}
+"""All that some client writes, and two kinds that none does."""
 RAISE, LOWER = Traffic(weight=30), Traffic()
 AWAY, REFUSED, TAKEN = Unreachable("no answer"), Rejected("no"), Conflict("taken")
 
