@@ -65,12 +65,14 @@ def _heading(report: Report, screen: Screen) -> Iterator[Line]:
 
 
 def _table(report: Report, screen: Screen) -> Iterator[Line]:
-    room = (WIDTH - EVIDENCE) // max(len(report.judges), 1)
-    heading = f"{'time':<{TIME}}{'share':>{SHARE}}{'requests':>{NUMBER}}{'failed':>{NUMBER}}  "
-    yield (Span(heading + "".join(f"{name:<{room}}" for name in report.judges), "dim"),)
 
     def cells(one: Evaluation) -> list[Span]:
         return [_cell(report.plan, one.judged.get(name)) for name in report.judges]
+
+    longest = max(len(cell.text) for one in report.evaluations for cell in cells(one))
+    room = max((WIDTH + 1 - EVIDENCE) // len(report.judges), longest + 1)  # nothing stands behind the last one
+    heading = f"{'time':<{TIME}}{'share':>{SHARE}}{'requests':>{NUMBER}}{'failed':>{NUMBER}}  "
+    yield (Span(heading + "".join(f"{name:<{room}}" for name in report.judges), "dim"),)
 
     day = times.day(report.recording.start, screen.zone)
     for judged, group in groupby(report.evaluations, key=cells):
@@ -78,7 +80,7 @@ def _table(report: Report, screen: Screen) -> Iterator[Line]:
         if times.day(alike[0].at, screen.zone) != day:
             day = times.day(alike[0].at, screen.zone)
             yield (Span(day, "dim"),)
-        columns = [Span(text[: room - 1].ljust(room), tone) for text, tone in judged]
+        columns = [Span(text.ljust(room), tone) for text, tone in judged]
         yield (Span(_recorded(alike, screen)), *columns)
 
 

@@ -67,7 +67,7 @@ def test_the_table_fits_a_terminal(folder: Path, capsys: Captured) -> None:
     assert max(map(len, out.splitlines())) <= 80
     rows = [line.split(maxsplit=2)[1:] for line in out.splitlines() if ":00" in line[:8]]
     assert [row[0] for row in rows] == ["10%", "×2", "10%", "50%", "50%", "×2"]
-    assert "10%      120        0  10% passed          10% passed" in out
+    assert "10%      120        0  10% passed           10% passed" in out
     assert out.count("on to 50%") == 2
     assert " ".join(out.split()).count("after 6m and 6 evaluations, in step 2 of 2") == 2
     assert "2 of 2 failed checks" in " ".join(out.split())
@@ -81,9 +81,10 @@ def test_judges_go_on_after_a_promotion(folder: Path, capsys: Captured) -> None:
     own = judged("--samples", "late.csv", code=0, capsys=capsys)["judges"]["threshold"]
     assert (own["outcome"], own["rolledBackLater"]) == ("Promoted", "2026-03-02T12:06:00+00:00")
     assert run(["backtest", "-f", "web.yaml", "--samples", "late.csv"]) == 0
-    assert "it would have rolled back: request-success-rate 90% is below 99%" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    out = capsys.readouterr().out
+    assert "it would have rolled back: request-success-rate 90% is below 99%" in " ".join(out.split())
+    assert [line.count("after it: rolls back") for line in out.splitlines() if "300       30" in line][-1] == 2
+    assert max(map(len, out.splitlines())) <= 80
 
 
 OWN = """\
