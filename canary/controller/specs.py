@@ -5,6 +5,7 @@ Errors that the schema allows are reported in lint's sentences; nothing starts a
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Lock
@@ -25,7 +26,7 @@ from canary.stores.projection import CanarySeen
 Find = Callable[[str, str], bytes | None]
 """Of a namespace and a name, the object that is kept, as JSON."""
 Data = dict[str, Any]
-_STANDS_ON = ("host", "routes", "virtualServices", "metricsServer")
+_STANDS_ON = ("provider", "host", "routes", "virtualServices", "service", "autoscalerRef", "metricsServer")
 """Fields of a spec that a running rollout reads again; all else that it needs is pinned."""
 
 NOBODY_TO_ASK = (
@@ -208,8 +209,9 @@ def _bare(spec: Data) -> CanarySpec:
     kinds = [pair.kind for pair in IN_CLUSTER]
     kind = next((one for one in kinds if one == given.get("kind")), kinds[0])
     target = TargetRef(kind=kind, name=str(given.get("name") or "unknown"))
-    kept = {name: spec[name] for name in _STANDS_ON if name in spec}
-    try:
-        return CanarySpec.model_validate({**kept, "targetRef": target})
-    except ValidationError:
-        return CanarySpec(target_ref=target)
+    bare = CanarySpec(target_ref=target)
+    for name in _STANDS_ON:
+        with suppress(ValidationError):  # the next one may be right
+            one = CanarySpec.model_validate({name: spec.get(name), "targetRef": target})
+            bare = bare.but(**{field: getattr(one, field) for field in one.model_fields_set})
+    return bare

@@ -296,8 +296,20 @@ def test_what_is_wrong_elsewhere_reaches_no_further(cluster: Cluster) -> None:
     spec = found.manifest.spec
     assert (spec.host, spec.routes, spec.virtual_services) == ("reviews", ("default",), ("gateway.front",))
     assert spec.metrics_server == "http://its-own:9090"
-    worse = Specs(cluster.shared()).of(shown({**moved, "routes": 7}))
-    assert (worse.manifest.spec.target_ref.name, worse.manifest.spec.routes) == ("reviews", ())
+    worse = Specs(cluster.shared()).of(shown({**moved, "routes": 7})).manifest.spec
+    assert (worse.target_ref.name, worse.host, worse.routes) == ("reviews", "reviews", ())
+
+
+def test_what_is_wrong_elsewhere_moves_no_other_service(cluster: Cluster) -> None:
+    """The objects of a target that has a primary are called after its Service, which may have another name."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "reviews"}
+    given = {"service": {"name": "web", "port": 80}, "autoscalerRef": {"kind": "ScaledObject", "name": "web"}}
+    wrong = {"targetRef": target, "provider": "istio", **given, "analysis": {**ANALYSIS, "stepWeights": "many"}}
+    found = Specs(cluster.shared()).of(shown(wrong))
+    assert found.problems
+    spec = found.manifest.spec
+    assert (spec.apex, spec.provider, spec.service and spec.service.port) == ("web", "istio", 80)
+    assert spec.autoscaler_ref is not None
 
 
 def test_fields_of_a_newer_canary_are_ignored(cluster: Cluster) -> None:
