@@ -1,6 +1,6 @@
 """Which counters a template with `counts` names: selectors, with `+` and `-` between them.
 
-`canary/metrics/events.py` takes their exact differences, which is why functions have no place around them.
+`canary/metrics/event_counts.py` takes their exact differences, which is why functions have no place around them.
 """
 
 import re

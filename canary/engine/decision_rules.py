@@ -2,8 +2,8 @@
 
 Rules that protect users come before rules that wait. Each rule takes the combined situation and returns a Finding, or
 None if it has no answer. `decide.py` turns the finding into a Decision, `situation.py` combines what was observed,
-`primary_rules.py` and `hook_rules.py` have rules of one subject, `moves.py` how traffic changes, `wording.py` the
-words of more than one rule, and `targets/` the start of a rollout.
+`primary_rules.py`, `hook_rules.py` and `revision_rules.py` have rules of one subject, `moves.py` how traffic changes,
+`wording.py` the words of more than one rule, and `targets/` the start of a rollout.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from .next_traffic import below, next_index, promotion_index, step_at
 from .observed import GONE, Missing
 from .outcome import Advance, Close, Finding, Finish, Hold, Reassert, RollBack
 from .primary_rules import primary_edited, primary_lost, promotion_failed, route_lost
+from .revision_rules import changed
 from .situation import Situation, needed
 from .targets import target_of
 
@@ -56,27 +57,6 @@ def rollback_asked(s: Situation) -> Finding | None:
     if action.alert:
         return Finding(RollBack(), Reason.ALERT_FIRED, f"{said.message}{unserved}")
     return Finding(RollBack(Outcome.REJECTED), Reason.REJECTED_BY_PERSON, f"{said.message}{unserved}")
-
-
-def changed(s: Situation) -> Finding | None:
-    """The analysed version is no longer the desired one; users must not get a build that was not judged."""
-    pinned = s.rollout.canary_version
-    wanted = s.desired_version if s.desired_version not in (None, pinned) else s.rebuilt
-    if wanted is None:
-        return None
-    if s.copying:
-        return to_primary(s, Reason.SUPERSEDED, f"{wanted} is desired now, and waits for the promotion of {pinned}")
-    if target_of(s.manifest.spec.target_ref.kind).is_stable(s, wanted):
-        return decrease(
-            s, Outcome.RETURNED, Reason.RETURNED, f"version was set back to {s.rollout.stable_version.name}"
-        )
-    sentence = f"{wanted} is desired now, instead of {pinned}"
-    if s.serves_all and s.stable_available == 0:
-        stays = f"{sentence}; {pinned.name} serves everything and stays: {wording.no_stable(s)}"
-        return Finding(Finish(Outcome.SUPERSEDED), Reason.SUPERSEDED, stays)
-    stable = s.rollout.stable_version.name
-    way_out = f"start {stable}, or stop {pinned.name} and promote {wanted.name} afterwards"
-    return decrease(s, Outcome.SUPERSEDED, Reason.SUPERSEDED, sentence, way_out)
 
 
 def canary_lost(s: Situation) -> Finding | None:
