@@ -11,7 +11,7 @@ from canary.engine.targets import target_of
 from canary.metrics import batching
 from canary.metrics.answers import ANYTIME
 from canary.metrics.credentials import address
-from canary.metrics.events import EventCounters
+from canary.metrics.event_counts import EventCounters
 from canary.metrics.promql import Dialect, custom
 
 from .site import Run

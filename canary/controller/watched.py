@@ -16,9 +16,9 @@ from canary.api.reason import Reason
 from canary.api.status import Message, Outcome, RolloutSummary, Status
 from canary.engine.errors import Conflict
 from canary.engine.firing import FiringAlert, promoted_lately
+from canary.events import Events, EventSubject
 from canary.kube.client import Client
 from canary.kube.names import NamespacedName
-from canary.notifiers import Events, EventSubject
 from canary.ports import Clock
 from canary.registry import template_for
 from canary.stores.canary_object import CanaryObject

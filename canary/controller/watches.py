@@ -29,6 +29,7 @@ from canary.controller.ownership import Joint, OwnedStore, Owners, References, o
 from canary.controller.specs import Shared, Specs
 from canary.engine.errors import Conflict
 from canary.engine.observed import Missing
+from canary.events import Events, EventSubject
 from canary.kube import projections
 from canary.kube.cached_client import CachedClient
 from canary.kube.client import Client
@@ -49,7 +50,6 @@ from canary.kube.resources import (
     STATEFUL_SETS,
     Resource,
 )
-from canary.notifiers import Events, EventSubject
 from canary.ports import Clock
 from canary.primary import configs
 from canary.registry import CLUSTER, moves

@@ -15,7 +15,7 @@ from canary.engine.errors import Invalid
 from canary.engine.observed import Cause, Missing, Query, Shape, Subject
 
 from .answers import SeriesRow
-from .events import EventCounters
+from .event_counts import EventCounters
 from .promql import (
     NEW,
     NOWHERE,

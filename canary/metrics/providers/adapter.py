@@ -22,7 +22,7 @@ from canary.ports import Metrics, Secrets
 
 from ..batching import tiled, whole
 from ..credentials import Credentials, Secret, address
-from ..events import EventCounters
+from ..event_counts import EventCounters
 from ..prometheus import Threads
 from ..promql import custom, duration
 from .question import PUBLIC, NoAnswer, ProviderQuestion

@@ -13,7 +13,7 @@ from canary.engine.errors import Invalid
 from canary.engine.observed import Cause, Missing
 from canary.kube.requests import Request
 
-from ..events import EventCounters
+from ..event_counts import EventCounters
 from ..limits import LEAST, Bounds
 
 Headers = Mapping[str, str]
