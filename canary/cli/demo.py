@@ -12,7 +12,7 @@ from canary.demo.stage import BESIDE, Pace
 
 
 class Name(StrEnum):
-    """Those of sandbox/scenarios.py that make sense here."""
+    """The scenarios of `sandbox/scenarios.py` that make sense on a real Envoy with a real load."""
 
     GOOD = "good"
     BAD = "bad"

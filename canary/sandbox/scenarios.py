@@ -43,5 +43,3 @@ SCENARIOS: Mapping[str, Scenario] = {
     "quiet": Scenario("gets no requests", HEALTHY, promoted=False, quiet=True),
     "blind": Scenario("can't be judged: metrics are out of reach", HEALTHY, promoted=False, blind=True),
 }
-DEMO = ("good", "bad", "slow", "flaky", "dead")
-"""Those that make sense on a real Envoy with a real load."""

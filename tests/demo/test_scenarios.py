@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from canary.api.exit_codes import Exit
+from canary.cli.demo import Name
 from canary.demo.load import Counted
 from canary.demo.stage import Pace, stage
 from canary.rollout.drive import Interrupts
 from canary.rollout.reconcile import Turn
-from canary.sandbox.scenarios import DEMO, HEALTHY, SCENARIOS, Behaviour
+from canary.sandbox.scenarios import HEALTHY, SCENARIOS, Behaviour
 from tests.demo.watching import Noted, noted, weights_of
 from tests.parts.patience import Busyness
 
@@ -28,7 +29,7 @@ def pace_for(name: str) -> Pace:
     return replace(FAST, iterations=3) if name == "flaky" else FAST
 
 
-OTHERS = [pytest.param(name, marks=pytest.mark.long if name == "good" else ()) for name in DEMO if name != "bad"]
+OTHERS = [pytest.param(name, marks=pytest.mark.long if name == "good" else ()) for name in Name if name != "bad"]
 """`good` is in each demo that test_output.py plays, and `bad` has a test of its own below."""
 
 
