@@ -43,9 +43,8 @@ from canary.rollout.fencing import for_lock, for_reports
 from canary.rollout.reconcile import Turn
 from canary.web import Serving
 
-from .reported import ReportedAlerts, RunningRollouts
+from .reported import ReportedAlerts, RunningRollouts, WatchedPromotions, WayBack
 from .settings import Settings
-from .watched import WatchedPromotions, WayBack
 from .watches import ClusterFleet
 
 LEAST = 1.0

@@ -17,9 +17,18 @@ from canary.api.analysis import AlertMatch
 from canary.api.reason import Reason
 from canary.api.status import End, Outcome, Status
 from canary.controller.report_secrets import OLDEST, ReportSecrets, secrets_from
-from canary.controller.reported import BURST, LARGEST, Bucket, ReportedAlerts, RunningRollouts, Watching
+from canary.controller.reported import (
+    BURST,
+    LARGEST,
+    Bucket,
+    Promoted,
+    ReportedAlerts,
+    RunningRollouts,
+    WatchedPromotions,
+    Watching,
+    WayBack,
+)
 from canary.controller.specs import Shared, Specs
-from canary.controller.watched import Promoted, WatchedPromotions, WayBack
 from canary.kube.requests import ApiVerb, Request
 from canary.kube.resources import CANARY_ACTIONS
 from canary.metrics.credentials import Secret
