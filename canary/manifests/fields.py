@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from canary.api.descriptions import descriptions
 from canary.api.judge import SIGNED
 from canary.api.kinds import KINDS
-from canary.api.model import Model
+from canary.api.model import Model, descriptions
 from canary.engine.did_you_mean import did_you_mean, nearest
 from canary.engine.errors import Invalid
 

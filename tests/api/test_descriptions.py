@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from canary.api.canary import ClusterCanaryPolicy
-from canary.api.descriptions import descriptions
+from canary.api.model import descriptions
 from canary.api.webhooks import HookRequest, Webhook
 
 
