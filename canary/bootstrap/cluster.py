@@ -15,8 +15,7 @@ from canary.engine.errors import CanaryError, Invalid, Rejected
 from canary.engine.pairs import dialect_for
 from canary.engine.resolved import ResolvedSpec
 from canary.kube import rbac
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client, Object
+from canary.kube.client import Client, ClusterAccess, Object
 from canary.kube.connection import Connection
 from canary.kube.lease import Identity
 from canary.kube.resources import CONFIG_MAPS

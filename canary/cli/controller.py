@@ -20,7 +20,7 @@ from canary.controller.logs import Format, Level, set_up
 from canary.controller.report_secrets import secrets_from
 from canary.controller.settings import Area, Settings
 from canary.engine.errors import CanaryError, Invalid
-from canary.kube.access import ClusterAccess
+from canary.kube.client import ClusterAccess
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

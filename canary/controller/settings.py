@@ -12,7 +12,7 @@ from canary.api.duration import brief
 from canary.api.names import ADDRESS
 from canary.controller.report_secrets import ReportSecrets
 from canary.engine.errors import Invalid
-from canary.kube.access import ClusterAccess
+from canary.kube.client import ClusterAccess
 from canary.kube.lease import LeaseTerms
 from canary.kube.names import check_name, check_namespace, check_selector
 from canary.kube.rate_limiter import RateLimiter

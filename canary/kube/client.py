@@ -1,14 +1,17 @@
 """Sends requests: waits when the server asks to, takes new credentials once, asks the fence before each write.
 
 `connection.py` is the wire underneath, `rate_limiter.py` says when it is whose turn. Errors are those of `errors.py`.
+`ClusterAccess` says how a cluster is reached.
 """
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from canary.engine.observed import Cause
@@ -252,3 +255,17 @@ class Client:
         if stream.status != 200:
             raise translate(request, ApiAnswer(stream.status, stream.headers, b"".join(stream.chunks())))
         return stream
+
+
+@dataclass(frozen=True)
+class ClusterAccess:
+    """Which cluster, as whom, and in which namespace, in kubectl's words."""
+
+    kubeconfig: str | None = None
+    """A path, or several joined by colons; else KUBECONFIG, else ~/.kube/config, else the pod's own account."""
+    context: str | None = None
+    namespace: str | None = None
+    """Else the context's, else the pod's, else `default`."""
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """Where a pod finds its token, certificate and namespace."""

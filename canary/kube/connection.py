@@ -24,7 +24,7 @@ from canary import __version__
 from canary.engine.errors import Invalid
 from canary.engine.observed import Cause
 
-from .access import ClusterAccess
+from .client import ClusterAccess
 from .errors import ApiAnswer, Unavailable, clipped
 from .requests import Request
 

@@ -12,8 +12,7 @@ from time import perf_counter
 
 from canary.bootstrap.cluster import wired
 from canary.bootstrap.site import Place
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client, Stream
+from canary.kube.client import Client, ClusterAccess, Stream
 from canary.kube.connection import Connection
 from canary.kube.errors import ApiAnswer
 from canary.kube.requests import Request

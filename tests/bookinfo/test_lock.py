@@ -13,8 +13,7 @@ from canary.api.plan import Traffic
 from canary.api.status import Outcome, Status
 from canary.engine.errors import Conflict
 from canary.istio.scope import Scope
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from canary.routers.istio import IstioRouter
 from canary.stores.configmap import ConfigMapStore

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from canary.api.duration import parse
 from canary.controller.settings import Area, Settings
 from canary.engine.errors import Invalid
-from canary.kube.access import ClusterAccess
+from canary.kube.client import ClusterAccess
 from tests.addresses import ASKED, NOT_ASKED
 from tests.chart.helm import CHART, Data, Helm, Refused
 from tests.chart.test_render import OUTSIDE, environment, leaves

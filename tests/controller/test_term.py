@@ -9,8 +9,7 @@ from typing import Any
 
 from canary.controller.process import ControllerProcess, Leaps, attend
 from canary.controller.settings import Area, Settings
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Object
+from canary.kube.client import ClusterAccess, Object
 from canary.kube.requests import ApiVerb, Request
 from tests.controller.serving import Server, client
 from tests.parts.processes import wait_for

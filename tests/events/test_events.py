@@ -11,8 +11,7 @@ from canary.api.reason import Reason
 from canary.api.status import Message
 from canary.engine.errors import Unreachable
 from canary.events import CONTROLLER, LONGEST_NAME, Events, EventSubject, clipped, event
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from tests.controller.objects import Wire
 from tests.parts.cluster import ControlPlane

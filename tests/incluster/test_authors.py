@@ -9,8 +9,7 @@ import pytest
 
 from canary.api.canary import API_VERSION
 from canary.controller.authors import NAMESPACE, SPREAD, Authors
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from tests.incluster.objects import reported, until_reported
 from tests.incluster.site import Site

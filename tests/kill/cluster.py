@@ -14,8 +14,7 @@ from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
 from canary.engine.resolved import resolve_spec
 from canary.istio.scope import Scope
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from canary.kube.errors import NotFound
 from canary.kube.lease import Identity

@@ -20,8 +20,7 @@ from canary.controller.settings import Area
 from canary.controller.watches import ClusterFleet
 from canary.istio.reading import read
 from canary.istio.scope import Scope
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client, Object, Stream
+from canary.kube.client import Client, ClusterAccess, Object, Stream
 from canary.kube.connection import Connection
 from canary.kube.election import Leadership
 from canary.kube.errors import ApiAnswer, NotFound, VersionConflict

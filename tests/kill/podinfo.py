@@ -17,8 +17,7 @@ from canary.api.canary import Canary
 from canary.api.status import Version
 from canary.engine.observed import Missing, Query, Sample, Value
 from canary.engine.resolved import ResolvedSpec, resolve_spec
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client, Object
+from canary.kube.client import Client, ClusterAccess, Object
 from canary.kube.connection import Connection
 from canary.kube.errors import ApiAnswer, NotFound
 from canary.kube.lease import Identity

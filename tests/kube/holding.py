@@ -10,8 +10,7 @@ import time
 from typing import Any
 
 from canary.engine.errors import CanaryError, Unreachable
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client, Object
+from canary.kube.client import Client, ClusterAccess, Object
 from canary.kube.connection import Connection
 from canary.kube.errors import VersionConflict
 from canary.kube.lease import Identity, LeaseTerms

@@ -9,8 +9,7 @@ import threading
 from types import FrameType
 
 from canary.engine.errors import CanaryError
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from canary.kube.election import Election, Leadership
 from tests.kube.holding import TERMS, Writer, say

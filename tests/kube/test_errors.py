@@ -11,8 +11,7 @@ import pytest
 
 from canary.engine.errors import CanaryError, Conflict, Invalid, Rejected, Unreachable
 from canary.engine.observed import Cause
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from canary.kube.errors import (
     ApiAnswer,

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from canary.kube import requests
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client, Object
+from canary.kube.client import Client, ClusterAccess, Object
 from canary.kube.connection import Connection
 from canary.kube.errors import TooManyRequests
 from canary.kube.reflector import Event, Reflector, Timing, Watch

@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from canary.engine.observed import Cause, Missing, Value
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from tests.metrics.providers import answer, query
 from tests.parts import graphite, modules

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canary.kube.access import ClusterAccess
-from canary.kube.client import Client
+from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
 from canary.kube.resources import DEPLOYMENTS, REPLICA_SETS, SERVICES
 from canary.primary.workload import SELECTOR_LABELS
