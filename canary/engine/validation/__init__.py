@@ -23,7 +23,6 @@ from . import (
     tcp,
     timing,
     traffic,
-    unread,
     webhooks,
 )
 from .problem import Case, Field, Problem, Severity, dotted, shared
@@ -49,7 +48,7 @@ CHECKS: tuple[Check, ...] = (
     *guards.CHECKS,
     *alerts.CHECKS,
     *webhooks.CHECKS,
-    *unread.CHECKS,
+    *target.UNREAD,
 )
 _OF_A_WHOLE_CANARY: tuple[Check, ...] = (
     names.own,
