@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import wrap
 from threading import Lock
-from typing import TextIO
 
 from canary.api.exit_codes import Exit
 from canary.api.status import Rollout
@@ -20,11 +19,11 @@ from canary.rollout.reconcile import Turn
 from canary.sandbox.scenarios import HEALTHY, Behaviour, Scenario
 from canary.show import bars, metric_checks, times
 from canary.show.metric_checks import MOST
-from canary.show.terminal import Line, Screen, Span, Tone, length, screen_of
+from canary.show.terminal import Line, Screen, Span, Tone, length
 
 from .load import Counted, Tally
-from .stage import SEQUENTIAL, DemoStage, Pace
-from .story import WIDEST, agreement, too_slow
+from .stage import SEQUENTIAL, DemoStage
+from .story import WIDEST, PrintedStory, agreement, too_slow
 
 JUDGES = ("threshold", SEQUENTIAL)
 """They are the names of their routes, too."""
@@ -140,18 +139,12 @@ LABEL, SAID = 12, 26
 """Widths of columns."""
 
 
-@dataclass
-class JudgesStory:
-    """Prints; in colour on a terminal, from several threads."""
+@dataclass(frozen=True)
+class JudgesStory(PrintedStory):
+    """Both rollouts, which report from several threads."""
 
-    out: TextIO
-    pace: Pace
     scenario: Scenario
     lock: Lock = field(default_factory=Lock)
-
-    @property
-    def screen(self) -> Screen:
-        return screen_of(self.out)
 
     def opening(self, rate: float, folder: Path, keep: bool) -> None:
         """What there is, and what is about to happen."""
@@ -182,10 +175,6 @@ class JudgesStory:
                 self._say(*(() if new else (_head(judge, turn.at, rollout, self.screen),)))
                 self._say(*self._wrapped(rollout.end.message, "", " " * margin))
 
-    def interrupted(self) -> None:
-        """A person or the system ended the demo."""
-        self._say((), (Span("stopped; nothing is left running"),))
-
     def summary(self, rollouts: Sequence[JudgedRollout], counted: Counted) -> None:
         """The table, who was sooner, whether all count alike, and what makes it unfair."""
         self._say(
@@ -203,10 +192,6 @@ class JudgesStory:
         due = "promoted" if self.scenario.promoted else "rolled back"
         self._say(*self._wrapped(f"{rollout.judge} should have {due} v2: {rollout.ending.sentence}", "bad"))
 
-    def kept(self, folder: Path) -> None:
-        """Where the files are."""
-        self._say((), (Span(f"kept: {folder}"),))
-
     def _slow(self, rollouts: Sequence[JudgedRollout]) -> Iterable[str]:
         """What a busy machine did to the comparison, in one sentence."""
         for one in rollouts:
@@ -223,11 +208,6 @@ class JudgesStory:
     def _wrapped(self, text: str, tone: Tone, margin: str = "") -> Iterable[Line]:
         width = min(self.screen.width, WIDEST)
         return [(Span(part, tone),) for part in wrap(text, width, initial_indent=margin, subsequent_indent=margin)]
-
-    def _say(self, *lines: Line) -> None:
-        for line in lines:
-            print(self.screen.paint(line), file=self.out)
-        self.out.flush()
 
 
 def _head(judge: str, at: datetime, rollout: Rollout, screen: Screen) -> Line:

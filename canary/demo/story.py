@@ -30,16 +30,35 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Story:
+class PrintedStory:
     """Prints; in colour on a terminal."""
 
     out: TextIO
     pace: Pace
-    acts: tuple[Act, ...]
 
     @property
     def screen(self) -> Screen:
         return screen_of(self.out)
+
+    def interrupted(self) -> None:
+        """A person or the system ended the demo."""
+        self._say((), (Span("stopped; nothing is left running"),))
+
+    def kept(self, folder: Path) -> None:
+        """Where the files are."""
+        self._say((), (Span(f"kept: {folder}"),))
+
+    def _say(self, *lines: Line) -> None:
+        for line in lines:
+            print(self.screen.paint(line), file=self.out)
+        self.out.flush()
+
+
+@dataclass(frozen=True)
+class Story(PrintedStory):
+    """The demo of each scenario, one after the other."""
+
+    acts: tuple[Act, ...]
 
     def opening(self, rate: float, folder: Path, keep: bool) -> None:
         """What is there."""
@@ -76,10 +95,6 @@ class Story:
         if first is not None and first.p99 > self.pace.limit:
             self._say((Span(too_slow(first, self.pace), "warn"),))
 
-    def interrupted(self) -> None:
-        """A person or the system ended the demo."""
-        self._say((), (Span("stopped; nothing is left running"),))
-
     def summary(self, counted: Counted, endings: Mapping[str, Ending]) -> None:
         """The table, and what each bad version has cost."""
         self._say(
@@ -90,15 +105,6 @@ class Story:
             *[line for act in self.acts for line in _cost(act, counted.load.get(act.version), endings)],
             agreement(counted),
         )
-
-    def kept(self, folder: Path) -> None:
-        """Where the files are."""
-        self._say((), (Span(f"kept: {folder}"),))
-
-    def _say(self, *lines: Line) -> None:
-        for line in lines:
-            print(self.screen.paint(line), file=self.out)
-        self.out.flush()
 
 
 def too_slow(first: Tally, pace: Pace) -> str:
