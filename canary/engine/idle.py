@@ -6,38 +6,23 @@ from datetime import datetime
 from canary.api.action import CanaryAction, Verb
 from canary.api.canary import Canary
 from canary.api.reason import Reason
-from canary.api.status import Status, Version
+from canary.api.status import Status
 
 from .next_traffic import exposed
 from .observed import Missing, Observed, PrimarySeen, RouteSeen, WorkloadSeen
 from .outcome import Remark
 from .resolved import ResolvedSpec
+from .situation import RuleInput
 from .verbs import new_actions, refused, who
 
 
 @dataclass(frozen=True)
-class Idle:
-    """A Canary at rest."""
+class Idle(RuleInput):
+    """A Canary at rest; `status` is as it was saved, but a retry has cleared what failed, and a primary says what was
+    promoted to it."""
 
-    resolved: ResolvedSpec
-    status: Status
-    """As it was saved, except that a retry has cleared what failed, and a primary says what was promoted to it."""
-    observed: Observed
-    now: datetime
     taken: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
-
-    @property
-    def manifest(self) -> Canary:
-        return self.resolved.manifest
-
-    @property
-    def desired_version(self) -> Version | None:
-        return None if isinstance(self.observed.desired_version, Missing) else self.observed.desired_version
-
-    @property
-    def route(self) -> RouteSeen | None:
-        return None if isinstance(self.observed.route, Missing) else self.observed.route
 
     @property
     def primary(self) -> PrimarySeen | None:

@@ -28,24 +28,37 @@ IMAGES = 10
 
 
 @dataclass(frozen=True)
-class Situation:
-    """A running rollout as it is right now."""
+class RuleInput:
+    """What rules see at rest and in a rollout."""
 
     resolved: ResolvedSpec
     status: Status
-    """As it was saved."""
-    rollout: Rollout
-    """With everything folded in that this reconcile saw."""
     observed: Observed
     now: datetime
-    ruling: Ruling | None
-    """Of the evaluation that was taken in this reconcile."""
-    heard: Heard
-    remarks: tuple[Remark, ...] = ()
 
     @property
     def manifest(self) -> Canary:
         return self.resolved.manifest
+
+    @property
+    def desired_version(self) -> Version | None:
+        return None if isinstance(self.observed.desired_version, Missing) else self.observed.desired_version
+
+    @property
+    def route(self) -> RouteSeen | None:
+        return None if isinstance(self.observed.route, Missing) else self.observed.route
+
+
+@dataclass(frozen=True)
+class Situation(RuleInput):
+    """A running rollout as it is right now; `status` is as it was saved."""
+
+    rollout: Rollout
+    """With everything folded in that this reconcile saw."""
+    ruling: Ruling | None
+    """Of the evaluation that was taken in this reconcile."""
+    heard: Heard
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def step(self) -> Step:
@@ -84,14 +97,6 @@ class Situation:
     def in_place(self) -> bool:
         """The proxy serves the desired traffic, as far as is known."""
         return self.rollout.in_place_since is not None
-
-    @property
-    def desired_version(self) -> Version | None:
-        return None if isinstance(self.observed.desired_version, Missing) else self.observed.desired_version
-
-    @property
-    def route(self) -> RouteSeen | None:
-        return None if isinstance(self.observed.route, Missing) else self.observed.route
 
     @property
     def ours(self) -> bool:
@@ -190,7 +195,7 @@ def fold(
     rollout, moved = stable_moved(rollout, observed, now)
     rollout, edited = spec_edited(rollout, resolved)
     rollout, apart = unmoved.noted(rollout, observed)
-    before = Situation(resolved, status, rollout, observed, now, ruling, Heard(rollout))
+    before = Situation(resolved, status, observed, now, rollout, ruling, Heard(rollout))
     heard = hear(rollout, new_actions(canary.metadata.name, status, observed.actions, now), now, before.stranded)
     rollout = name_hosts(name_workloads(heard.rollout, observed), observed)
     rollout = count_replicas(rollout, observed, now)
@@ -201,7 +206,7 @@ def fold(
     rollout = ask_gates(rollout, halted, now)
     rollout = stop_clock(rollout, halted or bool(closed(rollout)) or Trait.GUARD in status.reason.traits, now)
     return Situation(
-        resolved, status, rollout, observed, now, ruling, heard, (*heard.remarks, *moved, *shrunk, *edited, *apart)
+        resolved, status, observed, now, rollout, ruling, heard, (*heard.remarks, *moved, *shrunk, *edited, *apart)
     )
 
 
