@@ -117,18 +117,8 @@ class KubernetesWorkloads(Workloads):
         serving = [pod for pod in found if pods.serves(pod)]
         called = known.hashes or {known.revision}
         mine = [pod for pod in serving if _owned(pod, known) and pods.revision_of(pod) in called]
-        return WorkloadSeen(
-            name=known.name,
-            replicas=pods.desired_version(workload),
-            available=min(len(mine), pods.available(workload)) if pods.observed(workload) else len(mine),
-            revision=known.revision,
-            others=len(serving) - len(mine),
-            stuck=pods.stuck(workload),
-            refused=pods.refused(workload),
-            images=tuple(images(workload)),
-            silent=known.resource != DEPLOYMENTS,
-            nodes=known.resource == DAEMON_SETS,
-        )
+        available = min(len(mine), pods.available(workload)) if pods.observed(workload) else len(mine)
+        return _workload_seen(known, workload, available, others=len(serving) - len(mine))
 
     def _pods(self, version: str, labels: Labels) -> list[Object]:
         """Those of a version."""
@@ -141,17 +131,7 @@ class KubernetesWorkloads(Workloads):
         known, workload = self._workload(version, labels, ())
         if known.mark != mark_of(workload) or not pods.uniform(workload):
             return None
-        return WorkloadSeen(
-            known.name,
-            pods.desired_version(workload),
-            pods.available(workload),
-            known.revision,
-            stuck=pods.stuck(workload),
-            refused=pods.refused(workload),
-            images=tuple(images(workload)),
-            silent=known.resource != DEPLOYMENTS,
-            nodes=known.resource == DAEMON_SETS,
-        )
+        return _workload_seen(known, workload, pods.available(workload))
 
     def revision(self, version: str) -> str | Missing:
         """The revision behind a version now: one request, more when it changed. For the target's `wanted`."""
@@ -281,6 +261,22 @@ def _owned(found: Object, known: Known) -> bool:
 
 def _several(version: str, names: Sequence[str]) -> str:
     return f"behind {version} stand {len(names)} workloads, {', '.join(names)}; give each a version of its own"
+
+
+def _workload_seen(known: Known, workload: Object, available: int, others: int = 0) -> WorkloadSeen:
+    """What a workload says of itself, with the pods of its newest revision that can answer."""
+    return WorkloadSeen(
+        name=known.name,
+        replicas=pods.desired_version(workload),
+        available=available,
+        revision=known.revision,
+        others=others,
+        stuck=pods.stuck(workload),
+        refused=pods.refused(workload),
+        images=tuple(images(workload)),
+        silent=known.resource != DEPLOYMENTS,
+        nodes=known.resource == DAEMON_SETS,
+    )
 
 
 def mark_of(workload: Object) -> tuple[str, ...]:
