@@ -184,7 +184,7 @@ class Behind:
         self._canary = canary
         if self._workloads is None:
             self._workloads = workloads_for(self.client, canary.spec, self.namespace, self._selector, self._manifest)
-        _, name = target_of(canary.spec.target_ref.kind).names(canary)
+        _, name = target_of(canary).names(canary)
         revision = self._workloads.revision(name)
         if isinstance(revision, Missing):
             self._router = None

@@ -41,7 +41,7 @@ def _answered(home: str | None, dialect: str, probe: Probe, answer: Sample) -> M
 
 def _subject(run: Run, canary: Canary) -> Subject:
     """The workload behind the version; by the version's name while there is none."""
-    _, name = target_of(canary.spec.target_ref.kind).names(canary)
+    _, name = target_of(canary).names(canary)
     seen = run.parts.workloads.read(name)
     workload = name if isinstance(seen, Missing) else seen.name
     return Subject(workload=workload or canary.spec.target_ref.name, namespace=canary.metadata.namespace)

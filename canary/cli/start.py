@@ -71,7 +71,7 @@ def command(
 
 def _want(followed: Followed, version: str, force: bool) -> Canary:
     before, ref = followed.canary, followed.canary.spec.target_ref
-    if target_of(ref.kind).names(before)[0] is not None:
+    if target_of(before).names(before)[0] is not None:
         pair = pair_for(before.spec)
         what = pair.released if pair is not None else "spec"
         raise UsageProblem(f"--version isn't for a {ref.kind}: change its {what}, or use canary rollback --to")
@@ -92,7 +92,7 @@ def _want(followed: Followed, version: str, force: bool) -> Canary:
 def _retry(memory: Memory, canary: Canary) -> int:
     """Asks for it where the version has failed; the number of rollouts that there have been then."""
     status = canary.status or Status()
-    _, wanted = target_of(canary.spec.target_ref.kind).names(canary)
+    _, wanted = target_of(canary).names(canary)
     if status.failed is None or status.failed.name != wanted or status.rollout is not None:
         print(f"nothing to retry: {wanted} hasn't failed")
         return 0

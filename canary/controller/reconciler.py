@@ -51,7 +51,7 @@ class CanaryTarget(Target):
 
     def desired_version(self) -> Version | Missing:
         manifest = self.resolved().manifest
-        _, name = target_of(manifest.spec.target_ref.kind).names(manifest)
+        _, name = target_of(manifest).names(manifest)
         revision = self.revision(name)
         return revision if isinstance(revision, Missing) else Version(name=name, revision=revision)
 

@@ -92,7 +92,7 @@ class Decision:
 
 def needs(resolved: ResolvedSpec, status: Status, now: datetime, may_evaluate: bool = True) -> Needs:
     """What the next decision needs to know, by phase. Metrics only where it may evaluate, as in `decide`."""
-    target, rollout = target_of(resolved.manifest.spec.target_ref.kind), status.rollout
+    target, rollout = target_of(resolved.manifest), status.rollout
     need = NEEDS[status.phase] | target.also_needs.get(status.phase, Need.NOTHING)
     if rollout is None:
         return Needs(need, *target.names(resolved.manifest))
@@ -157,14 +157,14 @@ def _unmoved(started: Draft, stable: Version) -> Iterable[Remark]:
 
 def _first(idle: Idle) -> Finding:
     if idle.manifest.metadata.deletion_timestamp is not None or idle.status.phase is Phase.TERMINATING:
-        left = target_of(idle.manifest.spec.target_ref.kind).leave(idle)
+        left = target_of(idle.manifest).leave(idle)
         return left or Finding(Hold(), Reason.DELETED, "the Canary was deleted; nothing moves")
     wrong = (*idle.resolved.problems, *idle.resolved.obstacles)
     if wrong:
         return Finding(Hold(stalled=True), Reason.INVALID_SPEC, "; ".join(wrong))
     if idle.resolved.conflict:
         return Finding(Hold(stalled=True), Reason.CONFLICT, idle.resolved.conflict)
-    target = target_of(idle.manifest.spec.target_ref.kind)
+    target = target_of(idle.manifest)
     return next(said for rule in target.idle if (said := rule(idle)))
 
 
@@ -322,7 +322,7 @@ def _closed(draft: Draft, s: Situation) -> Draft:
     status = draft.status.but(
         phase=phase,
         rollout=None,
-        stable=target_of(s.manifest.spec.target_ref.kind).serving(rollout),
+        stable=target_of(s.manifest).serving(rollout),
         failed=rollout.canary_version if phase is Phase.FAILED else None,
         history=(summary, *s.status.history)[:HISTORY],
         canary_weight=rollout.desired.weight,

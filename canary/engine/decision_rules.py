@@ -115,7 +115,7 @@ def never_ready(s: Situation) -> Finding | None:
         stood_still += s.now - s.rollout.stopped_at
     if s.rollout.step > 0 or s.now - s.rollout.started - stood_still < limit:
         return None
-    stage = target_of(s.manifest.spec.target_ref.kind).prepare(s, step_at(s.rollout.plan, 1).traffic)
+    stage = target_of(s.manifest).prepare(s, step_at(s.rollout.plan, 1).traffic)
     if stage.done:
         return None
     return Finding(RollBack(), Reason.CANARY_NEVER_READY, f"after {brief(limit)}, {stage.sentence}")
@@ -197,10 +197,8 @@ def drifted(s: Situation) -> Finding | None:
         case OnDrift.ROLLBACK:
             return decrease(s, Outcome.ROLLED_BACK, Reason.TRAFFIC_DRIFT, sentence)
         case OnDrift.REASSERT:
-            stage = target_of(s.manifest.spec.target_ref.kind).adopt(s)
-            if not stage.done:
-                return Finding(Hold(stage.actions), stage.reason, stage.sentence)
-            return increase_to(s, s.rollout.step, Reassert(), Reason.TRAFFIC_DRIFT, sentence)
+            unadopted = target_of(s.manifest).adopt(s).hold
+            return unadopted or increase_to(s, s.rollout.step, Reassert(), Reason.TRAFFIC_DRIFT, sentence)
         case OnDrift.HOLD:
             return Finding(Hold(), Reason.TRAFFIC_DRIFT, f"{sentence}; set it back or roll back")
 
@@ -270,19 +268,15 @@ def step_complete(s: Situation) -> Finding | None:
     if following is None:
         return all_promoted(s)
     if s.copying:
-        stage = target_of(s.manifest.spec.target_ref.kind).promote(s)
-        if not stage.done:
-            return Finding(Hold(stage.actions), stage.reason, stage.sentence)
-        return Finding(Advance(following), *wording.passed(s, following))
+        copied = Finding(Advance(following), *wording.passed(s, following))
+        return target_of(s.manifest).promote(s).hold or copied
     return increase_to(s, following, Advance(following), *wording.passed(s, following))
 
 
 def all_promoted(s: Situation) -> Finding:
     """The canary serves all traffic; the target does what else a promotion needs."""
-    stage = target_of(s.manifest.spec.target_ref.kind).promote(s)
-    if not stage.done:
-        return Finding(Hold(stage.actions), stage.reason, stage.sentence)
-    return Finding(Finish(), Reason.PROMOTED, target_of(s.manifest.spec.target_ref.kind).promoted(s))
+    target = target_of(s.manifest)
+    return target.promote(s).hold or Finding(Finish(), Reason.PROMOTED, target.promoted(s))
 
 
 def keep_holding(s: Situation) -> Finding:
@@ -335,8 +329,7 @@ def edited_since(s: Situation) -> Finding | None:
 
 def remade(s: Situation) -> Finding | None:
     """Another client deleted the routes to a primary, or wrote its own again: so the end is never in place."""
-    stage = target_of(s.manifest.spec.target_ref.kind).remake(s)
-    return None if stage.done else Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    return target_of(s.manifest).remake(s).hold
 
 
 def not_back_yet(s: Situation) -> Finding | None:
@@ -353,8 +346,7 @@ def not_back_yet(s: Situation) -> Finding | None:
 
 def releasing(s: Situation) -> Finding | None:
     """What the rollout added is removed, in a later reconcile than the last change of exposure."""
-    stage = target_of(s.manifest.spec.target_ref.kind).release(s)
-    return None if stage.done else Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    return target_of(s.manifest).release(s).hold
 
 
 # `Close` itself is not a rule: it is what is left when neither of these speaks (decide.py).

@@ -43,9 +43,9 @@ def increase_to(s: Situation, step: int, move: Advance | Reassert, reason: Reaso
         return Finding(Hold(), Reason.ROUTE_UNREADABLE, wording.unread_route(s.observed.route))
     if s.route.rejected:
         return Finding(Hold(stalled=True), Reason.ROUTE_REJECTED, f"the route was refused: {s.route.rejected}")
-    stage = target_of(s.manifest.spec.target_ref.kind).prepare(s, step_at(s.rollout.plan, step).traffic)
-    if not stage.done:
-        return Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    unprepared = target_of(s.manifest).prepare(s, step_at(s.rollout.plan, step).traffic).hold
+    if unprepared is not None:
+        return unprepared
     if s.blind_to(step):
         return unread(s)
     waits = unchecked(s)

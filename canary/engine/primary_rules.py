@@ -6,25 +6,24 @@ from canary.api.status import Outcome
 
 from .moves import to_primary
 from .observed import Missing
-from .outcome import Finding, Hold, RollBack
+from .outcome import Finding, RollBack
 from .situation import Situation
 from .targets import target_of
 
 
 def primary_lost(s: Situation) -> Finding | None:
     """Another client deleted the primary: it is made again. Before that, no rule has something to go back to."""
-    stage = target_of(s.manifest.spec.target_ref.kind).keep(s)
-    return None if stage.done else Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    return target_of(s.manifest).keep(s).hold
 
 
 def route_lost(s: Situation) -> Finding | None:
     """Another client deleted the routes to a primary: made again, and the rollout starts again or is completed."""
-    stage = target_of(s.manifest.spec.target_ref.kind).remake(s)
+    stage = target_of(s.manifest).remake(s)
     if stage.done:
         return None
     if not s.copying:
         return Finding(RollBack(Outcome.SUPERSEDED), stage.reason, stage.sentence)
-    return to_primary(s, stage.reason, stage.sentence) or Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    return to_primary(s, stage.reason, stage.sentence) or stage.hold
 
 
 def promotion_failed(s: Situation) -> Finding | None:
@@ -34,7 +33,7 @@ def promotion_failed(s: Situation) -> Finding | None:
     nor for a DaemonSet, so `progressDeadlineSeconds` is counted here too.
     """
     seen, limit = s.observed.stable_workload, s.rollout.policy.ready_deadline
-    if not s.copying or isinstance(seen, Missing) or target_of(s.manifest.spec.target_ref.kind).promote(s).done:
+    if not s.copying or isinstance(seen, Missing) or target_of(s.manifest).promote(s).done:
         return None
     copied, late = seen.revision == s.rollout.canary_version.revision, s.held >= limit
     refused = seen.refused is not None and s.now - seen.refused.since >= limit
@@ -48,5 +47,4 @@ def promotion_failed(s: Situation) -> Finding | None:
 
 def primary_edited(s: Situation) -> Finding | None:
     """Another client changed the primary's template: it is put back, also while the rollout waits."""
-    stage = target_of(s.manifest.spec.target_ref.kind).restore(s)
-    return None if stage.done else Finding(Hold(stage.actions), stage.reason, stage.sentence)
+    return target_of(s.manifest).restore(s).hold

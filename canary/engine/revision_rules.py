@@ -18,7 +18,7 @@ def changed(s: Situation) -> Finding | None:
         return None
     if s.copying:
         return to_primary(s, Reason.SUPERSEDED, f"{wanted} is desired now, and waits for the promotion of {pinned}")
-    if target_of(s.manifest.spec.target_ref.kind).is_stable(s, wanted):
+    if target_of(s.manifest).is_stable(s, wanted):
         return decrease(
             s, Outcome.RETURNED, Reason.RETURNED, f"version was set back to {s.rollout.stable_version.name}"
         )

@@ -52,7 +52,7 @@ class ManifestTarget(Target):
         if self.broken is not None:
             return Missing(Cause.INVALID, self.broken)
         manifest = self.value.manifest
-        _, name = target_of(manifest.spec.target_ref.kind).names(manifest)
+        _, name = target_of(manifest).names(manifest)
         return Version(name=name, revision=manifest.spec.revision)
 
     def _refresh(self) -> None:

@@ -81,7 +81,7 @@ class SandboxTarget:
 
     def desired_version(self) -> Version | Missing:
         spec = self.value.manifest.spec
-        _, canary = target_of(spec.target_ref.kind).names(self.value.manifest)
+        _, canary = target_of(self.value.manifest).names(self.value.manifest)
         return Version(name=canary, revision=self.revision or spec.revision)
 
 

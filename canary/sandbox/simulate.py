@@ -40,7 +40,7 @@ def sandbox_of(
 ) -> Sandbox:
     """A world for a manifest: its stable version, its canary as the scenario says, and all ports."""
     spec = resolved.manifest.spec
-    stable, canary = target_of(spec.target_ref.kind).names(resolved.manifest)
+    stable, canary = target_of(resolved.manifest).names(resolved.manifest)
     world = world_of(scenario, stable or spec.stable or STABLE, canary or "canary", rps, seed, start)
     if any(hook.type == HookType.ROLLOUT for hook in resolved.policy.webhooks):
         world.tested = TESTED

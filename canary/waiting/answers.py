@@ -32,11 +32,11 @@ class Sight:
     @property
     def version(self) -> str:
         """The name of what is rolled out: `spec.version`, or the host of a target that has a primary."""
-        return target_of(self.canary.spec.target_ref.kind).names(self.canary)[1]
+        return target_of(self.canary).names(self.canary)[1]
 
     def serving(self, version: Version) -> Version:
         """What serves after the promotion of a version: the same, or a primary with its revision."""
-        stable, _ = target_of(self.canary.spec.target_ref.kind).names(self.canary)
+        stable, _ = target_of(self.canary).names(self.canary)
         return version.but(name=stable or version.name)
 
     @property

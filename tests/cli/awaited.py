@@ -127,7 +127,7 @@ class World:
 
     def desired_version(self, canary: Canary) -> Version | Missing:
         self._request()
-        _, name = target_of(self.kind).names(canary)
+        _, name = target_of(canary).names(canary)
         return self.revision if isinstance(self.revision, Missing) else Version(name=name, revision=self.revision)
 
     def post(self, action: CanaryAction) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
+from canary.api.canary import Canary
+
 from ..pairs import TargetType, pair_of
 from .primary import PrimaryTarget
 from .service import ServiceTarget
@@ -13,9 +15,13 @@ TARGETS: Mapping[TargetType, TargetStages] = {TargetType.VERSIONS: Versions(), T
 _OF_USERS_PODS = ServiceTarget()
 
 
+def target_of(canary: Canary) -> TargetStages:
+    """The stages of a Canary's target. A kind that is in no pair has problems, so that nothing is done about it."""
+    return _of_kind(canary.spec.target_ref.kind)
+
+
 @lru_cache
-def target_of(kind: str) -> TargetStages:
-    """The stages of a `targetRef.kind`. A kind that is in no pair has problems, so that nothing is done about it."""
+def _of_kind(kind: str) -> TargetStages:
     pair = pair_of(kind, None)
     if pair is not None and not pair.given_pods:
         return _OF_USERS_PODS

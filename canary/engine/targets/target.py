@@ -10,7 +10,7 @@ from canary.api.reason import Reason
 from canary.api.status import Phase, Rollout, Version
 from canary.engine.actions import Action
 from canary.engine.idle import Idle
-from canary.engine.outcome import Finding
+from canary.engine.outcome import Finding, Hold
 from canary.engine.phases import Need
 from canary.engine.situation import Situation
 
@@ -26,6 +26,11 @@ class Stage:
     """The same for a person."""
     actions: tuple[Action, ...] = ()
     """What to do about it now."""
+
+    @property
+    def hold(self) -> Finding | None:
+        """What rules find while it isn't done; None once it is."""
+        return None if self.done else Finding(Hold(self.actions), self.reason, self.sentence)
 
 
 DONE = Stage(done=True)
