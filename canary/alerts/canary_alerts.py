@@ -1,8 +1,11 @@
-"""The alerts of one Canary: from the messages in its outbox to queued alerts for its receivers."""
+"""The alerts of one Canary: from the messages in its outbox to queued alerts for its receivers.
+
+All Canaries of a controller share a queue and a client (`Alerting`).
+"""
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from canary.api.analysis import Alert
@@ -10,10 +13,12 @@ from canary.api.status import Message
 from canary.engine.alerts import AlertCard, card
 from canary.engine.errors import Invalid
 from canary.engine.resolved import ResolvedSpec
+from canary.kube.client import Client
+from canary.kube.names import NamespacedName
 from canary.ports import Alerts
 
 from .alert_queue import AlertQueue, QueuedAlert
-from .receiver import Receiver
+from .receiver import Receiver, of_provider
 
 HOUR, SOON = 3600.0, 300.0
 """Seconds after its message until an alert is given up; after an outage at least the latter."""
@@ -94,3 +99,33 @@ def deliver(receiver: Receiver, shown: AlertCard) -> None:
     from .post import post  # imports requests, which takes a while
 
     post(request_for(receiver, shown), receiver.proxy)
+
+
+@dataclass
+class Alerting:
+    """The alerts of a controller go out from the leader; AlertProviders are read when an alert is sent."""
+
+    client: Client
+    queue: AlertQueue = field(default_factory=AlertQueue)
+    cluster: str = ""
+    """Name of the cluster in alerts."""
+
+    def of(
+        self, key: NamespacedName, uid: str, leads: Callable[[], None], wake: Callable[[NamespacedName], None]
+    ) -> Callable[[Callable[[], ResolvedSpec]], CanaryAlerts]:
+        """The alerts of one Canary, once it is known how its spec is read."""
+        namespace, name = key
+        return lambda resolved: CanaryAlerts(
+            queue=self.queue,
+            uid=uid,
+            resolved=resolved,
+            receiver=self._receiver,
+            howto=f"{name} -n {namespace}",
+            cluster=self.cluster,
+            leads=leads,
+            wake=lambda: wake(key),
+        )
+
+    def _receiver(self, alert: Alert, namespace: str) -> Receiver:
+        ref = alert.provider_ref
+        return of_provider(self.client, ref.namespace or namespace, ref.name)

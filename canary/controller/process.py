@@ -25,7 +25,7 @@ from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from canary.alerts.alert_queue import AlertQueue
-from canary.controller.alerting import Alerting
+from canary.alerts.canary_alerts import Alerting
 from canary.controller.authors import Authors
 from canary.controller.controller import Controller
 from canary.controller.logs import Decisions

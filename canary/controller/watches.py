@@ -21,9 +21,9 @@ from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
+from canary.alerts.canary_alerts import Alerting
 from canary.api.action import CanaryAction
 from canary.api.status import Status
-from canary.controller.alerting import Alerting
 from canary.controller.garbage_collection import GarbageCollector, Releases
 from canary.controller.ownership import Joint, OwnedStore, Owners, References, older
 from canary.controller.specs import Shared, Specs
