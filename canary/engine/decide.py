@@ -15,6 +15,7 @@ from canary.api.analysis import OnDrift
 from canary.api.plan import Traffic
 from canary.api.reason import Reason, Trait
 from canary.api.status import End, Message, Outcome, Phase, Rollout, RolloutSummary, Status, Unmoved, Version
+from canary.engine.targets.target import Idle, fold_idle
 
 from . import evaluations, hooks, unmoved
 from .actions import Action, SetTraffic
@@ -23,7 +24,6 @@ from .conditions import conditions
 from .decision_rules import ACTIVE as ACTIVE_RULES
 from .decision_rules import ENDING as ENDING_RULES
 from .did_you_mean import did_you_mean
-from .idle import Idle, fold_idle
 from .next_traffic import step_at
 from .notifications import kept, messages
 from .observed import HookCall, Observed, Query

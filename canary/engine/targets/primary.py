@@ -16,12 +16,12 @@ from canary.api.revision import build_of, configured
 from canary.api.status import Outcome, Phase, Rollout, Version
 from canary.engine import wording
 from canary.engine.actions import CopyToPrimary, Provision, RemovePrimary, ReturnToTarget, ScaleTarget
-from canary.engine.idle import Idle
 from canary.engine.next_traffic import exposed
 from canary.engine.observed import GONE, Cause, Missing, PrimarySeen, RouteSeen, WorkloadSeen
 from canary.engine.outcome import Finding, Hold, Serve, Start
 from canary.engine.phases import ENDING, IDLE, Need
 from canary.engine.situation import Situation, needed
+from canary.engine.targets.target import Idle
 
 from .target import DONE, IdleRule, Stage
 from .versions import Versions, failed_before, suspended

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from canary.api.plan import Traffic
 from canary.api.reason import Reason
 from canary.api.status import Outcome
-from canary.engine.idle import Idle
 from canary.engine.next_traffic import exposed
 from canary.engine.observed import WorkloadSeen
 from canary.engine.outcome import Finding, Serve
 from canary.engine.situation import Situation
+from canary.engine.targets.target import Idle
 
 from .primary import RULES, VERSIONS, PrimaryTarget, left_over, serves_already, thresholds
 from .target import DONE, IdleRule, Stage

@@ -13,11 +13,11 @@ from canary.api.reason import Reason
 from canary.api.status import Outcome, Phase, Rollout, RolloutSummary, Unmoved, Version
 from canary.engine import unmoved, wording
 from canary.engine.did_you_mean import did_you_mean
-from canary.engine.idle import Idle
 from canary.engine.observed import GONE, Cause, Missing, WorkloadSeen
 from canary.engine.outcome import OVER, Finding, Hold, Serve, Start
 from canary.engine.phases import Need
 from canary.engine.situation import Situation, needed
+from canary.engine.targets.target import Idle
 
 from .target import DONE, IdleRule, Stage
 
