@@ -15,7 +15,7 @@ from canary.api.reason import Reason
 from canary.api.status import Outcome
 
 from . import gates, wording
-from .guard_variables import holding
+from .guards import holding
 from .hook_rules import failed_before, gate_closed, rollback_hooked
 from .judges import JUDGES
 from .judges.judge import Verdict

@@ -5,8 +5,7 @@ library, its memory by having no `+` of strings or lists, its regular expression
 compiles a pattern each time that it asks `matches`, and asks it 10,000 times in nested loops: one of 14 characters
 kept a guard busy for minutes, and one that came from an annotation could be 256 KiB long. No other file calls the
 library, or RE2, which is in it. The library is loaded only where there are guards. What can't be evaluated holds as
-well.
-`guard_variables.py` says what the variables stand for; `validation/guards.py` asks `compiled` before anything runs.
+well. `validation/guards.py` asks `compiled` before anything runs.
 """
 
 import re
@@ -20,7 +19,9 @@ from canary.api.canary import LONGEST_EXPRESSION, Guard
 from canary.api.reason import Reason
 
 from .did_you_mean import did_you_mean
+from .next_traffic import step_at
 from .patterns import HALF, encodable, too_costly
+from .situation import Situation
 
 if TYPE_CHECKING:
     from cel_expr_python.cel import Env, Expression
@@ -49,7 +50,8 @@ VARIABLES: Mapping[str, str] = {
     "rollout.approvals": "list",
     "rollout.verifiedApprovals": "list",
 }
-"""The type of each; maps and lists hold strings. Dots are part of the names, so that each name is checked."""
+"""The type of each; maps and lists hold strings. `variables` has their values for one increase. Dots are part of the
+names, so that each name is checked."""
 FUNCTIONS = (
     *("all", "exists", "exists_one", "filter", "map", "has", "size", "contains", "startsWith", "endsWith", "matches"),
     *("timestamp", "duration", "int", "string", "getFullYear", "getMonth", "getDate", "getDayOfMonth"),
@@ -325,3 +327,62 @@ def _last_argument(tokens: list[_Token]) -> str | None:
             alone = before == "sign" and tokens[index - 2][1] in ("(", ",")
             return literal if alone and last in ("raw", "text") else None
     return '""'  # never closed, which the compiler says
+
+
+# ---- what the variables stand for ------------------------------------------------------------------------------
+
+ENTRIES, LONGEST = 64, 1024
+"""Labels and annotations that a guard sees, and the characters of one: it may compare all of them in each round of
+a loop over them. The API server allows 256 KiB."""
+
+
+def holding(s: Situation, step: int) -> Held | None:
+    """The guard that blocks the increase to a step; None for a step that exposes no new users."""
+    if not s.resolved.guards or s.decreases(step_at(s.rollout.plan, step).traffic):
+        return None
+    return held(s.resolved.guards, variables(s, step))
+
+
+def variables(s: Situation, step: int) -> dict[str, Any]:
+    """By name; weights are per cent, and approvals the authors' names.
+
+    A repeated increase has the approvals that it had when it was decided.
+    """
+    rollout, metadata = s.rollout, s.manifest.metadata
+    approvals = (rollout.approved or ()) if step == rollout.step else rollout.approvals
+    traffic = step_at(rollout.plan, step).traffic
+    return {
+        "now": s.now,
+        "canary.name": metadata.name,
+        "canary.namespace": metadata.namespace,
+        "canary.labels": _short(metadata.labels),
+        "canary.annotations": _short(metadata.annotations),
+        "canary.version": rollout.canary_version.name,
+        "canary.revision": rollout.canary_version.revision,
+        "step.from": _weight(s),
+        "step.to": traffic.weight,
+        "step.mirror": traffic.mirror,
+        "step.index": step,
+        "step.count": len(rollout.plan.steps) + len(rollout.plan.promotion) - 1,
+        "rollout.number": rollout.number,
+        "rollout.stable": rollout.stable_version.name,
+        "rollout.weight": rollout.desired.weight,
+        "rollout.highest": rollout.highest,
+        "rollout.started": rollout.started,
+        "rollout.age": s.now - rollout.started,
+        "rollout.held": s.held,
+        "rollout.failedChecks": s.status.failed_checks,
+        "rollout.approvals": [one.author for one in approvals],
+        "rollout.verifiedApprovals": [one.author for one in approvals if one.verified],
+    }
+
+
+def _short(texts: dict[str, str]) -> dict[str, str]:
+    """Those that aren't too long, in the order of their names; no others are there for a guard."""
+    return dict(sorted(each for each in texts.items() if len(each[1]) <= LONGEST)[:ENTRIES])
+
+
+def _weight(s: Situation) -> int:
+    """The present weight of the canary, as far as is known: a saved increase may not be in effect yet."""
+    seen = s.route.traffic if s.route else None
+    return seen.weight if seen is not None else min(s.rollout.desired.weight, s.rollout.previous.weight)

@@ -8,7 +8,7 @@ from canary.api.status import Outcome
 
 from . import hooks, wording
 from .formats import moment
-from .guard_variables import holding
+from .guards import holding
 from .next_traffic import last_step, step_at
 from .outcome import Advance, Finding, Hold, Reassert, RollBack
 from .situation import Situation

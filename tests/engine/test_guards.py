@@ -10,7 +10,7 @@ from canary.api.action import Verb
 from canary.api.canary import Guard
 from canary.api.plan import Traffic
 from canary.engine import guards
-from canary.engine.guard_variables import variables
+from canary.engine.guards import variables
 from canary.engine.situation import fold
 from tests.engine.situations import (
     HOUR,

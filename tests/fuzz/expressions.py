@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from canary.api.canary import Guard
-from canary.engine import guard_variables, guards
+from canary.engine import guards
 from canary.engine.validation.guards import _wrong
 from tests.fuzz.texts import drawn
 
@@ -33,7 +33,7 @@ VALUES: dict[str, Any] = {
     **{name: datetime(2030, 1, 1, tzinfo=UTC) for name, kind in guards.VARIABLES.items() if kind == "timestamp"},
     **{name: timedelta(hours=1) for name, kind in guards.VARIABLES.items() if kind == "duration"},
     "canary.labels": {"app": "reviews"},
-    "canary.annotations": {f"a{number}": "x" * guard_variables.LONGEST for number in range(guard_variables.ENTRIES)},
+    "canary.annotations": {f"a{number}": "x" * guards.LONGEST for number in range(guards.ENTRIES)},
 }
 
 
