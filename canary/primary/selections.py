@@ -8,8 +8,9 @@ from typing import Any
 
 from canary.api.canary import Canary
 from canary.api.revision import build_of
-from canary.api.service import ServiceMetadata
+from canary.api.service import Service, ServiceMetadata
 from canary.engine.errors import Invalid
+from canary.engine.validation.primary import NOT_SHARED, UNSHARED
 from canary.kube.projections import PASSED_ON, selection, selection_digest
 
 from .names import REVISION, UNRECONCILED, Data, Names, Object, metadata, service_of
@@ -41,13 +42,24 @@ def selection_of(found: Iterable[Data | None], revision: str) -> Object | None:
     return next((selection(one) for one in found if one is not None and selection_digest(one) == wanted), None)
 
 
-def checked(target: Data) -> None:
-    """Raises Invalid for a Service whose pods aren't known."""
-    if not (target.get("spec") or {}).get("selector"):
-        name = (target.get("metadata") or {}).get("name")
+def checked(target: Data, service: Service) -> None:
+    """Raises Invalid for a Service whose pods aren't known, and for a port of another protocol than the routes."""
+    spec, name = target.get("spec") or {}, (target.get("metadata") or {}).get("name")
+    if not spec.get("selector"):
         raise Invalid(
             f"the Service {name} has no selector, so canary can't know how many pods behind it can answer; "
             "name a Service with spec.selector"
+        )
+    port: Data = next((one for one in spec.get("ports") or () if one.get("port") == service.port), {})
+    found = service.but(port_name=port.get("name") or "", app_protocol=port.get("appProtocol"))
+    if found.protocol in UNSHARED:
+        raise Invalid(f"the port {service.port} of the Service {name} is for {found.protocol}, which {NOT_SHARED}")
+    if found.protocol and found.is_tcp != service.is_tcp:
+        field, value = ("appProtocol", found.app_protocol) if found.app_protocol else ("portName", found.port_name)
+        routes = "tcp" if service.is_tcp else "http"
+        raise Invalid(
+            f"the routes would be for {routes}, but Istio takes the port {service.port} of the Service {name} for "
+            f"{found.protocol}; write spec.service.{field}: {value}"
         )
 
 

@@ -17,7 +17,7 @@ from canary.kube.projections import selection_digest
 from canary.kube.resources import CONTROLLER_REVISIONS, SERVICES, Resource
 from canary.primary import selections
 from canary.primary.kept import KEPT, kept_template, revision_object, surplus
-from canary.primary.names import MARK, REVISION, Data, Names
+from canary.primary.names import MARK, REVISION, Data, Names, service_of
 from canary.primary.provisioning import MADE
 from canary.primary.reading import annotation
 
@@ -215,7 +215,9 @@ class ServicePrimary(RoutedPrimary):
                     "rename it, or name another target"
                 )
         try:
-            selections.checked(self._client.fresh(SERVICES, self._namespace, names.target))
+            selections.checked(
+                self._client.fresh(SERVICES, self._namespace, names.target), service_of(self._canary())
+            )
         except Invalid as error:
             return str(error)
         return ""

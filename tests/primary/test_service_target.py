@@ -9,6 +9,7 @@ import pytest
 from canary.api.canary import Canary
 from canary.engine.errors import Rejected
 from canary.engine.observed import Missing, PrimarySeen, WorkloadSeen
+from canary.engine.validation.primary import NOT_SHARED
 from canary.kube import projections
 from canary.kube.client import Client
 from canary.kube.resources import CONTROLLER_REVISIONS, DEPLOYMENTS, REPLICA_SETS, SERVICES
@@ -232,6 +233,25 @@ def test_what_can_not_be_made(memory: Memory) -> None:
     assert "the Service podinfo has no selector" in seen(memory).wrong
     found = workloads(memory).revision(CANARY)
     assert isinstance(found, Missing)
+
+
+@pytest.mark.parametrize(
+    ("port", "wrong"),
+    [
+        ({"name": "tcp-db"}, "the routes would be for http, but Istio takes the port 80 of the Service podinfo for "
+         "tcp; write spec.service.portName: tcp-db"),
+        ({"name": "web", "appProtocol": "redis"}, "the routes would be for http, but Istio takes the port 80 of the "
+         "Service podinfo for redis; write spec.service.appProtocol: redis"),
+        ({"name": "https"}, f"the port 80 of the Service podinfo is for https, which {NOT_SHARED}"),
+        ({"name": "grpc-web"}, ""),
+        ({}, ""),
+        ({"name": "tcp-other", "port": 81}, ""),
+    ],
+)  # fmt: skip
+def test_a_port_of_another_protocol_than_the_routes(memory: Memory, port: dict[str, Any], wrong: str) -> None:
+    """Istio would not use the routes, and share out nothing. Only the manifest's port counts."""
+    memory.put(SERVICES, "podinfo", {"selector": {"app": "podinfo"}, "ports": [{"port": 80, **port}]})
+    assert seen(memory).wrong == wrong
 
 
 def test_a_digest_needs_no_whole_object(memory: Memory) -> None:
