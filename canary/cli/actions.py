@@ -13,7 +13,7 @@ from canary import bootstrap
 from canary.api.action import CanaryAction, Verb
 from canary.api.reason import Reason
 from canary.api.status import Message, Status
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.engine.errors import CanaryError
 from canary.engine.outcome import LONGEST
 from canary.engine.verbs import hear

@@ -1,4 +1,4 @@
-"""The `canary` command: its table of commands, its own options, and how it prints an error.
+"""The `canary` command: its table of commands, and its own options. `problems.py` says an error.
 
 A command is a file beside this one, `NAME.py`, with one function `command` in typer's way of signing; the
 `ACTIONS` are made in `actions.py`. It is imported when it is called, so that `canary --help` costs no more
@@ -17,6 +17,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from canary import __version__
 from canary.cli import collect_garbage
+
+from .problems import sentence_of
 
 GROUPS: dict[str, dict[str, str]] = {
     "Release": {
@@ -64,13 +66,6 @@ COMMANDS = {name: line for group in GROUPS.values() for name, line in group.item
 ACTIONS = {name: line for name, line in GROUPS["Steer"].items() if name != "rollback"}
 """Commands that only add an action for the rollout; the line is their whole help."""
 
-EXTRAS = {
-    "apscheduler": "canary-controller[controller]",
-    "envoy": "canary-controller[demo]",
-    "kubernetes": "canary-controller",
-    "prometheus_client": "canary-controller[controller]",
-}
-"""By module that an installation may lack: what has to be installed."""
 UNREAD = 141
 """The exit code where the reader of standard output went away, as a shell reports SIGPIPE."""
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -111,21 +106,6 @@ WORDS: dict[str, tuple[str, ...]] = {
 _BY_NAME = {name: word for word, names in WORDS.items() for name in names}
 
 
-class CommandProblem(Exception):
-    """Ends a command with one sentence for its user, and with an exit code."""
-
-    def __init__(self, sentence: str, code: int = 1) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-class UsageProblem(CommandProblem):
-    """The command was called wrongly, or its manifest is invalid."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, code=2)
-
-
 def run(argv: Sequence[str], commands: Mapping[str, str] = COMMANDS, package: str = "canary.cli") -> int:
     """Run one command line, without the program's name, and return its exit code."""
     arguments, debug = _take_debug(argv)
@@ -141,7 +121,7 @@ def run(argv: Sequence[str], commands: Mapping[str, str] = COMMANDS, package: st
     except Exception as error:  # noqa: BLE001 - the last stop: a person gets a sentence for any error
         if debug:
             traceback.print_exception(error)
-        sentence, code = _sentence_of(error)
+        sentence, code = sentence_of(error)
         print(f"canary: {sentence}", file=sys.stderr)
         return code
 
@@ -166,38 +146,6 @@ def _take_debug(argv: Sequence[str]) -> tuple[list[str], bool]:
     end = argv.index("--") if "--" in argv else len(argv)
     options = [argument for argument in argv[:end] if argument != "--debug"]
     return [*options, *argv[end:]], len(options) < end
-
-
-def _sentence_of(error: Exception) -> tuple[str, int]:
-    """The sentence and the exit code for an error."""
-    match error:
-        case CommandProblem():
-            return str(error), error.code
-        case typer.TyperException():
-            return _usage(error), error.exit_code
-        case typer.Abort():
-            return "aborted", 1
-        case ModuleNotFoundError() if (error.name or "").partition(".")[0] in EXTRAS:
-            module = (error.name or "").partition(".")[0]
-            return f"{module} is not installed, but this command needs it: pip install '{EXTRAS[module]}'", 1
-        case _:
-            kind = type(error).__name__
-            return f"internal error: {kind}: {error}\nRun the command again with --debug for a traceback.", 1
-
-
-def _usage(error: typer.TyperException) -> str:
-    must = f": {_refused(error)}must be "
-    message = error.format_message().replace(": Value error, ", ": ").replace(": Input should be ", must)
-    context = getattr(error, "ctx", None)
-    hint = f"\nTry '{context.command_path} --help'." if context is not None else ""
-    return message[:1].lower() + message[1:] + hint
-
-
-def _refused(error: BaseException) -> str:
-    """The value of an option that isn't of its type, in quotes: pydantic says only what it should be."""
-    cause = error.__cause__
-    found = cause.errors() if isinstance(cause, ValueError) and hasattr(cause, "errors") else []
-    return f"{found[0]['input']!r} " if found else ""
 
 
 def _group(commands: Mapping[str, str], package: str) -> TyperGroup:

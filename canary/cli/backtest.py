@@ -10,7 +10,7 @@ import typer
 
 from canary import bootstrap
 from canary.api.exit_codes import Exit
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.engine.judges import JUDGES
 from canary.rollout import backtest
 from canary.show.backtest import Report, lines, record

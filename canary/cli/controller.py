@@ -15,7 +15,7 @@ import typer
 
 from canary.api.duration import parse
 from canary.cli import heeded
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.controller.logs import Format, Level, set_up
 from canary.controller.report_secrets import secrets_from
 from canary.controller.settings import Area, Settings

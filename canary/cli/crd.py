@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from canary.api.kinds import KINDS
-from canary.cli.app import CommandProblem
+from canary.cli.problems import CommandProblem
 from canary.crds import file_name, text
 
 

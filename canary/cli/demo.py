@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli.app import CommandProblem
+from canary.cli.problems import CommandProblem
 from canary.demo.children import Failed
 from canary.demo.play import DemoSettings, play
 from canary.demo.stage import BESIDE, Pace

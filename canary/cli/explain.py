@@ -11,7 +11,7 @@ from rich.text import Text
 from canary.api.canary import API_VERSION
 from canary.api.kinds import KINDS
 from canary.api.model import Model
-from canary.cli.app import UsageProblem
+from canary.cli.problems import UsageProblem
 from canary.engine.errors import Invalid
 from canary.manifests.fields import FoundField, KnownField, find, tree
 

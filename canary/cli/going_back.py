@@ -15,7 +15,7 @@ from canary.api.exit_codes import Exit
 from canary.api.revision import PromotedRevision
 from canary.api.status import Status
 from canary.bootstrap import Memory, Place, Run
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.engine.errors import Conflict, Invalid
 from canary.engine.pairs import TargetType, pair_for
 from canary.rollout.drive import Options, Then

@@ -8,7 +8,7 @@ import typer
 
 from canary import bootstrap
 from canary.api.exit_codes import Exit
-from canary.cli.app import UsageProblem
+from canary.cli.problems import UsageProblem
 from canary.engine.errors import Invalid
 from canary.engine.validation import Severity
 from canary.importing import Imported, argo, flagger, flagger_objects, together

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli.app import UsageProblem
+from canary.cli.problems import UsageProblem
 from canary.engine.validation import Severity
 from canary.manifests import lint, read, with_fields
 from canary.manifests.reading import within

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from canary.cli import heeded
-from canary.cli.app import UsageProblem
+from canary.cli.problems import UsageProblem
 from canary.controller.logs import Format, Level, set_up
 from canary.engine.errors import Invalid
 from canary.loadtester.commands import allowed

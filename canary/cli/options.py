@@ -15,7 +15,7 @@ from canary import bootstrap
 from canary.api.duration import parse
 from canary.api.exit_codes import Exit
 from canary.bootstrap import Followed, Memory, Place, memory, standalone_kind
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.engine.errors import CanaryError, Conflict, Invalid
 from canary.engine.formats import utc
 from canary.show import times

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from canary.api.exit_codes import Exit
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.engine.resolved import resolve_spec
 from canary.manifests import load
 from canary.show.outputs import Output

@@ -8,7 +8,7 @@ import typer
 from canary.api.action import Verb
 from canary.api.exit_codes import Exit
 from canary.bootstrap import Place
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.primary.kept import chosen
 from canary.show.outputs import Output
 

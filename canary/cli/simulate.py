@@ -8,7 +8,7 @@ import typer
 
 from canary.api.exit_codes import Exit
 from canary.api.reason import Trait
-from canary.cli.app import UsageProblem
+from canary.cli.problems import UsageProblem
 from canary.engine.did_you_mean import did_you_mean
 from canary.engine.resolved import resolve_spec
 from canary.manifests import load

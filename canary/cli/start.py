@@ -11,7 +11,7 @@ from canary.api.canary import Canary
 from canary.api.exit_codes import Exit
 from canary.api.status import Status
 from canary.bootstrap import Followed, Memory, Place
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 from canary.engine.pairs import pair_for
 from canary.engine.targets import target_of
 from canary.rollout.drive import Then

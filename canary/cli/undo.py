@@ -12,7 +12,7 @@ import typer
 from canary.api.exit_codes import Exit
 from canary.api.status import Outcome, RolloutSummary, Status, Version
 from canary.bootstrap import Followed, Memory, Place, Run
-from canary.cli.app import UsageProblem
+from canary.cli.problems import UsageProblem
 from canary.engine.errors import Invalid
 from canary.primary.kept import chosen
 from canary.rollout.drive import Options, Then

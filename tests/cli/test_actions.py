@@ -11,7 +11,7 @@ from canary.api.reason import Reason
 from canary.api.status import End, Message, Outcome, Pause, Status
 from canary.bootstrap import Followed, Memory
 from canary.cli.actions import answered, asked
-from canary.cli.app import CommandProblem
+from canary.cli.problems import CommandProblem
 from canary.engine.errors import Unreachable
 from canary.engine.observed import Stored
 

@@ -17,8 +17,8 @@ from canary.api.status import Status
 from canary.bootstrap import Memory, Place, canaries, cluster
 from canary.cli import following, options
 from canary.cli import run as run_command
-from canary.cli.app import CommandProblem
 from canary.cli.options import absence, presence_lines
+from canary.cli.problems import CommandProblem
 from canary.cli.start import _want
 from canary.engine.errors import Conflict
 from canary.engine.observed import Stored

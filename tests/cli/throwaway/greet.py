@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from canary.cli.app import CommandProblem, UsageProblem
+from canary.cli.problems import CommandProblem, UsageProblem
 
 
 class Tone(StrEnum):
