@@ -23,10 +23,10 @@ from canary.routers.cluster import ClusterProvider
 from canary.routers.envoy import EnvoyRouter
 from canary.routers.istio import ISTIO, ISTIO_WITH_PRIMARY
 from canary.workloads.envoy import EnvoyWorkloads
+from canary.workloads.kept import TargetTemplate
 from canary.workloads.kubernetes import KubernetesWorkloads, SelectorOf
 from canary.workloads.primary import KubernetesPrimary
 from canary.workloads.primary_workloads import PrimaryWorkloads
-from canary.workloads.promoted import TargetTemplate
 from canary.workloads.routed import Checked
 from canary.workloads.services import ServicePrimary, ServiceWorkloads, TargetSelection
 

@@ -25,8 +25,8 @@ from canary.routers.cluster import ClusterRouter
 from canary.stores import lease, presence
 from canary.stores.canary_object import CanaryObject, canary_of, every, found_by_name
 from canary.stores.presence import Presence
+from canary.workloads.kept import promoted_revisions
 from canary.workloads.kubernetes import KubernetesWorkloads
-from canary.workloads.promoted import promoted_revisions
 
 from . import cluster
 from .site import Followed, Memory, Place

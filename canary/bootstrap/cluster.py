@@ -48,7 +48,7 @@ from canary.stores.objects import DESCRIBED, HOLDS, MANAGED, Objects
 from canary.webhooks.calls import HookCaller, HookCalls
 from canary.webhooks.credentials import SecretOf, folder_secrets, hook_secrets
 from canary.webhooks.notifications import HookNotifications
-from canary.workloads.promoted import promoted_revisions
+from canary.workloads.kept import promoted_revisions
 
 from .site import READS, Memory, Place, Run, Silent, headers_of, keeping
 

@@ -2,19 +2,22 @@
 
 A ControllerRevision is written before its copies and removed after them, so that no copy is forgotten. Secrets can't
 be listed.
+
+Commands list the revisions that a primary has had, and go back to one. That is a push: it writes the target's pod
+template in the name of its user, as `kubectl set image` does. What follows is an ordinary rollout.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from canary.api.canary import Canary
-from canary.api.revision import build_of, revision_of
+from canary.api.revision import PromotedRevision, build_of, revision_of
 from canary.engine.errors import Conflict
 from canary.engine.observed import Cause
 from canary.kube.client import Client, Object
 from canary.kube.errors import NotFound, Refused, VersionConflict
-from canary.kube.resources import CONTROLLER_REVISIONS
+from canary.kube.resources import CONTROLLER_REVISIONS, SERVICES
 from canary.primary import daemon_sets
 from canary.primary.configs import (
     Config,
@@ -32,17 +35,23 @@ from canary.primary.kept import (
     Copies,
     analysed_object,
     copies_of,
+    described,
     found_of,
     is_promoted,
+    kept_for,
+    primary_of,
     revision_object,
     surplus,
 )
 from canary.primary.names import REVISION, Data, Names
+from canary.primary.reading import copied_from
+from canary.primary.selections import promoted_as
 
 from . import pods
-from .cloned import ClonedKind
+from .cloned import CLONED, ClonedKind
 from .configs import KINDS, Configs
 from .pods import metadata
+from .routed import Checked
 
 _HASH = pods.TEMPLATE_HASH
 
@@ -223,3 +232,54 @@ def _unhashed(template: Data) -> Object:
 
 def _template(kept: Data) -> Object:
     return dict((kept.get("data") or {}).get("template") or {})
+
+
+# ---- for commands ----------------------------------------------------------------------------------------------
+
+ATTEMPTS = 5
+"""How often a write meets a target that was changed in between: its controller writes its status."""
+
+
+def promoted_revisions(client: Client, namespace: str, canary: str) -> tuple[PromotedRevision, ...]:
+    """Those of a Canary, by its name, newest first. Raises Failures."""
+    kept = kept_for(client.find(CONTROLLER_REVISIONS, namespace), canary)
+    serving = ""
+    for kind in CLONED.values() if kept else ():
+        with suppress(NotFound):
+            serving = serving or copied_from(client.fresh(kind.resource, namespace, primary_of(kept[0])))
+    if kept and not serving:  # of a Service, or gone
+        with suppress(NotFound):
+            serving = promoted_as(client.fresh(SERVICES, namespace, primary_of(kept[0])))
+    return described(kept, serving)
+
+
+@dataclass(frozen=True)
+class TargetTemplate:
+    """The pod template of one target, which its user writes."""
+
+    client: Client
+    namespace: str
+    canary: Callable[[], Canary]
+    checked: Checked = nullcontext
+
+    def put_back(self, revision: str, instead_of: str = "") -> bool:
+        """Writes that of a kept revision; False where the target has it already, or with `instead_of` another one.
+
+        Another client's push in between isn't overwritten. Raises Conflict then, Rejected, Unreachable.
+        """
+        canary, first = self.canary(), None
+        name, kind = Names.of(canary).target, CLONED[canary.spec.target_ref.kind]
+        kept = KeptRevisions(self.client, self.namespace, kind)
+        with self.checked():
+            for _ in range(ATTEMPTS):
+                target = self.client.fresh(kind.resource, self.namespace, name)
+                if first not in (None, target["spec"]["template"]):
+                    raise Conflict(f"another client has just changed the pod template of {name}; try again")
+                first = target["spec"]["template"]
+                if not pods.observed(target):
+                    raise Conflict(f"{name} was changed, and its controller hasn't seen that yet; try again")
+                if instead_of and kept.newest(target) != build_of(instead_of):
+                    return False
+                with suppress(VersionConflict):
+                    return kept.put_back(canary, target, revision)
+        raise Conflict(f"{name} is changed by another client again and again; try again")

@@ -17,9 +17,9 @@ from canary.primary.daemon_sets import build, newest, scaled, template_of
 from canary.primary.workload import primary
 from canary.routers.istio import PROVISIONING
 from canary.workloads import pods
+from canary.workloads.kept import TargetTemplate, promoted_revisions
 from canary.workloads.primary import KubernetesPrimary
 from canary.workloads.primary_workloads import PrimaryWorkloads
-from canary.workloads.promoted import TargetTemplate, promoted_revisions
 from tests.engine.situations import manifest
 from tests.primary.memory import NODES, Memory, noted, pushed, with_daemon_set
 

@@ -12,8 +12,8 @@ from canary.kube.errors import VersionConflict
 from canary.kube.resources import CONFIG_MAPS, DEPLOYMENTS, Resource
 from canary.primary.configs import CONFIG_MAP, Config, digest_of_all, references
 from canary.primary.kept import chosen
+from canary.workloads.kept import TargetTemplate, promoted_revisions
 from canary.workloads.primary import KubernetesPrimary
-from canary.workloads.promoted import TargetTemplate, promoted_revisions
 from tests.primary.memory import Memory, Object, replica_set, with_podinfo
 from tests.primary.test_writes import NEXT, image, made, port, released
 
