@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from canary.api.kinds import KINDS
-from canary.crds import text
+from canary.crds.definitions import text
 from tests.examples import examples
 from tests.parts import cluster, envoy, missing, modules, prometheus
 from tests.parts.cluster import ControlPlane

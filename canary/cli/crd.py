@@ -7,7 +7,7 @@ import typer
 
 from canary.api.kinds import KINDS
 from canary.cli.problems import CommandProblem
-from canary.crds import file_name, text
+from canary.crds.definitions import file_name, text
 
 
 def command(

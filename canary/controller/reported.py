@@ -29,9 +29,9 @@ from canary.api.reason import Reason
 from canary.api.status import Message, Outcome, Rollout, RolloutSummary, Status
 from canary.engine.errors import CanaryError, Conflict, Invalid
 from canary.engine.firing import FiringAlert, asks, from_alertmanager, from_falco, from_generic, promoted_lately
-from canary.events import Events, EventSubject
 from canary.kube.client import Client
 from canary.kube.errors import VersionConflict
+from canary.kube.events import Events, EventSubject
 from canary.kube.names import NamespacedName
 from canary.kube.resources import CANARY_ACTIONS
 from canary.ports import Clock

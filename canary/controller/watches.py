@@ -29,10 +29,10 @@ from canary.controller.ownership import Joint, OwnedStore, Owners, References, o
 from canary.controller.specs import Shared, Specs
 from canary.engine.errors import Conflict
 from canary.engine.observed import Missing
-from canary.events import Events, EventSubject
 from canary.kube import projections
 from canary.kube.cached_client import CachedClient
 from canary.kube.client import Client
+from canary.kube.events import Events, EventSubject
 from canary.kube.lease import Lease
 from canary.kube.names import NamespacedName, ObjectRef
 from canary.kube.rate_limiter import RateLimiter

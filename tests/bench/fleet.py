@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from canary.api.kinds import KINDS
-from canary.crds import text
+from canary.crds.definitions import text
 from tests.parts import modules
 from tests.parts.cluster import ControlPlane
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from canary.api.kinds import KINDS
-from canary.crds import text
+from canary.crds.definitions import text
 from tests.bench import fleet
 from tests.bench.fleet import OURS, Writer, place
 from tests.parts.cluster import ControlPlane

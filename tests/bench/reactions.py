@@ -22,7 +22,7 @@ from typing import Any
 
 from canary.api.kinds import KINDS
 from canary.api.status import Status
-from canary.crds import text
+from canary.crds.definitions import text
 from tests.bench.observed import Data, Watches
 from tests.bookinfo.shares import weights_of
 from tests.incluster.objects import push

@@ -8,7 +8,7 @@ import pytest
 from requests import Response
 
 from canary.api.kinds import KINDS
-from canary.crds import NAMES, definition, text
+from canary.crds.definitions import NAMES, definition, text
 from canary.engine.validation import strategy
 from tests.engine.situations import decided
 from tests.engine.test_bookkeeping import worst

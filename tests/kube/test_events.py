@@ -10,9 +10,9 @@ import pytest
 from canary.api.reason import Reason
 from canary.api.status import Message
 from canary.engine.errors import Unreachable
-from canary.events import CONTROLLER, LONGEST_NAME, Events, EventSubject, clipped, event
 from canary.kube.client import Client, ClusterAccess
 from canary.kube.connection import Connection
+from canary.kube.events import CONTROLLER, LONGEST_NAME, Events, EventSubject, clipped, event
 from tests.controller.objects import Wire
 from tests.parts.cluster import ControlPlane
 from tests.parts.fences import unfenced

@@ -13,8 +13,8 @@ from canary.api.judge import NAME
 from canary.api.kinds import KINDS
 from canary.api.model import Model
 from canary.cli.app import run
-from canary.crds import definition, file_name, lenient, strict, text
 from canary.crds.cel_rules import RULES
+from canary.crds.definitions import definition, file_name, lenient, strict, text
 from canary.engine.judges import JUDGES
 from canary.engine.validation import Severity
 from canary.manifests import lint, read
