@@ -63,7 +63,7 @@ class Sequential:
         memory = _begun(memory, standing)
         if state.step != max(standing.step, 1):
             memory = replace(memory, inconclusive_since=None, again_since=None)
-        counted = lanes.counted(policy, evaluation, standing, windows, _warm(policy, memory, standing))
+        counted = lanes.counted(policy, chosen, evaluation, standing, windows, _warm(policy, memory, standing))
         if not _again(evidence, standing):
             memory = replace(memory, together=_together(memory, counted, chosen, state))
         design = design_for(policy, chosen, standing.steps, memory.together or ())

@@ -120,23 +120,28 @@ NOTHING = (0, 0, 0, 0)
 
 
 def counted(
-    policy: Policy, evaluation: Mapping[Query, Sample], standing: Standing, windows: Windows, warm: bool
+    policy: Policy,
+    chosen: Sequence[Lane],
+    evaluation: Mapping[Query, Sample],
+    standing: Standing,
+    windows: Windows,
+    warm: bool,
 ) -> LaneCounts:
     """The counts in the answers. Latency counts only once the canary is `warm`, and what is missing for nothing."""
     lanes: list[tuple[int, int, int, int]] = []
     missing: list[Lack] = []
     unread: set[str] = set()
     together: dict[str, bool] = {}
-    given = policy.sequential or SequentialPolicy()
+    slowest = (policy.sequential or SequentialPolicy()).slowest or 0.0
     for metric in judged(policy):
-        own = tuple(_lanes(metric, given))
+        own = [lane for lane in chosen if lane.metric == metric.name]
         canary, stable = (
             _counts(evaluation.get(_query(metric, policy, standing, subject, windows[metric.name])))
             for subject in (standing.canary, standing.stable)
         )
         if isinstance(canary, Counts) and isinstance(stable, Counts):
             together[metric.name] = canary.snapshots is not None and canary.snapshots == stable.snapshots
-        found = _compared(own, canary, stable, given.slowest or 0.0)
+        found = _compared(own, canary, stable, slowest)
         if isinstance(found, Missing):
             missing.append((metric.name, found))
             if found.cause is not Cause.NOT_YET:

@@ -1,5 +1,6 @@
 """What people read of the judge `sequential`: sentences, the checks of an evaluation, and what is still needed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import exp, isnan, log
@@ -11,7 +12,7 @@ from canary.api.pinned import Policy, SequentialPolicy
 from canary.api.reason import Reason
 from canary.engine.formats import WITHIN
 
-from .sequential_lanes import Kind, Lane, LaneCounts, judged
+from .sequential_lanes import Kind, Lane, LaneCounts
 
 if TYPE_CHECKING:
     from canary.engine.statistics.decision import Weighed
@@ -220,19 +221,14 @@ def weighing(known: Findings, window: timedelta) -> Weighing:
 
 def checks(policy: Policy, known: Findings) -> tuple[CheckResult, ...]:
     """For each metric the share of good events in this step, in per cent, with its bounds."""
-    return tuple(
-        _check(metric.name, policy, known) for metric in judged(policy) if _index(known, metric.name) is not None
-    )
+    lanes: dict[str, list[int]] = {}
+    for index, lane in enumerate(known.chosen):
+        lanes.setdefault(lane.metric, []).append(index)
+    return tuple(_check(metric, own, policy, known) for metric, own in lanes.items())
 
 
-def _index(known: Findings, metric: str) -> int | None:
-    """The lane that stands for a metric: of latency, that of the objective itself."""
-    own = [index for index, lane in enumerate(known.chosen) if lane.metric == metric]
-    return next((index for index in own if known.chosen[index].kind is Kind.WITHIN), own[0] if own else None)
-
-
-def _check(metric: str, policy: Policy, known: Findings) -> CheckResult:
-    index = _index(known, metric) or 0
+def _check(metric: str, own: Sequence[int], policy: Policy, known: Findings) -> CheckResult:
+    index = next((one for one in own if known.chosen[one].kind is Kind.WITHIN), own[0])  # of latency: the objective
     given, lane = policy.sequential or SequentialPolicy(), known.chosen[index]
     name, least = metric, None if isnan(lane.allowed) else round(100 * (1 - lane.allowed), 4)
     if lane.kind is Kind.WITHIN:
@@ -245,7 +241,7 @@ def _check(metric: str, policy: Policy, known: Findings) -> CheckResult:
     why = next((why for one, why in known.counted.missing if one == metric), None)
     if not total:
         return CheckResult(**found, result="missing", detail=str(why or "not counted yet"))
-    own, bar = [at for at, one in enumerate(known.chosen) if one.metric == metric], -log(known.design.alpha)
+    bar = -log(known.design.alpha)
     # What both versions did in an outage of this step is no check of the requests since.
     weighed = known.weighed
     whole = [at for at in own if weighed.roll_back or not known.state.recounted[at]]

@@ -21,6 +21,7 @@ objective are divided by the same dispersion: where it is above 1, that is a heu
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, log
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from . import burst, dispersion, objective, recount, relative
 from .dispersion import Spread
 from .relative import Relative
 from .special import Flags, Floats, log0
-from .state import Design, Look, Recount, State, Sums
+from .state import Design, Look, Recount, State, Sums, ongoing
 
 BLAME = np.log(3.0)
 """Evidence against stable at the same time, without which an objective that is missed is no fault of the canary."""
@@ -38,39 +39,47 @@ DOUBT = np.log(3.0)
 good ones wait where traffic is low."""
 CHANCE = 2.0
 """A difference of two counts by so many standard deviations may be chance."""
-LEAST = -1e300
-"""Stands for the logarithm of 0 where two of them are to be compared."""
-FIRST_GATE, LAST_GATE = 0.5, 0.05
-"""The error rates that are to be ruled out for the end of the first step and of the last one."""
 
 
 def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design) -> State:
     """After one more evaluation, taken in this step (1 is the first that is analysed)."""
     state = _in_step(state, np.asarray(step), design)
-    both = (look.n_c > 0) & (look.n_b > 0)
-    began = both & (state.sums.step_total == 0)
+    began = _counted(look) & (state.sums.step_total == 0)
     against, accounted = _confirmed(state, look, design)
-    sums = state.sums
-    after = replace(
-        state,
+    sums = state.sums.begun(began).added(look)
+    outage = recount.shared(look, state.last, design)
+    left_out = recount.left_out(state, sums, began, outage)
+    spread, own, lasting = _spreads(state, look, outage, ongoing(sums, left_out))
+    return State(
         relative=against,
-        proof=burst.seen(state.proof, accounted),
-        errors=burst.seen(state.errors, burst.part(look.y, look.n_c)),
-        spread=dispersion.seen(state.spread, look.x, look.n_b, state.last.x, state.last.n_b),
+        spread=spread,
+        own=own,
         last=look,
         before=state.last,
-        sums=Sums(
-            bad=sums.bad + look.y,
-            total=sums.total + look.n_c,
-            step_bad=sums.step_bad + look.y,
-            step_total=sums.step_total + look.n_c,
-            stable_bad=np.where(began, 0, sums.stable_bad) + look.x,
-            stable_total=np.where(began, 0, sums.stable_total) + look.n_b,
-        ),
+        sums=sums,
+        log_past=state.log_past,
+        step=state.step,
+        proof=burst.seen(state.proof, accounted),
+        errors=burst.seen(state.errors, burst.part(look.y, look.n_c)),
+        recount=Recount(left_out, state.recount.log_past, lasting),
     )
-    after = replace(after, recount=recount.counted(state, after, began, design))
-    beside = np.where(after.ongoing | state.ongoing, 0.0, state.last.n_c)
-    return replace(after, own=dispersion.seen(state.own, look.y, look.n_c, state.last.y, beside))
+
+
+def _spreads(state: State, look: Look, outage: Flags, left_out: Flags) -> tuple[Spread, Spread, Spread]:
+    """`State.spread`, `State.own` and `Recount.spread` after one more evaluation, all at once."""
+    last = state.last
+    own = np.where(left_out | state.ongoing, 0.0, last.n_c)
+    lasting = np.where(outage | state.ongoing, 0.0, last.n_b)  # neither an evaluation in an outage nor beside one
+    spread, own_spread, lasting_spread = dispersion.parts(
+        dispersion.seen(
+            dispersion.stacked(state.spread, state.own, state.recount.spread),
+            np.array((look.x, look.y, look.x)),
+            np.array((look.n_b, look.n_c, look.n_b)),
+            np.array((last.x, last.y, last.x)),
+            np.array((last.n_b, own, lasting)),
+        )
+    )
+    return spread, own_spread, lasting_spread
 
 
 @dataclass(frozen=True)
@@ -111,9 +120,9 @@ class Weighed:
 
 def weigh(state: State, design: Design) -> Weighed:
     """The verdicts that this state amounts to."""
-    phi, lately, own = (dispersion.dispersion(one) for one in (state.spread, state.recount.spread, state.own))
+    phi, lately, own = dispersion.dispersion(dispersion.stacked(state.spread, state.recount.spread, state.own))
     bar = -log(design.alpha)
-    against, both, suspicion = _beside_stable(state, design, lately, own)
+    against, both, suspicion, in_step = _beside_stable(state, design, lately, own)
     limit = _limit(state, design)
     shares = _shares(state, design, phi, lately, own, limit)
     missed, missing = each = _objective(state, design, shares)
@@ -124,15 +133,17 @@ def weigh(state: State, design: Design) -> Weighed:
     roll_back = (both >= bar) | (proved >= bar)
     rejected = shares.rejected
     known = (~design.gates | (rejected >= bar)).all(axis=-1)
-    doubt = np.maximum(suspicion, _step_doubt(state.going, design, shares.doubt))
+    signs = np.maximum(in_step, np.where(design.judged, shares.doubt, 0.0))  # one may be wrong, and only delays
+    doubt = np.maximum(np.maximum(suspicion, signs.max(axis=-1)), open_)
+    doubted = doubt >= DOUBT
     return Weighed(
         relative=both,
         objective=overall,
         proved=proved,
-        suspected=np.maximum(doubt, open_),
+        suspected=doubt,
         roll_back=roll_back,
         shared=((open_ >= DOUBT) | state.ongoing.any(axis=-1)) & ~roll_back & (proved < DOUBT),
-        advance=~roll_back & known & (doubt < DOUBT) & (open_ < DOUBT),
+        advance=~roll_back & known & ~doubted,
         rejected=rejected,
         limit=limit,
         phi=phi,
@@ -140,21 +151,33 @@ def weigh(state: State, design: Design) -> Weighed:
         by_lane=against,
         missed=missed,
         blamed=worse | alone,
-        doubted=~roll_back & ((doubt >= DOUBT) | (open_ >= DOUBT)),
+        doubted=~roll_back & doubted,
     )
 
 
-def _beside_stable(state: State, design: Design, phi: Floats, own: Floats) -> tuple[Floats, Floats, Floats]:
-    """Evidence against stable as it counts for a rollback, over (..., lanes) and averaged over the lanes, and the
-    highest average that there may be."""
-    confirmed, excess = relative.log_evidence(state.relative), burst.excess(state.proof)
-    sparing, single, full = _provisional(state, design)
+def _beside_stable(state: State, design: Design, phi: Floats, own: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Evidence against stable as it counts for a rollback, over (..., lanes) and averaged over the lanes; the highest
+    average that there may be; and over (..., lanes) that of the sums of the present step, which is only a sign."""
+    last, going, known = state.last, state.going, state.relative
+    factors = relative.log_factors(
+        np.array((*_provisional(state, design), going.step_bad)),
+        np.array((*[last.n_c] * 3, going.step_total)),
+        np.array((*[_beside(last, [state.before], design)] * 3, going.stable_bad)),
+        np.array((*[last.n_b] * 3, going.stable_total)),
+        design.effect,
+    )
+    later = relative.update(known, factors[:3], _counted(last))
+    spent = np.full(known.looks.shape, relative.ALL_SPENT)  # of sums, only ratios are mixed, and no beginnings
+    looks = np.array((known.looks, *[later.looks] * 3, spent))
+    evidence = relative.log_evidence(Relative(np.array((known.log_s, *later.log_s, factors[3])), looks))
+    confirmed, sparing, single, full, in_step = evidence
+    excess = burst.excess(state.proof)
     against = np.maximum(confirmed, np.minimum(sparing, single + excess)) - excess
     suspected = np.maximum(np.maximum(confirmed, sparing), full)
     each = np.array((against, suspected))
-    each = np.where(each > 0, each / np.array((np.maximum(own, phi), phi)), each)
+    each = np.minimum(each, each / np.array((np.maximum(own, phi), phi)))  # only evidence against the canary
     both, suspicion = _average(each + design.log_weights)
-    return each[0], both, suspicion
+    return each[0], both, suspicion, in_step
 
 
 def _fault(missed: Floats, missing: Floats, worse: Flags, alone: Flags, design: Design) -> Floats:
@@ -171,8 +194,7 @@ def shown(state: State, weighed: Weighed) -> tuple[Sums, Floats]:
     """The counts that people read, and their dispersion: those since a shared outage where there are any, and all for
     a rollback."""
     all_ = weighed.roll_back[..., None] | state.ongoing
-    counts = Sums(*(np.where(all_, whole, since) for whole, since in zip(state.sums, state.going, strict=True)))
-    return counts, np.where(all_, weighed.phi, weighed.lately)
+    return Sums(*np.where(all_, state.sums, state.going)), np.where(all_, weighed.phi, weighed.lately)
 
 
 def bounds(counts: Sums, phi: Floats, design: Design) -> tuple[Floats, Floats]:
@@ -191,8 +213,7 @@ def needed(state: State, weighed: Weighed, design: Design, lane: int) -> int | N
     return None if more is None else ceil(total + more)
 
 
-@dataclass(frozen=True)
-class _Shares:
+class _Shares(NamedTuple):
     """Evidence about shares of bad events, over (..., lanes); all but the last that one is above the objective."""
 
     whole: Floats
@@ -213,30 +234,15 @@ def _shares(state: State, design: Design, phi: Floats, lately: Floats, own: Floa
     The dispersions are those of stable's counts, of those that weren't left out, and of the canary's.
     """
     sums, going = state.sums, state.going
-    (whole, step), (lasting, lately_step) = _without_burst(state, sums), _without_burst(state, going)
-    bad = np.array((whole, lasting, step, lately_step, sums.stable_bad, going.step_bad, going.step_bad))
+    excess = np.array((_burst(state, sums), _burst(state, going)))
+    bad = np.array((sums.bad, going.bad, sums.step_bad, going.step_bad, sums.stable_bad, *[going.step_bad] * 2))
+    bad[:2], bad[2:4] = np.maximum(bad[:2] - excess, 0.0), np.maximum(bad[2:4] - excess, 0.0)
     totals = (sums.total, going.total, sums.step_total, going.step_total, sums.stable_total, *[going.step_total] * 2)
     higher = np.maximum((phi, lately), own)
     by, p0 = np.array((*higher, *higher, phi, np.ones(phi.shape), lately)), np.empty(bad.shape)
     p0[:6], p0[6] = design.limits, limit
     above, below = objective.log_evidence(bad / by, (np.array(totals) - bad) / by, p0)
     return _Shares(above[:2], above[2:4], above[4], above[5], below[6])
-
-
-def _step_doubt(going: Sums, design: Design, missed: Floats) -> Floats:
-    """The strongest sign in the present step that the canary is worse: a sign may be wrong and only delays."""
-    against = relative.log_factors(
-        going.step_bad, going.step_total, going.stable_bad, going.stable_total, design.effect
-    )
-    signs = np.maximum(_average(against) - log(relative.RATIOS), np.where(design.judged, missed, 0.0))
-    return np.asarray(signs.max(axis=-1))
-
-
-def gate(step: NDArray[np.int64] | int, steps: int) -> Floats:
-    """The error rate that is to be ruled out for the end of a step: evenly spaced in its logarithm."""
-    done = (np.asarray(step) - 1) / max(steps - 1, 1)
-    part = np.minimum(np.maximum(done, 0.0), 1.0) if steps > 1 else np.ones(np.shape(step))
-    return np.asarray(FIRST_GATE * (LAST_GATE / FIRST_GATE) ** part)
 
 
 def _in_step(state: State, step: NDArray[np.int64], design: Design) -> State:
@@ -270,50 +276,51 @@ def _counted(look: Look) -> Flags:
 
 def _confirmed(state: State, following: Look, design: Design) -> tuple[Relative, Floats]:
     """With the last evaluation, now that the one after it is known, and what its burst accounts for."""
-    last = state.last
-    y = np.array((last.y, last.y - burst.part(last.y, last.n_c)))
-    factors = _factors(y, last.n_c, last, (state.before, following), design)
+    last, part = state.last, burst.part(state.last.y, state.last.n_c)
+    y = np.array((last.y, last.y - part))
+    x = _beside(last, [state.before, following], design)
+    factors = relative.log_factors(y, last.n_c, x, last.n_b, design.effect)
     both = relative.update(state.relative, factors, _counted(last))
+    confirmed = Relative(both.log_s[0], both.looks)
+    if not part.any():
+        return confirmed, np.zeros(part.shape)
     whole, rest = relative.log_evidence(both)
-    return Relative(both.log_s[0], both.looks), whole - rest
+    return confirmed, whole - rest
 
 
-def _without_burst(state: State, counts: Sums) -> Floats:
-    """The canary's bad events in the rollout and in this step, over (2, ..., lanes), if its worst evaluation had had
-    only as many as the second worst. The worst one may be among those that are left out."""
-    excess = np.where(counts.total == state.sums.total, burst.excess(state.errors), 0.0)
-    return np.maximum(np.array((counts.bad, counts.step_bad)) - excess, 0)
+def _burst(state: State, counts: Sums) -> Floats:
+    """By how much the canary's bad events in its worst evaluation exceed those in the second worst; 0 where it may be
+    among those that are left out."""
+    return np.where(counts.total == state.sums.total, burst.excess(state.errors), 0.0)
 
 
-def _factors(y: Floats, n_c: Floats, stable: Look, beside: Sequence[Look], design: Design) -> Floats:
-    """Of y errors in n_c requests of the canary, compared with stable's in the same evaluation, or with those of one
-    beside it, as far as these are surely more: there an outage begins or ends."""
-    x = stable.x
-    for one in beside if design.apart else ():
-        scale = stable.n_b / np.maximum(one.n_b, 1)
-        surely = one.x * scale - CHANCE * np.sqrt(one.x * scale**2 + stable.x)
-        x = np.where(design.skews > 0, np.maximum(x, surely), x)
-    return relative.log_factors(y, n_c, x, stable.n_b, design.effect)
+def _beside(stable: Look, beside: Sequence[Look], design: Design) -> Floats:
+    """Stable's errors in an evaluation, or those in one beside it, as far as these are surely more: there an outage
+    begins or ends."""
+    if not design.apart:
+        return stable.x
+    x, n_b = np.array([one.x for one in beside]), np.array([one.n_b for one in beside])
+    scale = stable.n_b / np.maximum(n_b, 1.0)
+    surely = x * scale - CHANCE * np.sqrt(x * scale**2 + stable.x)
+    return np.where(design.skews > 0, np.maximum(stable.x, surely.max(axis=0)), stable.x)
 
 
 def _provisional(state: State, design: Design) -> Floats:
-    """Evidence with the last evaluation, over (3, ..., lanes): without the errors that a scrape may account for, if
-    the one before had not as many; also without those that may be a burst; and with all of them."""
-    last, before, skews = state.last, state.before, design.skews
-    left_out = np.array((skews, np.maximum(skews, burst.SHARE), np.zeros(skews.shape)))
-    left_out = left_out.reshape(3, *[1] * (last.y.ndim - 1), -1)
-    y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0)
-    alike = np.floor(before.y * np.minimum(last.n_c / np.maximum(before.n_c, 1), 1))
+    """The canary's errors in the last evaluation, over (3, ..., lanes): without those that a scrape may account for,
+    if the one before had not as many; also without those that may be a burst; and all of them."""
+    last, before = state.last, state.before
+    left_out = design.shares_left_out.reshape(3, *[1] * (last.y.ndim - 1), -1)
+    y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0.0)
+    alike = np.floor(before.y * np.minimum(last.n_c / np.maximum(before.n_c, 1.0), 1.0))
     y[:2] = np.maximum(y[:2], np.minimum(last.y, alike))
     y[1] = np.maximum(y[1], np.minimum(y[0], burst.FEW))
-    factors = _factors(y, last.n_c, last, (before,), design)
-    return relative.log_evidence(relative.update(state.relative, factors, _counted(last)))
+    return y
 
 
 def _objective(state: State, design: Design, shares: _Shares) -> Floats:
     """Evidence against the objective by lane, with and without an outage: half of it on the whole rollout, half
     shared by its steps; 0 where a lane has no objective."""
-    left = log0(np.maximum(design.steps - state.step, 0))[..., None]
+    left = design.log_steps_left[np.minimum(state.step, design.steps)][..., None]
     past = np.array((state.log_past, state.recount.log_past))
     steps = np.logaddexp(np.logaddexp(past, shares.step), left)
     each = np.log(np.maximum(design.steps, state.step))[..., None]
@@ -322,7 +329,7 @@ def _objective(state: State, design: Design, shares: _Shares) -> Floats:
 
 def _step_evidence(state: State, counts: Sums, design: Design, phi: Floats) -> Floats:
     """Evidence against the objective in the present step."""
-    bad, total = _without_burst(state, counts)[1], counts.step_total
+    bad, total = np.maximum(counts.step_bad - _burst(state, counts), 0.0), counts.step_total
     return objective.log_evidence_above(bad / phi, (total - bad) / phi, design.limits)
 
 
@@ -339,11 +346,10 @@ def _limit(state: State, design: Design) -> Floats:
     going = state.going
     stable = (going.stable_bad + 1) / (going.stable_total + 10)
     least = np.where(going.stable_total >= 100, np.maximum(design.least, stable), design.least)
-    rate = gate(state.step, design.steps)[..., None]
+    rate = design.gate_rates[np.minimum(state.step, design.steps)][..., None]
     return np.minimum(np.maximum(rate, design.effect * least), 0.95)
 
 
 def _average(logs: Floats) -> Floats:
     """ln Σ e^…, over lanes."""
-    highest = np.maximum(logs.max(axis=-1), LEAST)
-    return np.asarray(log0(np.exp(logs - highest[..., None]).sum(axis=-1)) + highest)
+    return np.asarray(np.logaddexp.reduce(logs, axis=-1))

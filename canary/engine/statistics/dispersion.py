@@ -13,6 +13,7 @@ in place of those from the mean); McCullagh and Nelder, Generalized Linear Model
 quasi-likelihood).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,16 @@ def seen(spread: Spread, x: ArrayLike, n: ArrayLike, x0: ArrayLike, n0: ArrayLik
         largest=np.maximum(largest, rise),
         second=np.maximum(second, np.minimum(largest, rise)),
     )
+
+
+def stacked(*spreads: Spread) -> Spread:
+    """Several of one shape along a new first axis."""
+    return Spread(*map(np.array, zip(*spreads, strict=True)))
+
+
+def parts(spreads: Spread) -> Iterator[Spread]:
+    """Those along the first axis."""
+    return map(Spread, *spreads)
 
 
 def dispersion(spread: Spread) -> Floats:

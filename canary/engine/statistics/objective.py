@@ -15,12 +15,12 @@ a quantile is a share).
 """
 
 from bisect import bisect_left
-from math import exp, lgamma, log, log1p
+from math import asin, exp, lgamma, log, log1p, pi, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .special import Floats, floats, log_beta, log_tails
+from .special import Floats, floats, log_beta, log_tails_of
 
 PRIOR_BAD, PRIOR_GOOD = 1.0, 9.0
 """a and b: mostly small shares, and none excluded."""
@@ -41,9 +41,13 @@ def log_evidence(bad: ArrayLike, good: ArrayLike, p0: ArrayLike) -> tuple[Floats
     The counts may be divided by a dispersion.
     """
     bad, good, p0 = floats(bad, good, p0)
-    a, b, log_good = PRIOR_BAD + bad, PRIOR_GOOD + good, np.log1p(-p0)
-    whole = log_beta(a, b)
-    below, above = log_tails(a, b, p0, whole)
+    return _log_evidence(bad, good, p0, log_beta(PRIOR_BAD + bad, PRIOR_GOOD + good))
+
+
+def _log_evidence(bad: Floats, good: Floats, p0: Floats, whole: Floats) -> tuple[Floats, Floats]:
+    """The same of arrays of one shape, where `whole` is ln B(a+s, b+f)."""
+    below, above = log_tails_of(PRIOR_BAD + bad, PRIOR_GOOD + good, p0, whole)
+    log_good = np.log1p(-p0)
     ratio = whole - PRIOR_LOG_BETA - bad * np.log(p0) - good * log_good
     prior = PRIOR_GOOD * log_good  # ln(1 − I_p₀(1, b)) in closed form
     return ratio + above - prior, ratio + below - np.log(-np.expm1(prior))
@@ -67,12 +71,13 @@ def bounds(bad: ArrayLike, good: ArrayLike, alpha: float) -> tuple[Floats, Float
     bound from s/(s+f).
     """
     bad, good = floats(bad, good)
-    odds, lower = _odds_of_bounds(bad, good, alpha), _sides(bad) < 0
+    whole, total = log_beta(PRIOR_BAD + bad, PRIOR_GOOD + good), bad + good
+    odds = _odds_of_bounds(bad, total, whole - PRIOR_LOG_BETA + log(alpha))
     p0 = _share(odds)
-    evidence = np.where(lower, *log_evidence(np.array((bad, bad)), np.array((good, good)), p0))
-    slope = np.maximum(np.abs((bad + good) * p0 - bad), 1e-9)  # of ln E by the logarithm of the odds
-    further = np.minimum(np.maximum((-log(alpha) - evidence) / slope, 0), 1)
-    low, high = _share(odds + np.where(lower, -further, further))
+    above, below = _log_evidence(np.array((bad, bad)), np.array((good, good)), p0, np.array((whole, whole)))
+    slope = np.maximum(np.abs(total * p0 - bad), 1e-9)  # of ln E by the logarithm of the odds
+    missing = -log(alpha) - np.array((above[0], below[1]))
+    low, high = _share(odds + _sides(bad) * np.minimum(np.maximum(missing / slope, 0.0), 1.0))
     return np.where(low < 2 * SMALLEST, 0.0, low), np.where(high > 1 - 2 * SMALLEST, 1.0, high)
 
 
@@ -96,27 +101,27 @@ def more_good(bad: float, good: float, p0: float, alpha: float, phi: float = 1.0
     return MORE[found] if found < len(MORE) else None
 
 
-def _odds_of_bounds(bad: Floats, good: Floats, alpha: float) -> Floats:
-    """The logarithms of the odds of both bounds, over (2, ...): Newton's method for ln E = ln 1/α.
+def _odds_of_bounds(bad: Floats, total: Floats, goal: Floats) -> Floats:
+    """The logarithms of the odds of both bounds, over (2, ...): Newton's method for ln E = ln 1/α. The likelihood of
+    the counts is to be as high as `goal`, in logarithms, but for the prior's part beyond p₀.
 
     In this unit ln E is convex and falls towards the observed share from either side, so that after one step no
     other one goes too far. It starts where the divergence from the observed share would be as large as needed if
     arcsin √p had a constant variance, as it nearly has.
     """
-    total, goal = bad + good, log_beta(PRIOR_BAD + bad, PRIOR_GOOD + good) - PRIOR_LOG_BETA + log(alpha)
-    share = np.minimum(np.maximum(bad / np.maximum(total, 1), SMALLEST), 1 - SMALLEST)
-    fit = bad * np.log(share) + good * np.log1p(-share)
-    reach = np.sqrt(np.maximum(fit - goal, 0.0) / (2 * np.maximum(total, 1)))
-    angle, end = np.arcsin(np.sqrt(share)), np.arcsin(np.sqrt(SMALLEST))
-    angles = np.array((np.maximum(angle - reach, end), np.minimum(angle + reach, np.pi / 2 - end)))
+    share = np.minimum(np.maximum(bad / np.maximum(total, 1.0), SMALLEST), 1 - SMALLEST)
+    fit = bad * np.log(share) + (total - bad) * np.log1p(-share)
+    reach = np.sqrt(np.maximum(fit - goal, 0.0) / (2 * np.maximum(total, 1.0)))
+    angle, end, most = np.arcsin(np.sqrt(share)), asin(sqrt(SMALLEST)), -log(SMALLEST)
+    angles = np.array((np.maximum(angle - reach, end), np.minimum(angle + reach, pi / 2 - end)))
     odds, sign = 2 * np.log(np.tan(angles)), _sides(bad)
-    lower, most = sign < 0, -log(SMALLEST)
     for _ in range(NEWTON):
-        log_good = -np.logaddexp(0, odds)
+        log_good = -np.logaddexp(0.0, odds)
         p0, above = np.exp(odds + log_good), PRIOR_GOOD * log_good
-        left = -np.expm1(np.minimum(above, -1e-300))
-        found = goal - np.where(lower, above, np.log(left)) - bad * odds - total * log_good
-        prior = PRIOR_GOOD * p0 * np.where(lower, 1.0, 1 - 1 / left)
+        left = -np.expm1(np.minimum(above[1], -1e-300))
+        found = goal - bad * odds - total * log_good - np.array((above[0], np.log(left)))
+        prior = PRIOR_GOOD * p0
+        prior[1] *= 1 - 1 / left
         slope = sign * np.maximum(sign * (total * p0 - bad + prior), 1e-9)
         before, odds = odds, np.minimum(np.maximum(odds - found / slope, -most), most)
         if np.abs(odds - before).max() < CLOSE:

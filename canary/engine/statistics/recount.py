@@ -18,30 +18,21 @@ from math import log
 
 import numpy as np
 
-from . import dispersion, objective
+from . import objective
 from .special import Flags
-from .state import Design, Recount, State, Sums
+from .state import Design, Look, State, Sums
 
 
-def shared(state: State, design: Design) -> Flags:
+def shared(last: Look, before: Look, design: Design) -> Flags:
     """Lanes with an outage of both versions in the last two evaluations, over (..., lanes)."""
-    y, n_c, x, n_b = map(np.add, state.last, state.before)
+    y, n_c, x, n_b = map(np.add, last, before)
     found = design.judged & (y > design.least * n_c) & (x > design.least * n_b)
     if found.any():  # stable at its objective, or below it, gives none
         found &= objective.log_evidence_above(x, n_b - x, design.limits) >= -log(design.alpha)
     return np.asarray((found[..., None, :] & design.together).any(axis=-1))
 
 
-def counted(before: State, after: State, began: Flags, design: Design) -> Recount:
-    """After an evaluation that led from the first state to the second one; where a step has `began`, stable's counts
-    did as well."""
-    outage, kept = shared(after, design), before.recount
-    stable = (np.where(began, 0.0, one) for one in (kept.left_out.stable_bad, kept.left_out.stable_total))
-    same = Sums(*kept.left_out[:4], *stable)
-    skipped = outage | before.ongoing  # the last evaluation is part of an outage, or next to it
-    n_b = np.where(skipped, 0.0, before.last.n_b)
-    return Recount(
-        left_out=Sums(*(np.where(outage, now, then) for now, then in zip(after.sums, same, strict=True))),
-        log_past=kept.log_past,
-        spread=dispersion.seen(kept.spread, after.last.x, after.last.n_b, before.last.x, n_b),
-    )
+def left_out(state: State, sums: Sums, began: Flags, outage: Flags) -> Sums:
+    """What doesn't count for an increase after an evaluation that led from this state to these sums; where a step has
+    `began`, stable's counts did as well."""
+    return Sums(*np.where(outage, sums, state.recount.left_out.begun(began)))

@@ -15,8 +15,7 @@ SHIFT = 8
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 HALF_LOG_TWO_PI = 0.9189385332046727
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
-HALF_NODES = (NODES + 1) / 2
-"""Of the interval from 0 to 1."""
+NODES, WEIGHTS = (NODES + 1) / 2, WEIGHTS / 2  # of the interval from 0 to 1
 DROP = 36.0
 """The quadrature ends where the density is below its start by this much in the logarithm."""
 CORRECTIONS = 2
@@ -43,55 +42,56 @@ def log_beta(a: ArrayLike, b: ArrayLike) -> Floats:
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         a, b = np.broadcast_arrays(a, b)
-    each = np.empty((3, *a.shape))
-    each[0], each[1], each[2] = a, b, a + b
-    each = log_gamma(each)
-    return np.asarray(each[0] + each[1] - each[2])
+    of_a, of_b, of_both = log_gamma(np.array((a, b, a + b)))
+    return np.asarray(of_a + of_b - of_both)
 
 
-def log_tails(a: ArrayLike, b: ArrayLike, x: ArrayLike, whole: Floats | None = None) -> tuple[Floats, Floats]:
+def log_tails(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> tuple[Floats, Floats]:
     """ln I_x(a, b) and ln(1 − I_x(a, b)): the logarithms of the Beta(a, b) distribution below and above x.
 
     For a, b ≥ 1 and 0 < x < 1, to 1e-8 of their size. The part on the far side of the mode from x is integrated; the
     other is the rest. In t = ln(p/(1−p)), the density is σ(t)^a · σ(−t)^b: smooth and log-concave for all a and b,
     so a quadrature with a fixed number of points does from x to where nothing is left. The continued fraction
-    (DLMF 8.17.22) needs as many steps as the square root of the counts. `whole` is ln B(a, b), if it is known.
+    (DLMF 8.17.22) needs as many steps as the square root of the counts.
     """
     a, b, x = floats(a, b, x)
-    whole = log_beta(a, b) if whole is None else whole
-    flipped = x * (a + b) > a
-    first, second, at = np.where(flipped, b, a), np.where(flipped, a, b), np.where(flipped, 1 - x, x)
-    log_at, log_rest = np.log(at), np.log1p(-at)
-    near = first * log_at + second * log_rest - whole + _log_integral(first, second, at)
+    return log_tails_of(a, b, x, log_beta(a, b))
+
+
+def log_tails_of(a: Floats, b: Floats, x: Floats, whole: Floats) -> tuple[Floats, Floats]:
+    """The same of arrays of one shape, where `whole` is ln B(a, b)."""
+    above = (a + b) * x >= a
+    near = a * np.log(x) + b * np.log1p(-x) - whole + _log_integral(a, b, x)
     near = np.minimum(near, -1e-16)
     far = np.log(-np.expm1(near))
-    return np.where(flipped, far, near), np.where(flipped, near, far)
+    return np.where(above, far, near), np.where(above, near, far)
 
 
 def floats(*given: ArrayLike) -> list[Floats]:
     """Arrays of one shape."""
     found = [np.asarray(one, np.float64) for one in given]
-    if any(one.shape != found[0].shape for one in found):
+    if len({one.shape for one in found}) > 1:
         found = [np.asarray(one) for one in np.broadcast_arrays(*found)]
     return found
 
 
 def _log_integral(a: Floats, b: Floats, x: Floats) -> Floats:
-    """ln ∫ f(t)/f(t₀) dt below t₀ = ln(x/(1−x)), f as in `log_tails` and rising there: by Gauss and Legendre's rule.
+    """ln ∫ f(t)/f(t₀) dt from t₀ = ln(x/(1−x)) away from the mode, f as in `log_tails`: by Gauss and Legendre's rule.
 
-    Below t₀ by u, ln f has fallen by F(u) = a·u − (a+b)·ln((1 + e^t₀)/(1 + e^(t₀−u))).
+    At t₀ + v, ln f is higher by a·v − (a+b)·ln((1 + e^(t₀+v))/(1 + e^t₀)), which falls in that direction.
     """
-    total, odds = a + b, x / (1 - x)
-    slope, curve, base = np.maximum(a - total * x, 0), total * x * (1 - x), -np.log1p(-x)
-    width = 2 * DROP / (slope + np.sqrt(slope * slope + 2 * DROP * curve))
+    total, odds, base = a + b, x / (1.0 - x), -np.log1p(-x)
+    beyond = total * x - a
+    curve = 2 * DROP * total * x * (1.0 - x)
+    end = np.copysign(2 * DROP / (np.abs(beyond) + np.sqrt(beyond * beyond + curve)), beyond)
     for _ in range(CORRECTIONS):
-        rest = odds * np.exp(-width)
-        fallen = a * width - total * (base - np.log1p(rest))
-        width = width + (DROP - fallen) / (a - total * rest / (1 + rest))
-    u = width[..., None] * HALF_NODES
-    rest = np.log1p(odds[..., None] * np.exp(-u))
-    fallen = a[..., None] * u - total[..., None] * (base[..., None] - rest)
-    return np.asarray(np.log(np.exp(-fallen) @ WEIGHTS * width / 2))
+        rest = odds * np.exp(end)
+        higher = a * end - total * (np.log1p(rest) - base)
+        end = end - (higher + DROP) / (a - total * rest / (1.0 + rest))
+    v = end[..., None] * NODES
+    rest = np.log1p(odds[..., None] * np.exp(v))
+    higher = a[..., None] * v - total[..., None] * (rest - base[..., None])
+    return np.asarray(np.log(np.exp(higher) @ WEIGHTS * np.abs(end)))
 
 
 def log0(value: Floats | Flags | NDArray[np.int64]) -> Floats:

@@ -18,6 +18,9 @@ from .dispersion import Spread
 from .relative import Relative
 from .special import Flags, Floats, log0
 
+FIRST_GATE, LAST_GATE = 0.5, 0.05
+"""The error rates that are to be ruled out for the end of the first step and of the last one."""
+
 
 @dataclass(frozen=True)
 class Design:
@@ -77,6 +80,24 @@ class Design:
         return np.broadcast_to(np.asarray(self.skew, np.float64), self.weights.shape)
 
     @cached_property
+    def shares_left_out(self) -> Floats:
+        """Of the canary's last evaluation, over (3, lanes): what a scrape may account for; also what may be a burst;
+        and nothing."""
+        return np.array((self.skews, np.maximum(self.skews, burst.SHARE), np.zeros(self.skews.shape)))
+
+    @cached_property
+    def gate_rates(self) -> Floats:
+        """The error rate that is to be ruled out for the end of each step, over (steps + 1), where 0 is before the
+        first one: evenly spaced in its logarithm."""
+        done = np.arange(-1, self.steps) / (self.steps - 1) if self.steps > 1 else np.ones(self.steps + 1)
+        return np.asarray(FIRST_GATE * (LAST_GATE / FIRST_GATE) ** np.maximum(done, 0.0))
+
+    @cached_property
+    def log_steps_left(self) -> Floats:
+        """How many steps follow each, over (steps + 1)."""
+        return log0(np.arange(self.steps, -1, -1))
+
+    @cached_property
     def apart(self) -> bool:
         """Whether the two versions are scraped at different moments in some lane."""
         return bool(self.skews.any())
@@ -118,6 +139,23 @@ class Sums(NamedTuple):
     stable_bad: Floats
     """Of stable in the last step in which both had requests."""
     stable_total: Floats
+
+    def begun(self, began: Flags) -> Self:
+        """With stable's counts at 0, where a step has its first evaluation with requests of both."""
+        return self._replace(
+            stable_bad=np.where(began, 0.0, self.stable_bad), stable_total=np.where(began, 0.0, self.stable_total)
+        )
+
+    def added(self, look: Look) -> Self:
+        """With one more evaluation."""
+        return type(self)(
+            bad=self.bad + look.y,
+            total=self.total + look.n_c,
+            step_bad=self.step_bad + look.y,
+            step_total=self.step_total + look.n_c,
+            stable_bad=self.stable_bad + look.x,
+            stable_total=self.stable_total + look.n_b,
+        )
 
     def next_step(self, new: Flags) -> Self:
         """With the canary's counts of the step at 0, where another one begins."""
@@ -172,13 +210,17 @@ class State:
     @cached_property
     def ongoing(self) -> Flags:
         """Lanes with a shared outage after which nothing was counted yet, over (..., lanes)."""
-        out = self.recount.left_out.total
-        return np.asarray((out > 0) & (out == self.sums.total))
+        return ongoing(self.sums, self.recount.left_out)
 
     @property
     def recounted(self) -> Flags:
         """Lanes in which requests of the present step are left out, over (..., lanes)."""
         return np.asarray(self.recount.left_out.step_total > 0)
+
+
+def ongoing(sums: Sums, left_out: Sums) -> Flags:
+    """Lanes of which all counts are left out, as of a shared outage that may go on."""
+    return np.asarray((left_out.total > 0) & (left_out.total == sums.total))
 
 
 def design_of(

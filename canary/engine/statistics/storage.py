@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
-from . import dispersion
 from .burst import Burst
 from .dispersion import Spread
 from .relative import Relative
@@ -19,16 +19,17 @@ LOWEST = -9999.0
 
 def rounded(state: State) -> State:
     """With the precision that is kept: a hundredth in logarithms."""
-    log_s = _logs(state.relative.log_s)
     recount = state.recount
+    spread, own, lasting = (Spread(*one) for one in np.array((state.spread, state.own, recount.spread)).round(4))
+    log_past, without, *proof = _logs(np.array((state.log_past, recount.log_past, *state.proof)))
     return replace(
         state,
-        relative=Relative(log_s, state.relative.looks),
-        spread=_spread(state.spread),
-        own=_spread(state.own),
-        log_past=_logs(state.log_past),
-        proof=Burst(*_logs(np.array(state.proof))),
-        recount=replace(recount, log_past=_logs(recount.log_past), spread=_spread(recount.spread)),
+        relative=Relative(_logs(state.relative.log_s), state.relative.looks),
+        spread=spread,
+        own=own,
+        log_past=log_past,
+        proof=Burst(*proof),
+        recount=Recount(recount.left_out, without, lasting),
     )
 
 
@@ -56,33 +57,29 @@ def dumped(state: State) -> dict[str, Any]:
 
 
 def loaded(data: Mapping[str, Any]) -> State:
-    """The state that was dumped."""
-    log_past = _floats(data["past"])
-    known = "own" in data  # an older form has the dispersion of other sums, and of stable only: it is learned again
-    fresh = dispersion.fresh(*log_past.shape)
-    spread, own = (Spread(*_floats(data[name])) if known else fresh for name in ("spread", "own"))
-    none = Recount(Sums(*[np.zeros(log_past.shape)] * 6), log_past, spread)
+    """The state that was dumped. An older form, without `own`, has another dispersion, which is learned again."""
+    zero = [0.0] * len(data["past"])
+    nothing = {"counts": dict.fromkeys(Sums._fields, zero), "past": data["past"], "spread": data["spread"]}
+    again = data.get("recount", nothing)
+    spreads = [data["spread"], data["own"], again["spread"]] if "own" in data else [[zero] * 4] * 3
+    counts, left_out = ([sums[name] for name in Sums._fields] for sums in (data["counts"], again["counts"]))
+    single = data["looks"], data["past"], again["past"]
+    several = data["last"], data["before"], counts, data["proof"], data["errors"], *spreads, left_out
+    rows = iter(np.array([*single, *chain.from_iterable(several)], np.float64))  # as fast as an array of one row
+    looks, log_past, lasting_log_past = islice(rows, 3)
     return State(
-        relative=Relative(_floats(data["relative"]), _floats(data["looks"])),
-        spread=spread,
-        own=own,
-        last=Look(*_floats(data["last"])),
-        before=Look(*_floats(data["before"])),
-        sums=_sums(data["counts"]),
+        relative=Relative(np.array(data["relative"], np.float64), looks),
+        last=Look(*islice(rows, 4)),
+        before=Look(*islice(rows, 4)),
+        sums=Sums(*islice(rows, 6)),
         log_past=log_past,
         step=np.asarray(data["step"]),
-        proof=Burst(*_floats(data["proof"])),
-        errors=Burst(*_floats(data["errors"])),
-        recount=_recount(data["recount"], None if known else fresh) if "recount" in data else none,
+        proof=Burst(*islice(rows, 2)),
+        errors=Burst(*islice(rows, 2)),
+        spread=Spread(*islice(rows, 4)),
+        own=Spread(*islice(rows, 4)),
+        recount=Recount(spread=Spread(*islice(rows, 4)), left_out=Sums(*islice(rows, 6)), log_past=lasting_log_past),
     )
-
-
-def _recount(data: Mapping[str, Any], spread: Spread | None) -> Recount:
-    return Recount(_sums(data["counts"]), _floats(data["past"]), spread or Spread(*_floats(data["spread"])))
-
-
-def _sums(data: Mapping[str, Any]) -> Sums:
-    return Sums(*_floats([data[name] for name in Sums._fields]))
 
 
 def _by_name(sums: Sums) -> dict[str, Any]:
@@ -93,13 +90,5 @@ def _lists(arrays: Iterable[Floats]) -> list[Any]:
     return [one.tolist() for one in arrays]
 
 
-def _spread(spread: Spread) -> Spread:
-    return Spread(*np.array(spread).round(4))
-
-
 def _logs(values: Floats) -> Floats:
     return np.asarray(np.minimum(np.maximum(values, LOWEST), -LOWEST).round(2))
-
-
-def _floats(values: Any) -> Floats:
-    return np.asarray(values, np.float64)
