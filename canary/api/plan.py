@@ -34,7 +34,7 @@ class Patience(Model):
     """How long to tolerate something, and what follows."""
 
     after: Duration | None = None
-    """How long; default: the larger of 15m and 3 × interval."""
+    """How long; default: the larger of 15m and 3 × interval, for `onInconclusive` 1h."""
     then: Answer = Answer.ROLLBACK
     """What follows: `rollback` (default), `hold` (until `analysis.deadline`) or `promote` (such evaluations pass)."""
 
