@@ -16,4 +16,5 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     share, weight = hits / trials, Z95**2 / trials
     middle = (share + weight / 2) / (1 + weight)
     half = Z95 / (1 + weight) * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # Of no hits, and of hits only, the difference is 0 but for rounding.
+    return max(middle - half, 0.0) if hits else 0.0, min(middle + half, 1.0) if hits < trials else 1.0
