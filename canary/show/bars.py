@@ -48,6 +48,11 @@ def pips(failed: int, threshold: int, screen: Screen) -> Line:
     return (Span(signs.pip * filled, "bad"), Span(signs.hole * (threshold - filled), "dim"), Span(" "), counted)
 
 
+def counts_checks(rollout: Rollout, failed: int) -> bool:
+    """Whether failed checks can end the rollout: a judge that weighs evidence counts only those by webhooks."""
+    return rollout.policy.sequential is None or bool(rollout.policy.webhooks) or failed > 0
+
+
 def approvals(given: int, needed: int) -> str:
     """`1 of 2 approvals`; where one is enough, whether it was given."""
     if needed == 1:

@@ -219,10 +219,11 @@ def _foot(scene: Scene, turn: Turn, now: datetime, screen: Screen) -> Iterable[L
     rollout = scene.rollout
     if rollout is not None:
         failed = turn.decision.status.failed_checks
-        pips = bars.pips(failed, rollout.policy.threshold, screen)
+        label = Span(f"{'failed checks':<{metric_checks.LABEL}}")
+        pips = (label, *bars.pips(failed, rollout.policy.threshold, screen))
         yield BLANK
         coming = () if scene.ending else (Span(_coming(turn, now), "dim"),)
-        yield between((Span(f"{'failed checks':<{metric_checks.LABEL}}"), *pips), coming, screen.width)
+        yield between(pips if bars.counts_checks(rollout, failed) else (), coming, screen.width)
         if turn.decision.status.rollout is not None and rollout.end is None:
             yield from (row for gate in rollout.gates for row in _gate(gate, scene, now, screen))
     yield from ((Span(f"warning: {one}", "warn"),) for one in turn.trouble[:2])

@@ -81,7 +81,8 @@ def _rollout(status: Status, rollout: Rollout, now: datetime, screen: Screen) ->
     )
     if drifted:
         yield row("", Span("the route was changed and is not there; see above", "warn"))
-    yield row("failed checks", *bars.pips(status.failed_checks, rollout.policy.threshold, screen))
+    if bars.counts_checks(rollout, status.failed_checks):
+        yield row("failed checks", *bars.pips(status.failed_checks, rollout.policy.threshold, screen))
     if rollout.evaluation is not None:
         at = times.moment(rollout.evaluation.at, now, screen.zone)
         tone: Tone = "" if rollout.evaluation.verdict == "pass" else "warn"

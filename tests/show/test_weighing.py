@@ -17,6 +17,7 @@ from tests.rollout.wired import driven
 
 NARROW = replace(PLAIN, width=80)
 RULES: dict[str, Any] = {"judge": "sequential", "threshold": 5}
+HOOKS = [{"type": "rollout", "name": "check", "url": "http://tester.test/"}]
 
 
 @pytest.mark.parametrize("scenario", ["good", "bad", "flaky", "slow", "quiet"])
@@ -33,6 +34,25 @@ def test_each_picture_fits_80_columns(scenario: str) -> None:
         assert max(map(len, (*block, *live))) <= 80
         shown |= {line.split()[0] for line in (*block, *live) if line.strip()}
     assert {"evidence", "success", "requests"} <= shown
+
+
+@pytest.mark.parametrize(
+    ("rules", "shown"),
+    [
+        pytest.param({"judge": "sequential"}, False, id="none can end the rollout"),
+        pytest.param({"judge": "sequential", "webhooks": HOOKS}, True, id="those of webhooks can"),
+        pytest.param({"judge": "threshold"}, True, id="the judge counts them"),
+    ],
+)
+def test_failed_checks_are_shown_where_they_count(rules: dict[str, Any], shown: bool) -> None:
+    run = driven("good", **RULES | rules)
+    run.run()
+    turn = run.turns[2]
+    scene = Scene("web", "canary approve web").then(turn)
+    block = status_lines(turn.decision.status, "web", turn.at, NARROW)
+    live = [NARROW.paint(row) for row in rows(scene, turn.at, NARROW)]
+    assert [any(line.startswith("failed checks") for line in part) for part in (block, live)] == [shown] * 2
+    assert any("next evaluation in" in line for line in live)
 
 
 def test_json_has_the_numbers() -> None:
