@@ -19,7 +19,7 @@ from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape,
 
 from .histogram import edge, largest, quantile, slower, untold, whole
 from .limits import LEAST, Bounds, Excess, RefusedAnswer
-from .native import NativeHistogram, grown
+from .native import UNREADABLE, NativeHistogram, grown
 from .promql import END, NOWHERE, START, Part, Table, sides
 
 _WORDS = 300
@@ -33,6 +33,8 @@ FAR = 60.0
 """Seconds between the time that was asked for and that of an answer to it; a server answers for exactly that time."""
 _HINT = re.compile(r"PromQL info:|PromQL warning: conflicting counter resets during histogram ")
 """Warnings that nothing is missing. The second is of sums that only rate() would take for one histogram."""
+_DROPPED = re.compile(r"PromQL warning: (vector contains |encountered a mix of )")
+"""Warnings that some groups have no row, since their series can't be added up."""
 _TYPES = ("matrix", "vector", "scalar", "string")
 
 
@@ -45,7 +47,7 @@ class SeriesRow:
     """NaN for what isn't one number."""
     unreadable: frozenset[str] = frozenset()
     """More labels, with values that aren't text."""
-    histogram: NativeHistogram | None = None
+    histogram: NativeHistogram | Missing = UNREADABLE
 
     def part(self, table: Table) -> Part:
         """What it was asked for as, by the labels that it was grouped by."""
@@ -94,6 +96,8 @@ class Asked:
     """Prometheus' resultType."""
     quoted: bool = False
     """Whether a page that isn't Prometheus' may be shown to the user who named the address."""
+    dropped: list[str] | None = None
+    """Where warnings of missing rows are put, if who asks sees which they are; else they spoil the answer."""
 
 
 def result(status: int, body: bytes, asked: Asked) -> Any | Missing:
@@ -109,7 +113,7 @@ def result(status: int, body: bytes, asked: Asked) -> Any | Missing:
         return refusal(status, error, words(document, body, asked))
     match document:
         case {"status": "success", "data": {"resultType": str(kind), "result": found}}:
-            return _partial(document, asked.scrubbed) or _foreign(kind, found, asked) or found
+            return _partial(document, asked) or _foreign(kind, found, asked) or found
         case {"status": "error"}:
             return Missing(Cause.RUBBISH, f"HTTP 200 with an error: {words(document, body, asked)}")
         case _:
@@ -207,11 +211,24 @@ def tally(table: Table, seen: Iterable[SeriesRow]) -> RequestTally | Missing:
         bad += count if table.failed(row.labels) else 0
         if count and (label := table.lacks(row.labels)):
             unlabelled[label] = unlabelled.get(label, 0) + count
-    found = {row.labels["le"]: row.histogram for row in natives if not buckets}
-    native = grown(found.get(END), found.get(START, NativeHistogram(0))) if found else {}
+    native = {} if buckets or not natives else _native(natives)
     if isinstance(native, Missing):
         return native
     return RequestTally(total, bad, buckets or native, bool(native), unlabelled)
+
+
+def _native(rows: Iterable[SeriesRow]) -> Mapping[float, int] | Missing:
+    """What native histograms counted. A group that is there at one side only would count since its pods began."""
+    found: dict[str, dict[frozenset[tuple[str, str]], NativeHistogram]] = {START: {}, END: {}}
+    for row in rows:
+        if isinstance(row.histogram, Missing):
+            return row.histogram
+        group = frozenset((name, label) for name, label in row.labels.items() if name != "le")
+        found[row.labels["le"]][group] = row.histogram
+    if found[START].keys() != found[END].keys():
+        return Missing(Cause.PARTIAL, "native histograms at the window's start and none at its end, or the reverse")
+    end, start = (NativeHistogram.added(found[side].values()) for side in (END, START))
+    return grown(end, start)
 
 
 def believed(table: Table, seen: Sequence[SeriesRow], query: Query) -> RequestTally | Missing:
@@ -322,11 +339,16 @@ def _number(found: object) -> float | None:
     return None
 
 
-def _partial(document: Mapping[str, Any], scrubbed: Callable[[str], str]) -> Missing | None:
+def _partial(document: Mapping[str, Any], asked: Asked) -> Missing | None:
     """Thanos warns when a store didn't answer; VictoriaMetrics says isPartial. Mere hints are no loss."""
     warnings = document.get("warnings")
     given = [str(one) for one in warnings] if isinstance(warnings, list) else []
-    serious = [beginning(one, scrubbed) for one in [one for one in given if not _HINT.match(one)][:_FEW]]
+    given = [one for one in given if not _HINT.match(one)]
+    if asked.dropped is not None:
+        dropped = [one for one in given if _DROPPED.match(one)][:_FEW]
+        asked.dropped.extend(line(beginning(one, asked.scrubbed)) for one in dropped)
+        given = [one for one in given if not _DROPPED.match(one)]
+    serious = [beginning(one, asked.scrubbed) for one in given[:_FEW]]
     if serious or document.get("isPartial") is True:
         return Missing(Cause.PARTIAL, line("; ".join(serious)) or "the server says that parts are missing")
     return None

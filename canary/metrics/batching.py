@@ -38,6 +38,9 @@ WINDOWS = 20
 of an expression makes all later ones slower, so that one request for 60 windows takes almost twice the work of three
 for 20; fewer gain little."""
 
+NATIVES = 50
+"""Subjects with native histograms in one request: their rows are long."""
+
 _UNREADABLE = Missing(Cause.RUBBISH, "a series with a label that isn't text")
 
 
@@ -114,6 +117,11 @@ class Batch:
     new: bool = False
     """Whether new series are judged."""
 
+    @property
+    def native(self) -> bool:
+        """Whether it asks for native histograms, and then for nothing else."""
+        return all(one.parts == (Part.NATIVE,) for one in self.slices)
+
     def text(self, dialect: Dialect) -> str:
         """The PromQL. Where there is one window only, rows don't say which."""
         texts = [
@@ -155,17 +163,20 @@ class Batch:
             cell: _UNREADABLE if any(row.unreadable for row in its) else tuple(its) for cell, its in shares.items()
         }
 
-    def again(self, shares: Mapping[Cell, Iterable[SeriesRow] | Missing]) -> "Batch | None":
+    def again(self, shares: Mapping[Cell, Iterable[SeriesRow] | Missing]) -> "Iterator[Batch]":
         """What must be asked with new series judged, and native histograms where there are requests and no buckets.
 
-        None where there is neither.
+        Apart from each other, so that histograms that can't be read hide no error.
         """
+        if self.new:
+            return
         idle = {(cell.window, cell.subject) for cell, own in shares.items() if cell.part is Part.CODES and own == ()}
         readable = [(cell, own) for cell, own in shares.items() if not isinstance(own, Missing)]
         cells = [cell for cell, own in readable if any(row.value == NEW for row in own)]
         untimed = [cell for cell, own in readable if cell.part is Part.TIMES and not own]
-        cells += [cell.native for cell in untimed if (cell.window, cell.subject) not in idle]
-        return Batch(self.server, next(_slices(cells, len(cells))), new=True) if cells and not self.new else None
+        natives = [cell.native for cell in untimed if (cell.window, cell.subject) not in idle]
+        for group, largest in ((cells, LARGEST), (natives, NATIVES)):
+            yield from (Batch(self.server, slices, new=True) for slices in _slices(group, largest))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from canary.engine.observed import Cause, Missing
 MIB = 2**20
 _PER_ROW = (3, 16)
 """Brackets that a row opens, and commas that it may have: labels, their values, and what is between rows."""
+_NATIVE = 400
+"""As many rows as the native histograms of one subject are: two of each reporter, of 200 buckets."""
 _SLACK = 100
 
 
@@ -42,9 +44,12 @@ class Bounds:
     rows: int
 
     @classmethod
-    def of(cls, cells: int) -> Self:
-        """For builtins of so many cells; an honest one is up to 60 rows and 20 KB. A query of the user's has none."""
-        return cls(min(MIB + 2**16 * cells, 16 * MIB), min(2000 + 150 * cells, 30_000))
+    def of(cls, cells: int, native: int = 0) -> Self:
+        """For builtins of so many cells; an honest one is up to 60 rows and 20 KB. A query of the user's has none.
+
+        So many of the cells are of `native` histograms.
+        """
+        return cls(min(MIB + 2**16 * cells, 16 * MIB), min(2000 + 150 * cells + _NATIVE * native, 30_000))
 
     def oversize(self) -> RefusedAnswer:
         """The answer to what has more bytes."""

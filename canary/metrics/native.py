@@ -8,14 +8,20 @@ are open at the lower bound and closed at the upper one, as classic buckets are.
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Self
+from typing import Any, Self
 
 from canary.engine.observed import Cause, Missing
 
 from .histogram import BEYOND, whole
+
+MOST = 2000
+"""Buckets of a histogram that is read. A proxy keeps up to 160, and pods may have others."""
+UNREADABLE = Missing(Cause.EMPTY, "a native histogram that this server can't read; Prometheus 3 and later can")
+_LARGE = Missing(Cause.INVALID, f"a native histogram of more than {MOST} buckets")
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,22 @@ class NativeHistogram:
     """(lower bound, upper bound, observations), rising. They may have gaps."""
 
     @classmethod
-    def read(cls, found: object) -> Self | None:
-        """From a row's `histogram`, which is a time and an object; None for anything else."""
+    def read(cls, found: object) -> Self | Missing:
+        """From a row's `histogram`, which is a time and an object."""
         match found:
             case [int() | float(), {"count": str(count), **rest}]:
-                try:
-                    buckets = [_bucket(one) for one in rest.get("buckets") or ()]  # type: ignore[attr-defined]
-                    return cls(float(count), tuple(sorted(buckets)))
-                except (TypeError, ValueError):
-                    return None
-        return None
+                listed: Any = rest.get("buckets") or ()
+                with suppress(TypeError, ValueError):
+                    if len(listed) > MOST:
+                        return _LARGE
+                    return cls(float(count), tuple(sorted(_bucket(one) for one in listed)))
+        return UNREADABLE
+
+    @classmethod
+    def added(cls, several: Iterable[Self]) -> Self:
+        """The sum of some with any bounds: buckets may overlap then."""
+        each = list(several)
+        return cls(sum(one.count for one in each), tuple(sorted(bucket for one in each for bucket in one.buckets)))
 
     def bounds(self) -> set[float]:
         """All that a duration can have."""
@@ -51,13 +63,13 @@ def _bucket(found: object) -> tuple[float, float, float]:
     raise ValueError("no bucket")
 
 
-def grown(end: NativeHistogram | None, start: NativeHistogram | None) -> Mapping[float, int] | Missing:
+def grown(end: NativeHistogram, start: NativeHistogram) -> Mapping[float, int] | Missing:
     """Requests at most so slow between the two, by the bounds that are inside of no bucket, and by infinity.
 
     If the resolution was reduced in between, the bounds of the coarser buckets are left.
     """
-    if end is None or start is None:
-        return Missing(Cause.EMPTY, "a native histogram that this server can't read; Prometheus 3 and later can")
+    if max(len(end.buckets), len(start.buckets)) > MOST:
+        return _LARGE
     bounds = sorted(end.bounds() | start.bounds())
     both = zip(
         [*bounds, math.inf], [*_until(end, bounds), end.count], [*_until(start, bounds), start.count], strict=True
@@ -77,7 +89,7 @@ def grown(end: NativeHistogram | None, start: NativeHistogram | None) -> Mapping
 
 def _until(one: NativeHistogram, bounds: list[float]) -> list[float | None]:
     """Observations up to each bound; None for one that is inside of a bucket."""
-    lowers, uppers = [lower for lower, _, _ in one.buckets], [upper for _, upper, _ in one.buckets]
+    lowers, uppers = [lower for lower, _, _ in one.buckets], sorted(upper for _, upper, _ in one.buckets)
     sums = [0.0, *accumulate(count for _, _, count in one.buckets)]
     begun, ended = (
         [side(edges, bound) for bound in bounds] for side, edges in ((bisect_left, lowers), (bisect_right, uppers))

@@ -223,14 +223,21 @@ class Prometheus(Metrics):
     def _batch(self, batch: Batch, ask: Ask) -> Found:
         """Asks; where it was too much for the server, asks for the halves."""
         halves = batch.halves()
-        within, bounds = ask.left / 2 if halves else ask.left, Bounds.of(len(batch.cells()))
-        answer, _ = self._ask(batch.server, batch.text(self._dialect), ask, within, bounds=bounds)
+        cells = len(batch.cells())
+        within, bounds = ask.left / 2 if halves else ask.left, Bounds.of(cells, cells if batch.native else 0)
+        dropped = list[str]() if batch.native else None
+        text = batch.text(self._dialect)
+        answer, asked = self._ask(batch.server, text, ask, within, bounds=bounds, dropped=dropped)
         found = answer if isinstance(answer, Missing) else answers.rows(answer)
         if not isinstance(found, Missing):
             shares = batch.share(self._dialect.table, found)
-            again = batch.again(shares)
-            judged = self._batch(again, ask) if again else {}
-            return {cell: judged.get(cell, own or judged.get(cell.native, own)) for cell, own in shares.items()}
+            if asked.dropped:
+                lost = Missing(Cause.EMPTY, f"no native histograms that can be added up: {asked.dropped[0]}")
+                return {cell: own or lost for cell, own in shares.items()}
+            judged: dict[Any, Any] = {}
+            for again in batch.again(shares):
+                judged |= self._batch(again, ask)
+            return {cell: judged.get(cell if own else cell.native, own) for cell, own in shares.items()}
         if halves and found.cause in (Cause.INVALID, Cause.TIMED_OUT) and next(ask.halvings, None) is not None:
             return {cell: own for half in halves for cell, own in self._batch(half, ask).items()}
         return dict.fromkeys(batch.cells(), found)

@@ -242,7 +242,7 @@ def builtin(
     arrived, stranded = _matchers(table, subjects), _stranded(table, subjects)
     selected = {part: _selection(table, part, stranded if part is Part.STRANDED else arrived) for part in wanted}
     return " or ".join(
-        native(one, window, dialect.lookback)
+        native(one, _selection(table, Part.TIMES, arrived), window, dialect.lookback)
         if part is Part.NATIVE
         else _marked(part, _grown(one, window, dialect.lookback, new=new))
         for part, one in selected.items()
@@ -308,19 +308,22 @@ def growth(one: Selection, window: timedelta, lookback: timedelta) -> str:
     return _less(one, window, lookback, f"min_over_time({one.x}[{duration(window)}]) unless{one.joined} ({told})")
 
 
-def native(one: Selection, window: timedelta, lookback: timedelta) -> str:
+def native(one: Selection, classic: Selection, window: timedelta, lookback: timedelta) -> str:
     """The sums of native histograms at the window's end, and those at its start: `native.py` takes the differences.
 
     What stood at the start is as in `growth`, but for the last line: of histograms no lowest one is to be had, so of
     a new series that isn't known to begin with 0 the last sample in the window is taken, and nothing of it counts.
+    So it is with one that had `classic` buckets before the window: it began where these were converted.
+    The sum at the start is of all series of that at the end, so that a server can't do without some of them.
     A reset is what Prometheus calls one. It compares each sample with the one before, so a reset between the window's
     start and end is one that the look-back with the window has, and the look-back alone hasn't.
     """
     i, back, before = duration(window), duration(lookback), _before(one, window, lookback)
     last = f"last_over_time({one.x}[{i}])"
     whole = f"resets({one.x}[{duration(lookback + window)}]) == resets({one.x}[{back}] offset {i})"
-    first = f"{last} unless ({_from_zero(one, window, lookback)})"
-    start = f"{one.by} (({before} and ({whole}) and {last}) or ({first}))"
+    told = f"({_from_zero(one, window, lookback)}) unless ignoring (le) {_before(classic, window, lookback)}"
+    first = f"{last} unless ({told} or {before})"
+    start = f"{one.by} (({before} and ({whole}) and {last}) or ({first}) or {last} * 0)"
     return f"{_with_le(f'{one.by} ({last})', END)} or {_with_le(start, START)}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from itertools import pairwise
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +16,7 @@ from canary.metrics import answers
 from canary.metrics.credentials import Credentials, Secret
 from canary.metrics.limits import Bounds
 from canary.metrics.prometheus import Prometheus
+from canary.metrics.promql import END, START
 from canary.metrics.session import PrometheusClient
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,6 +75,7 @@ def _attempt(status: int, body: bytes, bounds: Bounds) -> None:
                 assert math.isfinite(sample.value)
             case Counts():
                 assert 0 <= sample.bad <= sample.total <= 2**60
+                assert all(0 <= count <= sample.timed for _, count in sample.slower)
 
 
 def _read(status: int, body: bytes, asked: answers.Asked) -> Any:
@@ -114,11 +117,22 @@ def _document(random: Random) -> Any:
         own = {"reporter": "destination", "destination_workload_namespace": "shop", "destination_workload": workload}
         codes = [{"response_code": code, "request_protocol": "http"} for code in ("200", "404", "503")]
         lost = [{"reporter": "source", "destination_service": f"{workload}.shop", "response_code": "503"}]
-        for more in (*codes, *lost, *({"le": edge} for edge in ("1", "100", "500", "+Inf"))):
+        native = random.random() < 0.5
+        buckets = [{"le": edge} for edge in ("1", "100", "500", "+Inf") if not native]
+        for more in (*codes, *lost, *buckets):
             rows.append({"metric": {**own, **more}, "value": [AT.timestamp(), str(random.randrange(100))]})
+        rows += [_native({**own, "le": le}, random) for le in (START, END) if native]
     random.shuffle(rows)
     rows = rows[: random.choice((len(rows), 1, 0, 5))]
     return {"status": "success", "data": {"resultType": "vector", "result": rows}}
+
+
+def _native(labels: dict[str, str], random: Random) -> Any:
+    edges = sorted(random.sample(("-Inf", "0", "1", "100", "500", "512", "+Inf"), 5), key=float)
+    counts = [random.randrange(9) * (labels["le"] == END) for _ in edges[1:]]
+    buckets = [[0, *pair, str(count)] for pair, count in zip(pairwise(edges), counts, strict=True)]
+    histogram = {"count": str(sum(counts)), "sum": "9", "buckets": buckets}
+    return {"metric": labels, "histogram": [AT.timestamp(), histogram]}
 
 
 def _spoilt(random: Random, node: Any) -> Any:

@@ -8,7 +8,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,8 +26,13 @@ EDGES = (100.0, 250.0, 500.0, 1000.0, math.inf)
 class Pod:
     """A proxy's counters, and whether they can be scraped."""
 
-    def __init__(self, workload: str, reporter: str, namespace: str = "shop") -> None:
+    def __init__(
+        self, workload: str, reporter: str, namespace: str = "shop", *, edges: Sequence[float] = EDGES
+    ) -> None:
         self.place = ""
+        self.edges = edges
+        self.typed = True
+        """Whether its page says which metrics are histograms."""
         self.labels = {
             "reporter": reporter,
             "destination_workload": workload,
@@ -42,7 +47,7 @@ class Pod:
         labels = {**self.labels, "response_code": code, "grpc_response_status": grpc}
         with self._lock:
             self._add("istio_requests_total", labels, count)
-            for edge in EDGES:
+            for edge in self.edges:
                 le = "+Inf" if math.isinf(edge) else f"{edge:g}"
                 bucket = count if ms <= edge else 0
                 self._add("istio_request_duration_milliseconds_bucket", {**labels, "le": le}, bucket)
@@ -77,7 +82,8 @@ class Pod:
         with self._lock:
             for (name, labels), count in self._counters.items():
                 family, bucket, _ = name.partition("_bucket")
-                pages.setdefault(family, f"# TYPE {family} {'histogram' if bucket else 'counter'}\n")
+                kind = f"# TYPE {family} {'histogram' if bucket else 'counter'}\n"
+                pages.setdefault(family, kind if self.typed else "")
                 pages[family] += f"{name}{{{labels}}} {count}\n"
         return "".join(pages.values())
 
@@ -108,9 +114,11 @@ class Mesh:
         lines = [f"file_sd_configs: [{{files: ['{self._file}']}}]", *lines, *more]
         return "\n  ".join(["- job_name: mesh", *lines])
 
-    def start(self, workload: str, reporter: str = "destination", *, listed: bool = True) -> Pod:
+    def start(
+        self, workload: str, reporter: str = "destination", *, listed: bool = True, edges: Sequence[float] = EDGES
+    ) -> Pod:
         """A new pod, in a place that is scraped already; or in one that isn't even listed yet."""
-        pod = Pod(workload, reporter)
+        pod = Pod(workload, reporter, edges=edges)
         pod.place = self._free.pop(0) if listed else f"unlisted-{len(self._listed)}"
         if not listed:
             self._listed.append(pod.place)

@@ -3,10 +3,10 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,18 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from canary.engine.observed import Cause, Counts, Missing, Query, Sample, Shape, Subject, Value
+from canary.engine.observed import Cause, Counts, Missing, Query, Shape, Subject, Value
 from canary.metrics.prometheus import Prometheus as Adapter
 from tests.metrics.conftest import Watched
 from tests.metrics.mesh import TOLERANCE, Mesh, ask, mesh, now
-from tests.metrics.server import DATED, serve, vector
 from tests.parts import modules
 from tests.parts.processes import wait_for
 from tests.parts.prometheus import Prometheus
 
 NAME = "istio_request_duration_milliseconds"
 CONVERTED = "convert_classic_histograms_to_nhcb: true"
-WEB = Subject("web", "shop")
 CODES = "istio_requests_total"
-CODE = {"reporter": "destination", "destination_workload_namespace": "shop", "response_code": "200"}
-UNREADABLE = Missing(Cause.EMPTY, "a native histogram that this server can't read; Prometheus 3 and later can")
 Data = dict[str, Any]
-MINUTE = timedelta(minutes=1)
-AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +38,7 @@ def binary() -> Path:
 def watched(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A mesh whose histograms are converted, watched since before the test."""
     folder = tmp_path_factory.mktemp("native")
-    with mesh(folder, places=8) as pods:
+    with mesh(folder, places=16) as pods:
         pods.start("idle")
         here = Watched(pods, _started(binary, folder, pods, CONVERTED))
         try:
@@ -240,68 +234,63 @@ def test_a_resolution_that_is_reduced_and_a_restart(receiving: Prometheus) -> No
     assert (restarted.timed, restarted.slower_than(512), restarted.slower_than(256)) == (21, 0, 1)
 
 
-def histogram(le: str, count: object, *buckets: Sequence[object], **labels: str) -> Data:
-    """A row of an answer that has a native histogram."""
-    row = {
-        "reporter": "destination",
-        "destination_workload": "web",
-        "destination_workload_namespace": "shop",
-        "le": le,
-    }
-    return {"metric": {**row, **labels}, "histogram": [DATED, {"count": count, "sum": "0", "buckets": list(buckets)}]}
-
-
-FINE = histogram("native end", "9", [0, "100", "250", "9"])
-STRANGE: list[tuple[str, list[Data], Sample]] = [
-    ("as they should be", [FINE, histogram("native start", "2", [0, "100", "250", "2"])], Value(248.5)),
-    ("none at the start", [FINE], Value(248.5)),
-    ("what Prometheus 2 makes of one", [{**FINE, "value": [DATED, "0"], "histogram": None}], UNREADABLE),
-    ("a count that is none", [histogram("native end", "many")], UNREADABLE),
-    ("a count that is no text", [histogram("native end", 9)], UNREADABLE),
-    ("a bucket that is none", [histogram("native end", "9", [0, "100", "250"])], UNREADABLE),
-    ("a bound that is none", [histogram("native end", "9", [0, "x", "250", "9"])], UNREADABLE),
-    ("a start that can't be read", [FINE, histogram("native start", "many")], UNREADABLE),
-    ("half of a request", [histogram("native end", "9.5", [0, "100", "250", "9"])],
-     Missing(Cause.RUBBISH, "9.5 requests, where a counter holds whole ones")),
-    ("fewer than at the start", [FINE, histogram("native start", "10", [0, "100", "250", "10"])],
-     Missing(Cause.RUBBISH, "-1.0 requests, where a counter holds whole ones")),
-    ("another histogram at the start", [FINE, histogram("native start", "2", [0, "10", "50", "2"])],
-     Missing(Cause.RUBBISH, "-2.0 requests, where a counter holds whole ones")),
-    ("no buckets", [histogram("native end", "9")],
-     Missing(Cause.EMPTY, f'of shop/web, {NAME} has no bucket but le="+Inf", which tells no duration')),
-    ("a NaN", [histogram("native end", "NaN")], Missing(Cause.NAN, "nan requests")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("rows", "answer"), [pytest.param(*row, id=sentence) for sentence, *row in STRANGE])
-def test_strange_histograms(rows: list[Data], answer: Sample) -> None:
-    """One that can't be read is no data; errors are judged all the same."""
-    codes = {"metric": {**CODE, "destination_workload": "web"}, "value": [DATED, "9"]}
-
-    def reply(text: str) -> tuple[int, str]:
-        found = [row for row in [codes, *rows] if row is codes or '"native end"' in text]
-        return 200, json.dumps({"status": "success", "data": {"resultType": "vector", "result": found}})
-
-    rate, p99 = (Query(name, MINUTE, WEB) for name in ("request-success-rate", "request-duration"))
-    with serve(reply) as server, closing(Adapter(server.url)) as source:
-        found = source.measure([rate, p99], AT)
-    assert (found[rate], found[p99]) == (Value(100), answer)
-    assert len(server.asked) == 2
-
-
-def test_one_workload_has_native_histograms_and_another_has_new_series() -> None:
-    """What is asked again for one takes nothing from the other."""
-    new, old = ({**labels, "destination_workload": name} for name, labels in (("new", CODE), ("old", CODE)))
-    buckets = [({**old, "le": le, "response_code": ""}, "9") for le in ("100", "+Inf")]
-
-    def reply(text: str) -> tuple[int, str]:
-        rows = [(new, "3"), (old, "-Inf" if "up[" not in text else "4"), *(buckets if "_bucket{" in text else [])]
-        return 200, vector(*rows)
-
+def test_histograms_that_cannot_be_added_up(watched: Watched) -> None:
+    """Of one workload they are no data, and hide neither its errors nor what other workloads did."""
+    sent = Sent(watched.prometheus, "mixed")
+    mixed, other = (watched.pods.start(name) for name in ("mixed", "other"))
+    sent.send(a=(1, {100.0: 5}))
+    mixed.serve(1)
+    start = watched.seen()
+    mixed.serve(2, "503")
+    other.serve(7, ms=400)
+    sent.send(a=(1, {100.0: 6}))
+    end = watched.seen()
     queries = [
-        Query("requests", MINUTE, Subject(name, "shop"), Shape.COUNTS, edges=(100.0,)) for name in ("new", "old")
+        Query(metric, end - start, Subject(name, "shop"), Shape.COUNTS, edges=edges)
+        for name in ("mixed", "other")
+        for metric, edges in (("requests", ()), ("requests", (250.0,)))
     ]
-    with serve(reply) as server, closing(Adapter(server.url)) as source:
-        found = source.measure(queries, AT)
-    assert found[queries[1]] == Counts(4, 0, ((100.0, 0),), timed=9)
-    assert isinstance(found[queries[0]], Missing)
+    errors, durations, *of_other = watched.adapter.measure(queries, end).values()
+    assert errors == Counts(3, 2)
+    assert isinstance(durations, Missing)
+    assert durations.cause is Cause.EMPTY
+    assert durations.detail.startswith(
+        "no native histograms that can be added up: PromQL warning: vector contains a mix"
+    )
+    assert [(one.total, one.bad) for one in of_other if isinstance(one, Counts)] == [(7, 0)] * 2
+    assert isinstance(of_other[1], Counts)
+    assert of_other[1].slower_than(250) == 7
+
+
+def test_pods_with_different_buckets(watched: Watched) -> None:
+    """The bounds that all have are left."""
+    fine, coarse = (
+        watched.pods.start("uneven", edges=edges) for edges in ((100.0, 250.0, math.inf), (100.0, math.inf))
+    )
+    fine.serve(3, ms=50)
+    coarse.serve(4, ms=200)
+    start = watched.seen()
+    fine.serve(5, ms=200)
+    coarse.serve(6, ms=50)
+    found = watched.counts("uneven", start, watched.seen(), 250)
+    assert isinstance(found, Counts)
+    assert (found.timed, found.slower_than(100), found.possibly_slower(250)) == (11, 5, 5)
+
+
+def test_a_conversion_that_begins_at_the_window(watched: Watched) -> None:
+    """What the classic buckets had counted before it isn't counted once more."""
+    pod = watched.pods.start("turned")
+    pod.typed = False
+    pod.serve(5000, ms=400)
+    watched.seen()
+    pod.typed = True
+    pod.serve(3, ms=50)
+    middle = watched.seen()
+    samples = ask(watched.prometheus, f'{NAME}_bucket{{destination_workload="turned"}}[1h]')
+    start = datetime.fromtimestamp(max(row["values"][-1][0] for row in samples), UTC) + TOLERANCE
+    first = watched.counts("turned", start, middle, 250)
+    pod.serve(7, ms=400)
+    second = watched.counts("turned", middle, watched.seen(), 250)
+    assert isinstance(first, Counts)
+    assert isinstance(second, Counts)
+    assert (first.total, first.timed, second.timed, second.slower_than(250)) == (3, 0, 7, 7)
