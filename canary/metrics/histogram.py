@@ -1,6 +1,7 @@
 """Arithmetic on a histogram's cumulative buckets: {edge: observations at most that large}, `inf` for all. Pure."""
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 
 from canary.engine.observed import Cause, Missing
@@ -75,8 +76,6 @@ def slower(buckets: Mapping[float, int], asked: Iterable[float]) -> tuple[tuple[
     edges, everything = sorted(edge for edge in buckets if math.isfinite(edge)), largest(buckets)
     chosen = set[float]()
     for edge in asked:
-        chosen |= {edge} & set(edges) or {
-            *[below for below in edges if below < edge][-1:],
-            *[above for above in edges if above > edge][:1],
-        }
+        below, above = bisect_left(edges, edge), bisect_right(edges, edge)
+        chosen.update(edges[below:above] or edges[max(below - 1, 0) : above + 1])
     return tuple((edge, max(everything - buckets[edge], 0)) for edge in sorted(chosen))

@@ -181,15 +181,14 @@ def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[i
     """None where the histogram can't tell that enough requests are fast."""
     if lane.kind in (Kind.ERRORS, Kind.EVENTS):
         return canary.bad, canary.total, stable.bad, stable.total
-    asked = {slowest / 2 if lane.kind is Kind.HALF else slowest}
-    edges = sorted(asked | dict(canary.slower).keys() | dict(stable.slower).keys())
-    known = {edge: (canary.slower_than(edge), stable.slower_than(edge)) for edge in edges}
-    both = {edge: (ours, theirs) for edge, (ours, theirs) in known.items() if ours is not None and theirs is not None}
-    edge = edge_of(lane.kind, list(both), slowest)
-    if edge is None:
-        return None if lane.kind is Kind.WITHIN and canary.timed else NOTHING
-    ours, theirs = both[edge]
-    return ours, canary.timed, theirs, stable.timed
+    most = slowest / 2 if lane.kind is Kind.HALF else slowest
+    edges = sorted({most, *(edge for counts in (canary, stable) for edge, _ in counts.slower)})
+    # from the nearest on: a native histogram has hundreds
+    for edge in edges[edges.index(most) :] if lane.kind is Kind.OVER else edges[edges.index(most) :: -1]:
+        ours, theirs = canary.slower_than(edge), stable.slower_than(edge)
+        if ours is not None and theirs is not None:
+            return ours, canary.timed, theirs, stable.timed
+    return None if lane.kind is Kind.WITHIN and canary.timed else NOTHING
 
 
 def edge_of(kind: Kind, edges: Sequence[float], slowest: float) -> float | None:
