@@ -71,7 +71,9 @@ def command(
 
 
 def _writable(file: Path) -> None:
-    """Say now, not after all the work, that a file can't be written. Raises CommandProblem."""
+    """Say now, not after all the work, that a file can't be written. Raises CommandProblem and UsageProblem."""
+    if file.suffix not in ("", ".svg"):
+        raise UsageProblem(f"--plot: {file} is written as SVG; write {file.with_suffix('.svg')}")
     try:
         with file.open("a"):
             pass  # a directory can be touched, but not opened

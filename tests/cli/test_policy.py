@@ -182,6 +182,7 @@ def test_a_terminal_without_unicode_has_every_sign(
         (["--seed", "0"], "'--seed': '0' must be"),
         (["--plot", "."], "--plot: . can't be written: Is a directory"),
         (["--judge", ""], "--judge is empty: give a judge, or omit the option"),
+        (["--plot", "/nowhere/plot.png"], "--plot: /nowhere/plot.png is written as SVG; write /nowhere/plot.svg"),
         (["--plot", "/nowhere/plot.svg"], "--plot: /nowhere/plot.svg can't be written: No such file or directory"),
     ],
 )
