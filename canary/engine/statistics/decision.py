@@ -233,8 +233,7 @@ def _shares(state: State, design: Design, phi: Floats, lately: Floats, own: Floa
 
     The dispersions are those of stable's counts, of those that weren't left out, and of the canary's.
     """
-    sums, going = state.sums, state.going
-    excess = np.array((_burst(state, sums), _burst(state, going)))
+    sums, going, excess = state.sums, state.going, _bursts(state)
     bad = np.array((sums.bad, going.bad, sums.step_bad, going.step_bad, sums.stable_bad, *[going.step_bad] * 2))
     bad[:2], bad[2:4] = np.maximum(bad[:2] - excess, 0.0), np.maximum(bad[2:4] - excess, 0.0)
     totals = (sums.total, going.total, sums.step_total, going.step_total, sums.stable_total, *[going.step_total] * 2)
@@ -250,23 +249,17 @@ def _in_step(state: State, step: NDArray[np.int64], design: Design) -> State:
     new = step != state.step
     if not new.any():
         return state
-    started = (state.step > 0)[..., None]
+    again, started = new[..., None], (state.step > 0)[..., None]
     skipped = log0(np.maximum(step - state.step - 1, 0))[..., None]
-    again, own = new[..., None], dispersion.dispersion(state.own)
-
-    def past(before: Floats, counts: Sums, spread: Spread) -> Floats:
-        phi = np.maximum(own, dispersion.dispersion(spread))
-        ended = np.where(started, _step_evidence(state, counts, design, phi), -np.inf)
-        return np.where(again, np.logaddexp(np.logaddexp(before, ended), skipped), before)
-
-    kept = state.recount
-    log_past = past(state.log_past, state.sums, state.spread)
+    kept, before = state.recount, np.array((state.log_past, state.recount.log_past))
+    ended = np.where(started, _step_evidence(state, design), -np.inf)
+    log_past, lasting = np.where(again, np.logaddexp(np.logaddexp(before, ended), skipped), before)
     return replace(
         state,
         sums=state.sums.next_step(again),
         log_past=log_past,
         step=np.where(new, step, state.step),
-        recount=Recount(kept.left_out.next_step(again), past(kept.log_past, state.going, kept.spread), kept.spread),
+        recount=Recount(kept.left_out.next_step(again), lasting, kept.spread),
     )
 
 
@@ -288,10 +281,12 @@ def _confirmed(state: State, following: Look, design: Design) -> tuple[Relative,
     return confirmed, whole - rest
 
 
-def _burst(state: State, counts: Sums) -> Floats:
-    """By how much the canary's bad events in its worst evaluation exceed those in the second worst; 0 where it may be
-    among those that are left out."""
-    return np.where(counts.total == state.sums.total, burst.excess(state.errors), 0.0)
+def _bursts(state: State) -> Floats:
+    """By how much the canary's bad events in its worst evaluation exceed those in the second worst, over
+    (2, ..., lanes): of all counts, and of those that weren't left out; there it is 0 where some are, as the worst
+    evaluation may be among these."""
+    excess = burst.excess(state.errors)
+    return np.array((excess, np.where(state.going.total == state.sums.total, excess, 0.0)))
 
 
 def _beside(stable: Look, beside: Sequence[Look], design: Design) -> Floats:
@@ -327,10 +322,14 @@ def _objective(state: State, design: Design, shares: _Shares) -> Floats:
     return np.where(design.judged, np.logaddexp(shares.whole, steps - each) - log(2), 0.0)
 
 
-def _step_evidence(state: State, counts: Sums, design: Design, phi: Floats) -> Floats:
-    """Evidence against the objective in the present step."""
-    bad, total = np.maximum(counts.step_bad - _burst(state, counts), 0.0), counts.step_total
-    return objective.log_evidence_above(bad / phi, (total - bad) / phi, design.limits)
+def _step_evidence(state: State, design: Design) -> Floats:
+    """Evidence against the objective in the present step, over (2, ..., lanes): of all counts, and of those that
+    weren't left out."""
+    counts, spreads = (state.sums, state.going), dispersion.stacked(state.spread, state.recount.spread, state.own)
+    bad, total = np.array([one.step_bad for one in counts]), np.array([one.step_total for one in counts])
+    phi, bad = dispersion.dispersion(spreads), np.maximum(bad - _bursts(state), 0.0)
+    by = np.maximum(phi[:2], phi[2])
+    return objective.log_evidence_above(bad / by, (total - bad) / by, design.limits)
 
 
 def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:

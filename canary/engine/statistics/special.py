@@ -60,10 +60,10 @@ def log_tails(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> tuple[Floats, Floats]
 
 def log_tails_of(a: Floats, b: Floats, x: Floats, whole: Floats) -> tuple[Floats, Floats]:
     """The same of arrays of one shape, where `whole` is ln B(a, b)."""
-    above = (a + b) * x >= a
-    near = a * np.log(x) + b * np.log1p(-x) - whole + _log_integral(a, b, x)
+    total, log_rest = a + b, np.log1p(-x)
+    near = a * np.log(x) + b * log_rest - whole + _log_integral(a, total, x, log_rest)
     near = np.minimum(near, -1e-16)
-    far = np.log(-np.expm1(near))
+    far, above = np.log(-np.expm1(near)), total * x >= a
     return np.where(above, far, near), np.where(above, near, far)
 
 
@@ -75,22 +75,23 @@ def floats(*given: ArrayLike) -> list[Floats]:
     return found
 
 
-def _log_integral(a: Floats, b: Floats, x: Floats) -> Floats:
+def _log_integral(a: Floats, total: Floats, x: Floats, log_rest: Floats) -> Floats:
     """ln ∫ f(t)/f(t₀) dt from t₀ = ln(x/(1−x)) away from the mode, f as in `log_tails`: by Gauss and Legendre's rule.
 
-    At t₀ + v, ln f is higher by a·v − (a+b)·ln((1 + e^(t₀+v))/(1 + e^t₀)), which falls in that direction.
+    At t₀ + v, ln f is higher by a·v − (a+b)·ln((1 + e^(t₀+v))/(1 + e^t₀)), which falls in that direction. `total` is
+    a+b, and `log_rest` is ln(1−x) = −ln(1 + e^t₀).
     """
-    total, odds, base = a + b, x / (1.0 - x), -np.log1p(-x)
-    beyond = total * x - a
-    curve = 2 * DROP * total * x * (1.0 - x)
+    rest, mean = 1.0 - x, total * x
+    odds, beyond = x / rest, mean - a
+    curve = 2 * DROP * mean * rest
     end = np.copysign(2 * DROP / (np.abs(beyond) + np.sqrt(beyond * beyond + curve)), beyond)
     for _ in range(CORRECTIONS):
         rest = odds * np.exp(end)
-        higher = a * end - total * (np.log1p(rest) - base)
+        higher = a * end - total * (np.log1p(rest) + log_rest)
         end = end - (higher + DROP) / (a - total * rest / (1.0 + rest))
     v = end[..., None] * NODES
     rest = np.log1p(odds[..., None] * np.exp(v))
-    higher = a[..., None] * v - total[..., None] * (rest - base[..., None])
+    higher = a[..., None] * v - total[..., None] * (rest + log_rest[..., None])
     return np.asarray(np.log(np.exp(higher) @ WEIGHTS * np.abs(end)))
 
 
