@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -146,6 +147,8 @@ class Counts:
     timed: int = 0
     """Requests with a known duration, of which `slower` are some; 0 unless edges were asked. Not always `total`:
     Envoy counts a request earlier than its duration, and one that reached no pod has none."""
+    native: bool = field(default=False, compare=False)
+    """Whether edges without a request near them are left out of `slower`, as native histograms do it."""
     snapshots: tuple[datetime, datetime] | None = field(default=None, compare=False)
     """When the source was read at the window's start and at its end. Counts of two subjects with the same snapshots
     are of the same moments. None where a source, such as Prometheus, reads its subjects at moments of their own."""
@@ -165,6 +168,14 @@ class Counts:
         two edges that no request is between."""
         least, most = self.surely_slower(edge), self.possibly_slower(edge)
         return least if least == most else None
+
+    def coarser(self, other: "Counts") -> bool:
+        """Whether one of the other's edges is inside of a bucket of this one that has requests."""
+        edges = [edge for edge, _ in other.slower]
+        return any(
+            beyond > rest and bisect_right(edges, lower) < bisect_left(edges, upper)
+            for (lower, beyond), (upper, rest) in pairwise(self.slower)
+        )
 
 
 Sample = Value | Counts | Missing

@@ -303,7 +303,7 @@ def sample(query: Query, table: Table, asked: Sequence[Part], seen: Sequence[Ser
     if query.shape is Shape.COUNTS:
         timed = largest(counted.buckets) if query.edges else 0
         edges = (*query.edges, *counted.buckets) if counted.native and query.edges else query.edges
-        return Counts(counted.total, counted.bad, slower(counted.buckets, edges), left, timed)
+        return Counts(counted.total, counted.bad, slower(counted.buckets, edges), left, timed, counted.native)
     if not counted.seen:
         return Missing(Cause.EMPTY, f"no request to {whose} in the window{beside}")
     if Part.TIMES in asked:

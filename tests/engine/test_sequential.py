@@ -375,9 +375,9 @@ def test_a_histogram_that_is_missing_hides_no_error() -> None:
 
 
 def histogram(total: int, **slower: int) -> Callable[[Query], Sample]:
-    """So many requests that took longer than some milliseconds: `_250=3`."""
+    """A native one, of so many requests that took longer than some milliseconds: `_250=3`."""
     edges = tuple((float(edge.strip("_")), slow) for edge, slow in slower.items())
-    return lambda query: Counts(total, 0, edges, timed=total) if query.edges else Counts(total, 0)
+    return lambda query: Counts(total, 0, edges, timed=total, native=True) if query.edges else Counts(total, 0)
 
 
 @pytest.mark.parametrize(

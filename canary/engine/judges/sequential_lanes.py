@@ -1,6 +1,6 @@
 """What the judge `sequential` counts: the lanes of a policy, the queries for them, and the counts in the answers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -183,12 +183,25 @@ def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[i
         return canary.bad, canary.total, stable.bad, stable.total
     most = slowest / 2 if lane.kind is Kind.HALF else slowest
     edges = sorted({most, *(edge for counts in (canary, stable) for edge, _ in counts.slower)})
+    fair = _fair(canary, stable), _fair(stable, canary)
     # from the nearest on: a native histogram has hundreds
     for edge in edges[edges.index(most) :] if lane.kind is Kind.OVER else edges[edges.index(most) :: -1]:
         ours, theirs = canary.slower_than(edge), stable.slower_than(edge)
-        if ours is not None and theirs is not None:
+        if ours is not None and theirs is not None and all(one(edge) for one in fair):
             return ours, canary.timed, theirs, stable.timed
     return None if lane.kind is Kind.WITHIN and canary.timed else NOTHING
+
+
+def _fair(counts: Counts, other: Counts) -> Callable[[float], bool]:
+    """Whether counts may be compared at an edge: if it is the histogram's own, whatever it counted.
+
+    A coarser one knows the count at an edge of the other only where it has no request nearby. To compare there, and
+    elsewhere where it has some, would find a difference between two versions that are alike.
+    """
+    own = dict(counts.slower)
+    if not counts.timed or (counts.native and not (own and counts.coarser(other))):
+        return lambda edge: True
+    return lambda edge: edge in own or (counts.native and not min(own) < edge < max(own))
 
 
 def edge_of(kind: Kind, edges: Sequence[float], slowest: float) -> float | None:
