@@ -60,10 +60,12 @@ class SequentialRollouts(JudgedRollouts):
         weighed = decision.weigh(self.state, self.design)
         advance, roll_back = self._all(weighed.advance), self._all(weighed.roll_back)
         known, missing = self._all(self.state.sums.step_total.max(axis=-1) > 0), counts[0][:, TOTAL] == 0
-        waits = exposed & settled & ~advance & ~roll_back
-        self.inconclusive_since = since(np.where(known, self.inconclusive_since, np.nan), waits, now)
+        waits = exposed & settled & known & ~advance & ~roll_back
+        self.inconclusive_since = since(self.inconclusive_since, waits, now)
         inconclusive = overdue(self.inconclusive_since, self.settings.on_inconclusive, now)
-        verdict = np.where(missing, self._bear(missing & exposed, now), np.where(advance, PASS, inconclusive))
+        borne = self._bear(missing & exposed, now)
+        borne = np.where((borne == HOLD) & known, inconclusive, borne)
+        verdict = np.where(missing, borne, np.where(advance, PASS, inconclusive))
         return np.where(roll_back, ROLL_BACK, np.where(settled, verdict, HOLD))
 
     def _all(self, found: Bools) -> Bools:

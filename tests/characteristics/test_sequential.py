@@ -56,6 +56,11 @@ EDGES = (50.0, 100.0, 250.0, 500.0, 1000.0)
             SimulatedService(0.5),
             id="inconclusive, but passed",
         ),
+        pytest.param(
+            {**OURS, "judge": {"type": "sequential", "onInconclusive": {"after": "5m", "then": "rollback"}}},
+            SimulatedService(0.2, unsteady=1.0),
+            id="inconclusive, and often without requests",
+        ),
         pytest.param({**OURS, "onNoData": {"after": "2m"}}, SimulatedService(0.2, unsteady=1.0), id="no data"),
         pytest.param({**OURS, "onNoData": {"after": "1m", "then": "promote"}}, SimulatedService(0.1)),
         pytest.param(

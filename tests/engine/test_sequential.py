@@ -283,6 +283,18 @@ def test_what_follows_without_a_verdict(then: str, verdict: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("then", "verdict"), [("rollback", "roll back"), ("promote", "pass")], ids=str)
+def test_what_follows_without_a_verdict_follows_without_requests_too(then: str, verdict: str) -> None:
+    """At the time that was said; and the time begins with the step's first requests."""
+    play = Play(policy({"type": "sequential", "onInconclusive": {"after": "5m", "then": then}}))
+    quiet = [play.see(counts(0, 0), counts(9, 0)) for _ in range(10)]
+    held = [play.see(counts(1, 0), counts(9, 0)), *(play.see(counts(0, 0), counts(9, 0)) for _ in range(4))]
+    assert {one.verdict.value for one in (*quiet, *held)} == {"hold"}
+    due = f"to be {'rolled back' if then == 'rollback' else 'passed'} at {NOW + 16 * MINUTE:%H:%M:%S}"
+    assert [due in one.sentence for one in held] == [True] * 5
+    assert play.see(counts(0, 0), counts(9, 0)).verdict.value == verdict
+
+
 def test_each_step_has_its_own_time_for_a_verdict() -> None:
     """A step that ends without one doesn't end the next one as well."""
     judge = {"type": "sequential", "onInconclusive": {"after": "3m", "then": "promote"}}

@@ -171,7 +171,7 @@ def _counting(policy: Policy, memory: SequentialMemory, known: Findings, standin
     """With the clocks of this evaluation, and one more failed check where a hook said no."""
     clocks = wait(Clocks(memory.no_data_since, memory.unreachable_since), known.counted.missing, standing)
     runs = standing.exposed and not standing.paused and settled(policy, standing)
-    waits = runs and not known.weighed.advance and not known.weighed.roll_back
+    waits = runs and known.state.sums.step_total.any() and not (known.weighed.advance or known.weighed.roll_back)
     since = memory.inconclusive_since or standing.at.isoformat()
     return replace(
         memory,
@@ -229,8 +229,9 @@ def _borne(
         return ruling
     if not known.state.sums.step_total.any() or clocks.no_data_since is None:
         return verdict, reason, sentence + words.SEND
-    reason, sentence = words.open_question(known)
-    sentence += _again_since(memory, known, standing)
+    verdict, reason, sentence = _inconclusive(policy, memory, known, standing)
+    if verdict is not Verdict.HOLD:
+        return verdict, reason, sentence
     since, limit = datetime.fromisoformat(clocks.no_data_since), policy.on_no_data
     lately = f"{sentence}; no requests since {moment(since, standing.at)}{answer(limit, since, standing)}"
     return verdict, reason, lately + (words.SEND if standing.at - since >= limit.after else "")
