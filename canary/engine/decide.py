@@ -28,7 +28,6 @@ from .next_traffic import step_at
 from .notifications import kept, messages
 from .observed import HookCall, Observed, Query
 from .outcome import (
-    OVER,
     Advance,
     Close,
     Draft,
@@ -41,6 +40,7 @@ from .outcome import (
     Serve,
     Start,
     clipped,
+    over,
 )
 from .phases import ACTIVE, ENDS, NEEDS, Need, phase_of
 from .requeue import LATER, SOON, requeue
@@ -330,7 +330,7 @@ def _closed(draft: Draft, s: Situation) -> Draft:
         provisioned_since=draft.status.provisioned_since and s.now,
     )
     since = f"; {draft.finding.sentence}" if draft.finding.sentence else ""
-    finding = Finding(Close(), end.outcome.reason, f"{OVER[end.outcome]}: {end.message}{since}")
+    finding = Finding(Close(), end.outcome.reason, f"{over(end.outcome, rollout.highest, end.message)}{since}")
     return _with(draft, status=status, finding=finding, loud=True)
 
 

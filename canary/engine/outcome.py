@@ -118,6 +118,12 @@ OVER: Mapping[Outcome, str] = {
 """How a rollout ended, in words."""
 
 
+def over(outcome: Outcome, highest: int, message: str) -> str:
+    """`rolled back at 10%: why`; `highest` is the highest weight that the canary had."""
+    reached = f" at {highest}%" if outcome is Outcome.ROLLED_BACK and highest else ""
+    return f"{OVER[outcome]}{reached}: {message}"
+
+
 @dataclass(frozen=True)
 class Draft:
     """A decision in the making: what a conclusion leads to, before phase, conditions and messages are set."""

@@ -37,7 +37,7 @@ def test_good_then_bad(envoy_binary: Path, folder: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert not [sign for sign in out if not sign.isprintable() and sign != "\n"]
     assert "promoted: v2 (2.0.0) serves everything" in out
-    assert "rolled back: request-success-rate" in out
+    assert "rolled back at 50%: request-success-rate" in out
     assert "Counted alike by the load, by the versions themselves and by Envoy." in out
     rows = {fate: (int(total.replace(",", "")), int(failed)) for _, fate, total, failed in ROW.findall(out)}
     assert list(rows) == ["at the start", "promoted", "rolled back", "all"]

@@ -186,7 +186,7 @@ def test_a_start_tells_what_of_the_manifest_is_not_used() -> None:
 @pytest.mark.parametrize(
     ("outcome", "reason", "how"),
     [
-        pytest.param(Outcome.ROLLED_BACK, "RolledBack", "rolled back: a 99 is above 5", id="by a check"),
+        pytest.param(Outcome.ROLLED_BACK, "RolledBack", "rolled back at 20%: a 99 is above 5", id="by a check"),
         pytest.param(Outcome.REJECTED, "Rejected", "rejected: a 99 is above 5", id="by a person"),
     ],
 )
@@ -210,7 +210,7 @@ def test_a_request_for_what_failed_before_is_refused_with_the_reason() -> None:
     back = decided(after(at_rest(wanted("v1", "a")), over, seconds=1))
     assert (back.reason, back.status.phase) == ("AlreadyServing", Phase.INITIALIZED)
     again = decided(after(at_rest(), back, seconds=1))
-    sentence = "v2 (b) was rolled back: a 99 is above 5; retry, or bring another revision"
+    sentence = "v2 (b) was rolled back at 20%: a 99 is above 5; retry, or bring another revision"
     assert (again.reason, again.sentence, len(again.messages)) == ("AlreadyFailed", sentence, 1)
 
 

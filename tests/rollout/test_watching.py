@@ -91,7 +91,7 @@ def rested(outcome: Outcome, reason: str = "") -> Status:
     ("play", "code", "words"),
     [
         (Play(), Exit.PROMOTED, "promoted: v2 serves everything"),
-        (Play(canary=dict(BAD)), Exit.ROLLED_BACK, "rolled back: request-success-rate 88% is below 99%"),
+        (Play(canary=dict(BAD)), Exit.ROLLED_BACK, "rolled back at 10%: request-success-rate 88% is below 99%"),
     ],
     ids=["promoted", "rolled back"],
 )

@@ -68,7 +68,7 @@ def test_a_failing_canary_is_rolled_back_and_not_tried_again_by_itself(site: Sit
     assert (site.status.phase, site.status.history[0].outcome) == (Phase.FAILED, Outcome.ROLLED_BACK)
     again = site.run()
     assert again.ends() == 3
-    assert re.search(r"v2 \(1\) was rolled back: .*; retry, or bring another revision", again.text)
+    assert re.search(r"v2 \(1\) was rolled back at .*; retry, or bring another revision", again.text)
     site.world.backends["v2"].error_share = 0.0
     assert site.run("--retry").ends() == 0
 

@@ -84,7 +84,7 @@ def in_trouble() -> list[Turn]:
              "12:00:25  10% Progressing  request-success-rate 88% is below 99%, stable 100% (2 of 3 failed checks)",
              "12:00:35   0% Finalising   request-success-rate 88% is below 99%, stable 100% (3 of 3 failed checks)",
              "12:00:40   0% Finalising   v2 drains for 5s",
-             "12:00:45   0% Failed       rolled back: request-success-rate 88% is below 99%, stable 100% "
+             "12:00:45   0% Failed       rolled back at 10%: request-success-rate 88% is below 99%, stable 100% "
              "(3 of 3 failed checks)"],
             id="a reason is never cut, and checks give way to it",
         ),

@@ -89,8 +89,8 @@ def later() -> Play:
         pytest.param(
             over,
             ["web              Failed since 12:00:45 (1s ago)",
-             "                 rolled back: request-success-rate 88% is below 99%, stable 100%",
-             "                 (3 of 3 failed checks)",
+             "                 rolled back at 10%: request-success-rate 88% is below 99%,",
+             "                 stable 100% (3 of 3 failed checks)",
              "serves           v1",
              "failed last      v2",
              "",

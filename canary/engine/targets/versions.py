@@ -14,7 +14,7 @@ from canary.api.status import Outcome, Phase, Rollout, RolloutSummary, Unmoved, 
 from canary.engine import unmoved, wording
 from canary.engine.did_you_mean import did_you_mean
 from canary.engine.observed import GONE, Cause, Missing, WorkloadSeen
-from canary.engine.outcome import OVER, Finding, Hold, Serve, Start
+from canary.engine.outcome import Finding, Hold, Serve, Start, over
 from canary.engine.phases import Need
 from canary.engine.situation import Situation, needed
 from canary.engine.targets.target import Idle
@@ -134,7 +134,7 @@ def _last_try(s: Idle) -> RolloutSummary | None:
 
 def _how_it_failed(s: Idle) -> str:
     last = _last_try(s)
-    return f"{OVER[last.outcome]}: {last.message}" if last else "tried and failed"
+    return over(last.outcome, last.weight, last.message) if last else "tried and failed"
 
 
 def suspended(s: Idle) -> Finding | None:
