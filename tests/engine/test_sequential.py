@@ -180,6 +180,19 @@ def test_the_last_evaluation_counts_in_full_if_both_versions_were_read_at_once(
     assert verdicts.index(Verdict.ROLL_BACK) + 1 == needed
 
 
+@pytest.mark.parametrize(
+    ("errors", "interval", "needed"),
+    [(90, "15s", 2), (90, "30s", 1), (45, "30s", 2), (45, "1m", 1), (20, "1m", 2), (20, "5m", 1)],
+)
+def test_no_more_of_the_last_evaluation_waits_than_one_scrape_may_hold(
+    errors: int, interval: str, needed: int
+) -> None:
+    """Of 100 requests, which come evenly: all of them in an interval of one scrape, 50, 25 and 5 in longer ones."""
+    play = Play(policy(interval=interval, scrapeInterval="15s"))
+    verdicts = [play.see(counts(100, errors), counts(900, 0)).verdict for _ in range(needed)]
+    assert verdicts == [Verdict.HOLD] * (needed - 1) + [Verdict.ROLL_BACK]
+
+
 def test_a_regression_below_the_objective_is_found() -> None:
     """0.8% errors where 1% is allowed, but stable has 0.1%."""
     play = Play()
