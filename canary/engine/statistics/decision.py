@@ -38,7 +38,7 @@ DOUBT = np.log(3.0)
 """No increase with this much evidence for a rollback. A higher bar lets more bad canaries through, a lower one makes
 good ones wait where traffic is low."""
 CHANCE = 2.0
-"""A difference of two counts by so many standard deviations may be chance."""
+"""A difference of two counts by so many standard deviations may be chance: a one-sided test at about 2.5%."""
 
 
 def fold(state: State, look: Look, step: NDArray[np.int64] | int, design: Design) -> State:
@@ -291,7 +291,11 @@ def _bursts(state: State) -> Floats:
 
 def _beside(stable: Look, beside: Sequence[Look], design: Design) -> Floats:
     """Stable's errors in an evaluation, or those in one beside it, as far as these are surely more: there an outage
-    begins or ends."""
+    begins or ends.
+
+    Source: the difference of two Poisson counts, whose variances are estimated by the counts themselves (Gu, Ng, Tang
+    and Schucany, Testing the ratio of two Poisson rates, 2008: W₁).
+    """
     if not design.apart:
         return stable.x
     x, n_b = np.array([one.x for one in beside]), np.array([one.n_b for one in beside])
@@ -302,7 +306,10 @@ def _beside(stable: Look, beside: Sequence[Look], design: Design) -> Floats:
 
 def _provisional(state: State, design: Design) -> Floats:
     """The canary's errors in the last evaluation, over (3, ..., lanes): without those that a scrape may account for,
-    if the one before had not as many; also without those that may be a burst; and all of them."""
+    if the one before had not as many; also without those that may be a burst; and all of them.
+
+    A heuristic of ours, measured with the whole judge in docs/judge.md.
+    """
     last, before = state.last, state.before
     left_out = design.shares_left_out.reshape(3, *[1] * (last.y.ndim - 1), -1)
     y = np.maximum(last.y - np.ceil(last.n_c * left_out), 0.0)
@@ -333,7 +340,13 @@ def _step_evidence(state: State, design: Design) -> Floats:
 
 
 def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:
-    """Whether stable has too few requests to compare with, and has itself met the objective when it had them."""
+    """Whether stable has too few requests to compare with, and has itself met the objective when it had them.
+
+    If the canary's rate in this step lets so many errors be `expected` of stable's n_b requests, and it has none,
+    evidence for a ratio above r₀ (`relative.py`) is at most e^(expected / (r₀·φ)), by ln(1+z) ≤ z for y errors in n_c
+    requests with z = n_b / (r₀·n_c). Too few are those for which that is below `BLAME`. That stable needs fewer
+    requests than the canary is a heuristic of ours, measured with the whole judge in docs/judge.md.
+    """
     expected = state.last.n_b * state.sums.step_bad / np.maximum(state.sums.step_total, 1)
     few, fine = expected < design.effect * BLAME * phi, stable < BLAME
     sparse = state.last.n_b < state.last.n_c
@@ -341,7 +354,12 @@ def _alone(state: State, design: Design, phi: Floats, stable: Floats) -> Flags:
 
 
 def _limit(state: State, design: Design) -> Floats:
-    """What is to be ruled out: the gate's rate, or more where the objective or stable itself is no better."""
+    """What is to be ruled out: the gate's rate, or more where the objective or stable itself is no better.
+
+    Stable's rate is its mean under the prior Beta(1, 9) of `objective.py` and the counts: (x + 1) / (n + 10). That it
+    counts from 100 requests on, and that 95% is the most, are heuristics of ours, measured with the whole judge in
+    docs/judge.md.
+    """
     going = state.going
     stable = (going.stable_bad + 1) / (going.stable_total + 10)
     least = np.where(going.stable_total >= 100, np.maximum(design.least, stable), design.least)

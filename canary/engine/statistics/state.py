@@ -88,7 +88,10 @@ class Design:
     @cached_property
     def gate_rates(self) -> Floats:
         """The error rate that is to be ruled out for the end of each step, over (steps + 1), where 0 is before the
-        first one: evenly spaced in its logarithm."""
+        first one: evenly spaced in its logarithm.
+
+        A heuristic of ours, measured with the whole judge in docs/judge.md.
+        """
         done = np.arange(-1, self.steps) / (self.steps - 1) if self.steps > 1 else np.ones(self.steps + 1)
         return np.asarray(FIRST_GATE * (LAST_GATE / FIRST_GATE) ** np.maximum(done, 0.0))
 
