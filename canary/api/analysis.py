@@ -121,6 +121,8 @@ class Metric(Model):
     """How often the metric may be out of its range; once more rolls back. It then doesn't count for `threshold`."""
     consecutive_error_limit: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """How often in a row the metric may be unreadable; once more rolls back, without waiting for `onUnreachable`."""
+    weight: Annotated[float, Field(ge=0.01, le=100)] | None = None
+    """How much the metric's evidence counts beside that of others; default 1. For the judge `sequential`."""
 
 
 class StepSpec(Model):

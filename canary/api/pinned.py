@@ -56,6 +56,8 @@ class MetricPolicy(Model):
     """How often it may fail, if it is counted by itself."""
     consecutive_error_limit: int | None = None
     """How often in a row it may be unreadable."""
+    weight: float | None = None
+    """How much its evidence counts beside that of others, if not 1."""
 
     @property
     def own(self) -> bool:

@@ -160,6 +160,7 @@ def _metrics(metric: Metric, templates: Mapping[str, MetricTemplate]) -> Iterato
         dry_run=metric.dry_run or None,
         failure_limit=metric.failure_limit,
         consecutive_error_limit=metric.consecutive_error_limit,
+        weight=metric.weight,
     )
     if metric.name in BUILTINS or (metric.query is None and metric.template_ref is None):
         yield builtin

@@ -278,6 +278,12 @@ def test_the_last_step(given: Canary, problems: list[str]) -> None:
             ],
             id="of a metric",
         ),
+        pytest.param(judged(metrics=[RATE | {"weight": 3}]), [], id="a weight"),
+        pytest.param(
+            judged(judge="threshold", metrics=[RATE | {"weight": 3}]),
+            [f"warning: {METRICS}[0].weight: isn't used by the judge threshold; choose sequential, or remove it"],
+            id="a weight with the other judge",
+        ),
     ],
 )
 def test_fields_of_the_other_judge(given: Canary, problems: list[str]) -> None:

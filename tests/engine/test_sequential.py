@@ -308,6 +308,22 @@ def test_what_follows_without_a_verdict_follows_without_requests_too(then: str, 
     assert play.see(counts(0, 0), counts(9, 0)).verdict.value == verdict
 
 
+def test_a_metric_counts_as_much_as_its_weight() -> None:
+    """Evidence is averaged: three quarters of that of errors instead of half of it, and a quarter of latency's."""
+
+    def evidence(canary: Any, stable: Any, *weights: float) -> float:
+        metrics = [{**one, "weight": weight} for one, weight in zip(METRICS, weights, strict=True)]
+        play = Play(policy(metrics=metrics))
+        play.see(counts(50, 0), counts(500, 0))
+        found = play.sees(2, canary, stable).weighing
+        assert found is not None
+        return found.evidence
+
+    errors, slow = (counts(20, 4), counts(300, 1)), (counts(20, 0, 5), counts(300, 0, 1))
+    assert evidence(*errors, 3, 1) == pytest.approx(1.5 * evidence(*errors, 1, 1), rel=0.01)
+    assert evidence(*slow, 3, 1) == pytest.approx(0.5 * evidence(*slow, 1, 1), rel=0.01)
+
+
 def test_each_step_has_its_own_time_for_a_verdict() -> None:
     """A step that ends without one doesn't end the next one as well."""
     judge = {"type": "sequential", "onInconclusive": {"after": "3m", "then": "promote"}}

@@ -63,12 +63,13 @@ def lanes_of(policy: Policy) -> tuple[Lane, ...]:
 
 
 def _lanes(metric: MetricPolicy, given: SequentialPolicy) -> Iterator[Lane]:
+    weight = metric.weight or 1.0
     if metric.counts is not None:
-        yield Lane(metric.name, Kind.EVENTS, 1.0, _bad_share(metric.range.min))
+        yield Lane(metric.name, Kind.EVENTS, weight, _bad_share(metric.range.min))
     elif metric.name == "request-success-rate":
-        yield Lane(metric.name, Kind.ERRORS, 1.0, _bad_share(given.success_rate))
+        yield Lane(metric.name, Kind.ERRORS, weight, _bad_share(given.success_rate))
     elif metric.name == DURATION and given.slowest is not None:
-        third = 1 / 3
+        third = weight / 3
         yield Lane(metric.name, Kind.HALF, third, gates=False)
         yield Lane(metric.name, Kind.WITHIN, third)
         yield Lane(metric.name, Kind.OVER, third, _bad_share(given.quantile), gates=False)

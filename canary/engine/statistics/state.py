@@ -71,8 +71,9 @@ class Design:
 
     @cached_property
     def log_shares(self) -> Floats:
-        """Of the lanes for evidence against the objective: equal, −∞ where a lane has none."""
-        return log0(self.judged / max(int(self.judged.sum()), 1))
+        """Of the lanes for evidence against the objective: that of the metric, −∞ where a lane has none."""
+        of_metric = self.judged * (self.together @ self.weights)
+        return log0(of_metric / (of_metric.sum() or 1.0))
 
     @cached_property
     def skews(self) -> Floats:

@@ -35,6 +35,7 @@ NOTHING = (
     "or an objective"
 )
 UNUSED = f"isn't used by the judge {SEQUENTIAL}"
+UNWEIGHTED = f"isn't used by the judge threshold; choose {SEQUENTIAL}, or remove it"
 ALONE = (
     "at 100% there are no requests to stable to compare with, and without an objective nothing else speaks against "
     "the canary; write objective.successRate in judge, or end with a lower weight"
@@ -201,10 +202,12 @@ def last_step(case: Case) -> Iterator[Problem]:
 
 
 def unused(case: Case) -> Iterator[Problem]:
-    """Fields of the judge `threshold`, where the same author chose another."""
-    if not _sequential(case):
-        return
+    """Fields of the other judge, of the same author."""
     analysis, block = case.analysis, case.block("judge")
+    if not _sequential(case):
+        given = [index for index, metric in enumerate(analysis.metrics or ()) if metric.weight is not None]
+        yield from (case.warning("metrics", UNWEIGHTED, index, "weight") for index in given)
+        return
     hooks = {hook.type for hook in analysis.webhooks or ()}
     if case.written("threshold") and case.block("threshold") == block and not hooks & FAILING:
         yield case.warning("threshold", f"{UNUSED}: it counts failed webhooks only, and there are none")
