@@ -87,7 +87,7 @@ bench-scale: $(dev) ## measure the controller with up to 10,000 Canaries, and wi
 	    --secrets 100000 --deployments 20000
 
 .PHONY: bench-judge
-bench-judge: $(dev) ## compare the judge sequential with other tools' rules, and write docs/judge.md (5 minutes)
+bench-judge: $(dev) ## compare the judge sequential with other tools' rules, and write docs/judge.md (2 to 5 minutes)
 	@.venv/bin/python -m tests.bench.judge $(ARGS)
 
 .PHONY: picture

@@ -8,7 +8,7 @@ from canary.api.status import Message
 from canary.bootstrap import Memory, Place
 from canary.engine.errors import CanaryError
 from canary.show.records import described
-from canary.show.summary import event_lines, status_lines, wish_lines
+from canary.show.summary import event_lines, spec_lines, status_lines
 from canary.show.terminal import screen_of
 
 from .options import Form, data_form, presence_lines, reading
@@ -23,9 +23,9 @@ def _show(memory: Memory, output: Form, place: Place) -> None:
 
 def _lines(memory: Memory, events: Sequence[Message]) -> list[str]:
     now, screen, howto = datetime.now(UTC), screen_of(sys.stdout), f"canary approve {memory.howto}"
-    wish = wish_lines(memory.object.canary, memory.status, screen) if memory.object else []
+    spec = spec_lines(memory.object.canary, memory.status, screen) if memory.object else []
     known = status_lines(memory.status, memory.name, now, screen, wide=True, howto=howto)
-    return [*presence_lines(memory, now, screen), *wish, *known, *event_lines(events, now, screen)]
+    return [*presence_lines(memory, now, screen), *spec, *known, *event_lines(events, now, screen)]
 
 
 def _events(memory: Memory) -> Sequence[Message]:

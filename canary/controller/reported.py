@@ -264,7 +264,7 @@ class WatchedPromotions:
 
 def _may_be_watched(seen: CanarySeen) -> bool:
     """Whether its spec or its policy may say so: most Canaries aren't looked at."""
-    return not seen.deleted and (_FIELD in seen.wish or seen.policy is not None)
+    return not seen.deleted and (_FIELD in seen.manifest or seen.policy is not None)
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ class WayBack:
     """Who writes the Event: the pod's name."""
 
     def __call__(self, one: Promoted, alert: FiringAlert) -> None:
-        """Raises CanaryError where the message must be sent again. Another client's newer wish stays."""
+        """Raises CanaryError where the message must be sent again. What another client desires since then stays."""
         if one.summary is None:
             raise Conflict(f"the promotion of {one.key[1]} is being completed")
         there = CanaryObject(self.client, *one.key)

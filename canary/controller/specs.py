@@ -63,7 +63,7 @@ class Specs:
     shared: Shared
     jitter: timedelta = timedelta()
     _stands_on: tuple[tuple[str, str, str, bytes | None], ...] = ()
-    _wish: bytes = b""
+    _manifest: bytes = b""
     _made: ResolvedSpec | None = None
     _lock: Lock = field(default_factory=Lock)
     """A slot asks what to measure while a reconcile may be at it."""
@@ -72,7 +72,7 @@ class Specs:
         """The present desired state."""
         with self._lock:
             made = self._made
-            if made is None or self._wish != seen.wish or not self._still():
+            if made is None or self._manifest != seen.manifest or not self._still():
                 made = self._make(seen)
         return replace(made, conflict=conflict, jitter=self.jitter)
 
@@ -97,8 +97,8 @@ class Specs:
                 return self.shared.templates(namespace, name)
 
     def _make(self, seen: CanarySeen) -> ResolvedSpec:
-        self._wish, self._stands_on = seen.wish, ()
-        data = {"apiVersion": API_VERSION, "kind": "Canary", **json.loads(seen.wish)}
+        self._manifest, self._stands_on = seen.manifest, ()
+        data = {"apiVersion": API_VERSION, "kind": "Canary", **json.loads(seen.manifest)}
         canary, problems = _canary(data)
         if canary.spec.metrics_server is None and self.shared.metrics_server is not None:
             canary = canary.but(spec=canary.spec.but(metrics_server=self.shared.metrics_server))

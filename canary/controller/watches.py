@@ -306,7 +306,7 @@ class ClusterFleet(Fleet):
             self._references.remove(key)
         elif another or named != names:  # else what was found out about it is still true
             self._references.replace(key, names)
-        if after is not None and (another or before is None or before.wish != after.wish):
+        if after is not None and (another or before is None or before.manifest != after.manifest):
             self.wake(key)
         if named != names:
             for other in self._references.of(*named, *names) - {key}:

@@ -82,12 +82,12 @@ def revisions(kept: Sequence[PromotedRevision], form: Form) -> str:
 
 def described(canary: Canary | None, status: Status, events: Sequence[Message], form: Form) -> str:
     """All that is known: the Canary object, null for a run's target; the status; Events, oldest first."""
-    wish = (
+    shown = (
         None
         if canary is None
         else canary.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude={"status"})
     )
-    return _written({"canary": wish, "status": status.wire(), "events": [event.wire() for event in events]}, form)
+    return _written({"canary": shown, "status": status.wire(), "events": [event.wire() for event in events]}, form)
 
 
 def _written(data: object, form: Form) -> str:

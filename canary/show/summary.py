@@ -183,7 +183,7 @@ EVENTS = 10
 """The latest ones are shown."""
 
 
-def wish_lines(canary: Canary, status: Status, screen: Screen = PLAIN) -> list[str]:
+def spec_lines(canary: Canary, status: Status, screen: Screen = PLAIN) -> list[str]:
     """The spec in short, with where its analysis comes from."""
     spec = canary.spec
     values = {

@@ -23,7 +23,7 @@ class CanarySeen:
     uid: str
     version: str
     """Its resourceVersion."""
-    wish: bytes
+    manifest: bytes
     """Metadata and spec, as JSON: what people write."""
     status: bytes
     """Status as JSON; empty where there is none."""
@@ -60,7 +60,7 @@ def seen(found: Data, moves: Moves) -> CanarySeen:
     return CanarySeen(
         uid=metadata["uid"],
         version=metadata["resourceVersion"],
-        wish=packed({"metadata": about, "spec": spec}),
+        manifest=packed({"metadata": about, "spec": spec}),
         status=packed(status) if status else b"",
         finalizers=tuple(metadata.get("finalizers") or ()),
         created=metadata.get("creationTimestamp") or "",

@@ -72,7 +72,7 @@ def complaint(seen: CanarySeen, why: str, now: datetime, reason: Reason = Unread
 
     These are the fields that follow from the rest, which isn't touched.
     """
-    generation = json.loads(seen.wish)["metadata"].get("generation") or 0
+    generation = json.loads(seen.manifest)["metadata"].get("generation") or 0
     finding = Finding(Hold(stalled=True), reason, why)
     conditions_now = conditions(Status(observed_generation=generation), finding, _before(seen), now)
     return Status(reason=finding.reason, message=why, conditions=conditions_now).model_dump(

@@ -110,7 +110,7 @@ def absent_route(case: Case) -> Case:
         pytest.param(at_rest(promoted, invalid), STUCK, id="an earlier success is no answer to a wrong manifest"),
         pytest.param(at_rest(contested), STUCK, id="at rest, and someone else moves the target"),
         pytest.param(at_rest(promoted, wanted("v3"), spec(suspend=True)), MOVING | {"Reconciling": "False"},
-                     id="nor to a wish that is suspended"),
+                     id="nor to a version that is suspended"),
         pytest.param(at_rest(promoted, wanted("v3")), MOVING, id="nor to one that starts now"),
         pytest.param(at_rest(promoted, wanted("v3"), route_down), UNSURE,
                      id="nor to one while the route can't be read"),

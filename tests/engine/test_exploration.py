@@ -52,9 +52,9 @@ WORLDS = (
     World("evidence and crashes", TWO_STEPS, samples=SAMPLES, ends=FATES),
     World("replicas and edits", TWO_STEPS, canary=(*CANARY, "unreadable", "stuck"), route=EDITS),
     World("crashes and edits", TWO_STEPS, route=(*EDITS, "edited to 100", "refused"), ends=FATES),
-    World("crashes and wishes", TWO_STEPS, desired_version=WANTED, ends=FATES, samples=("healthy", "failing")),
-    World("wishes and edits", TWO_STEPS, desired_version=WANTED, route=EDITS),
-    World("wishes and replicas", TWO_STEPS, desired_version=WANTED, canary=CANARY, stable=("available", "none")),
+    World("crashes and versions", TWO_STEPS, desired_version=WANTED, ends=FATES, samples=("healthy", "failing")),
+    World("versions and edits", TWO_STEPS, desired_version=WANTED, route=EDITS),
+    World("versions and replicas", TWO_STEPS, desired_version=WANTED, canary=CANARY, stable=("available", "none")),
     World("people and evidence", TWO_STEPS, asks=ASKS, samples=("healthy", "failing")),
     World("people and edits", TWO_STEPS, asks=ASKS, route=("as it is", "edited to 35")),
     World("people and manifests", TWO_STEPS, asks=ASKS, says=("go on", "suspended", "deleted", "invalid")),
@@ -112,14 +112,14 @@ ALWAYS = frozenset(
     {
         "evidence and edits",
         "replicas and edits",
-        "wishes and replicas",
+        "versions and replicas",
         "no data promotes",
         "A/B",
         "hooks and evidence",
     }
 )
 """Small worlds that `make test` explores; the others are long tests."""
-EVERY_TRANSITION = ("wishes and replicas", "skipAnalysis, both gone", "gate, held", "gate, rolled back")
+EVERY_TRANSITION = ("versions and replicas", "skipAnalysis, both gone", "gate, held", "gate, rolled back")
 """Worlds in which, taken together, a rollout goes every way between phases."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from canary.api.canary import Canary
 from canary.api.reason import Reason
 from canary.api.status import Message, Status
-from canary.show.summary import event_lines, wish_lines
+from canary.show.summary import event_lines, spec_lines
 from canary.show.tables import ListRow, history_lines, list_table
 from canary.show.terminal import Screen
 
@@ -74,12 +74,12 @@ ANALYSES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("spec", "reported"), ANALYSES.values(), ids=ANALYSES)
 def test_where_the_analysis_comes_from(spec: dict[str, Any], reported: str) -> None:
     """In one line."""
-    assert f"analysis         {reported}" in wish_lines(canary(**spec), Status())
+    assert f"analysis         {reported}" in spec_lines(canary(**spec), Status())
 
 
 def test_what_is_wanted_is_shown_in_short() -> None:
     """Only what is written; a spec that the controller hasn't seen yet is said to be that."""
-    found = wish_lines(
+    found = spec_lines(
         canary(stable="v1", host="web", routes=["default"], suspend=True, virtualServices=["edge.gate"]), Status()
     )
     assert found == [
@@ -93,7 +93,7 @@ def test_what_is_wanted_is_shown_in_short() -> None:
         "                 the controller hasn't seen this spec yet",
         "",
     ]  # fmt: skip
-    assert "the controller" not in "".join(wish_lines(canary(), Status(observed_generation=1)))
+    assert "the controller" not in "".join(spec_lines(canary(), Status(observed_generation=1)))
 
 
 def test_the_latest_events_are_shown() -> None:

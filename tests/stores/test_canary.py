@@ -112,7 +112,7 @@ def test_a_conflict_looks_at_the_object_before_it_is_decided_again() -> None:
         stored(wire, watched).save(at_rest(), None)
     found = watched.get("shop", "reviews")
     assert found is not None
-    assert (found.version, json.loads(found.wish)["spec"]["version"]) == ("9", "v3")
+    assert (found.version, json.loads(found.manifest)["spec"]["version"]) == ("9", "v3")
 
 
 @pytest.mark.parametrize(("answer", "raised"), [(422, Unreachable), (403, Unreachable), (500, Unreachable)])

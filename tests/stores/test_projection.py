@@ -26,16 +26,17 @@ def test_what_people_write_is_one_text_that_only_they_change() -> None:
         resourceVersion="8",
         status={"phase": "Failed"},
     )
-    assert one.wish == other.wish
-    assert json.loads(one.wish)["metadata"]["annotations"] == {"freeze": "no"}
+    assert one.manifest == other.manifest
+    assert json.loads(one.manifest)["metadata"]["annotations"] == {"freeze": "no"}
     changes: list[dict[str, Any]] = [
         {"spec": {"version": "v3"}},
         {"annotations": {"freeze": "yes"}},
         {"labels": {}},
         {"deletionTimestamp": "2026-03-02T10:00:00Z"},
     ]
-    specs = {shown(**{"labels": {"team": "shop"}, "annotations": {"freeze": "no"}, **one}).wish for one in changes}
-    assert len(specs | {one.wish}) == len(changes) + 1
+    usual = {"labels": {"team": "shop"}, "annotations": {"freeze": "no"}}
+    specs = {shown(**{**usual, **one}).manifest for one in changes}
+    assert len(specs | {one.manifest}) == len(changes) + 1
 
 
 @pytest.mark.parametrize(
