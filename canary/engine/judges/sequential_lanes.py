@@ -183,13 +183,16 @@ def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[i
     if lane.kind in (Kind.ERRORS, Kind.EVENTS):
         return canary.bad, canary.total, stable.bad, stable.total
     most = slowest / 2 if lane.kind is Kind.HALF else slowest
-    edges = sorted({most, *(edge for counts in (canary, stable) for edge, _ in counts.slower)})
+    ours, theirs = dict(canary.slower), dict(stable.slower)
+    if most in ours and (most in theirs or not stable.timed):
+        return ours[most], canary.timed, theirs.get(most, 0), stable.timed
+    edges = sorted({most, *ours, *theirs})
     fair = _fair(canary, stable), _fair(stable, canary)
     # from the nearest on: a native histogram has hundreds
     for edge in edges[edges.index(most) :] if lane.kind is Kind.OVER else edges[edges.index(most) :: -1]:
-        ours, theirs = canary.slower_than(edge), stable.slower_than(edge)
-        if ours is not None and theirs is not None and all(one(edge) for one in fair):
-            return ours, canary.timed, theirs, stable.timed
+        slow, beside = canary.slower_than(edge), stable.slower_than(edge)
+        if slow is not None and beside is not None and all(one(edge) for one in fair):
+            return slow, canary.timed, beside, stable.timed
     return None if lane.kind is Kind.WITHIN and canary.timed else NOTHING
 
 

@@ -14,9 +14,9 @@ SHIFT = 8
 """Stirling's series is used from here on: its first term left out is below 1e-13."""
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)
 HALF_LOG_TWO_PI = 0.9189385332046727
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 NODES, WEIGHTS = (NODES + 1) / 2, WEIGHTS / 2  # of the interval from 0 to 1
-DROP = 36.0
+DROP = 30.0
 """The quadrature ends where the density is below its start by this much in the logarithm."""
 CORRECTIONS = 2
 """Newton's steps to find that end; none goes below it, as the logarithm of the density is concave."""

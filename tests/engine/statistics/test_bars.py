@@ -100,11 +100,11 @@ def test_stable_is_compared_with_if_the_comparison_could_give_some_evidence(effe
 
 
 def test_evidence_of_lanes_is_averaged() -> None:
-    """By weight against stable, and equally against the objective, over the lanes that have one. There a lane counts
-    as 0 where the canary isn't to blame."""
+    """By weight: against stable over all, against the objective over those that have one. There a lane counts as 0
+    where the canary isn't to blame."""
     lanes = [(6.0, 0.01, True), (1.0, 0.01, True), (1.0, nan, True)]
     chosen = design_of(0.01, 1.5, lanes, 2, 0.25)
-    for second, share in ((9.0, 1.0), (0.0, 0.5)):
+    for second, share in ((9.0, 1.0), (0.0, 6 / 7)):
         state, errors = fresh(3), np.array([9, second, 0])
         for _ in range(4):
             state = decision.fold(state, Look(errors, np.full(3, 100.0), np.ones(3), np.full(3, 900.0)), 1, chosen)
