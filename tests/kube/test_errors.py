@@ -199,9 +199,12 @@ def test_a_server_with_too_much_to_do(control_plane: ControlPlane, connect: Conn
         alice.calls.take()
         error = failed(alice, namespace)
         assert isinstance(error, TooManyRequests)
-        assert (error.after, error.missing.cause) == (1.0, Cause.UNAVAILABLE)
-        assert "asks to wait 1s" in str(error)
-        assert alice.calls.take() == {"list ConfigMap": 3}
+        assert error.missing.cause is Cause.UNAVAILABLE
+        assert error.after is not None
+        assert error.after >= 1.0  # the server asks for more the more it has refused
+        assert f"asks to wait {error.after:g}s" in str(error)
+        calls = alice.calls.take()["list ConfigMap"]
+        assert calls == 3 if error.after == 1.0 else 1 <= calls < 3
         assert admin.find(CONFIG_MAPS, namespace, {"none": "such"}) == []
 
 
