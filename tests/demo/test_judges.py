@@ -51,7 +51,8 @@ def test_the_same_bad_version_under_two_judges(
         assert sequential[3] <= threshold[3], (
             out
         )  # equal if none of the requests that it was spared would have failed
-        assert "sequential: 1 fewer evaluation, at 0% " in out
+        spared = threshold[0] - sequential[0]  # 1, or more: an evaluation may meet no error of the bad version
+        assert f"sequential: {spared} fewer evaluation{'s' if spared > 1 else ''}, at 0% " in out
     own_lines = [line for line in out.replace(str(folder), "/tmp").splitlines() if not re.match(r"\d\d:\d\d:", line)]
     assert max(map(len, own_lines)) <= 100
 
