@@ -208,17 +208,17 @@ class Reads(Client):
 def test_a_secret_of_the_cluster_is_read_by_name_and_believed_for_seconds() -> None:
     """Many metrics of one template cost one request; a refused one is read again at once."""
     now = [0.0]
-    client = Reads({"token": base64.b64encode(b"abc\n").decode()})
+    client = Reads({"token": base64.b64encode(b"s3cret\n").decode()})
     secrets = ClusterSecrets(client, lambda: now[0])
     for _ in range(2):
-        assert secrets.read("shop", "creds") == {"token": "abc"}
+        assert secrets.read("shop", "creds") == {"token": "s3cret"}
     assert client.names == [("shop", "creds")]  # type: ignore[attr-defined]
     secrets.forget("shop", "creds")
     secrets.read("shop", "creds")
     now[0] = REMEMBERED
     secrets.read("shop", "creds")
     assert len(client.names) == 3  # type: ignore[attr-defined]
-    assert "abc" not in repr(replace(secrets, client=None))  # type: ignore[arg-type]
+    assert "s3cret" not in repr(replace(secrets, client=None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
