@@ -5,6 +5,7 @@ each evaluation, and the order of the rule. Of a metric that counts events of th
 be one, and none is bad.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import cast
 
@@ -14,7 +15,7 @@ from canary.api.pinned import Policy, SequentialPolicy
 from canary.api.plan import Plan
 from canary.engine.errors import Invalid
 from canary.engine.judges.sequential import LONGEST, design_for
-from canary.engine.judges.sequential_lanes import Kind, Lane, edge_of, lanes_of
+from canary.engine.judges.sequential_lanes import Kind, Lane, lanes_of, limit_of
 from canary.engine.statistics import decision, storage
 from canary.engine.statistics.state import Look, State, fresh
 
@@ -95,11 +96,19 @@ class SequentialRollouts(JudgedRollouts):
             return np.stack((np.zeros_like(total), total), axis=1)
         if lane.kind is Kind.ERRORS:
             return np.stack((counts[:, BAD], total), axis=1)
-        edge = edge_of(lane.kind, self.grid.edges, self.settings.slowest or 0.0)
+        edge = _edge_of(lane.kind, self.grid.edges, self.settings.slowest or 0.0)
         if edge is None:
             raise Invalid(f"no edge of the simulated histogram is right for {self.settings.slowest:g}ms")
         bad = counts[:, SLOWER + self.grid.edges.index(edge)]
         return np.stack((bad, total), axis=1) * warm[:, None]
+
+
+def _edge_of(kind: Kind, edges: Sequence[float], slowest: float) -> float | None:
+    """The edge beyond which requests are bad in a lane of latency; None if the histogram has none for it."""
+    limit = limit_of(kind, slowest)
+    if kind is Kind.OVER:
+        return next((one for one in edges if one >= limit), None)
+    return next((one for one in reversed(edges) if one <= limit), None)
 
 
 def _part(found: object, which: Bools) -> object:

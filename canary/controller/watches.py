@@ -116,16 +116,7 @@ class ClusterFleet(Fleet):
         self._shared: dict[Resource, Kept] = {
             kind: Reflector(watching, kind, projections.routing, self._referred, space) for kind in policies
         }
-        watched: dict[Resource, tuple[Callable[[Data], bytes], Callable[[Event[bytes]], None]]] = {
-            **{one.routes: (projections.routing, partial(self._routes, one.routes.kind)) for one in CLUSTER},
-            **{each: (projections.routing, self._nearby) for one in CLUSTER for each in one.nearby},
-            SERVICES: (projections.service, self._nearby),
-            **dict.fromkeys(WORKLOADS, (projections.workload, self._workload)),
-        }
-        self._kept: dict[Resource, Kept] = {
-            kind: Reflector(watching, kind, project, self._since(kind, changed), space)
-            for kind, (project, changed) in watched.items()
-        }
+        self._kept = self._reflectors(watching, space)
         self._kept[CONFIG_MAPS] = self._config_maps = Reflector(
             watching, CONFIG_MAPS, configs.projected, self._configuration, space, timing=replace(USUAL, page=PAGE)
         )
@@ -145,6 +136,19 @@ class ClusterFleet(Fleet):
         # what a server says is shown only if the administrator named the server
         self._hooks = HookCaller(refusal=self.area.allowed.hook_refusal, quoted=self.area.allowed.names_hook)
         self.evidence = MetricSources(self.client, lambda: self.area, self._headers, self.asked)
+
+    def _reflectors(self, watching: Client, space: str) -> dict[Resource, Kept]:
+        """Of the objects that are moved or read in a rollout, by what each changes of a Canary."""
+        watched: dict[Resource, tuple[Callable[[Data], bytes], Callable[[Event[bytes]], None]]] = {
+            **{one.routes: (projections.routing, partial(self._routes, one.routes.kind)) for one in CLUSTER},
+            **{each: (projections.routing, self._nearby) for one in CLUSTER for each in one.nearby},
+            SERVICES: (projections.service, self._nearby),
+            **dict.fromkeys(WORKLOADS, (projections.workload, self._workload)),
+        }
+        return {
+            kind: Reflector(watching, kind, project, self._since(kind, changed), space)
+            for kind, (project, changed) in watched.items()
+        }
 
     def _headers(self, namespace: str, name: str) -> Mapping[str, tuple[str, ...]] | None:
         """Those of a MetricTemplate; None if there is none."""

@@ -304,30 +304,32 @@ def growth(one: Selection, window: timedelta, lookback: timedelta) -> str:
     - alone: 0 for a new series whose job has no `up` at all, if others of the selection were there before
     - else the lowest sample in the window: a Prometheus that begins to watch can't know when a counter grew
     """
-    told = _from_zero(one, window, lookback)
-    return _less(one, window, lookback, f"min_over_time({one.x}[{duration(window)}]) unless{one.joined} ({told})")
+    start_known = _start_known(one, window, lookback)
+    first = f"min_over_time({one.x}[{duration(window)}]) unless{one.joined} ({start_known})"
+    return _less(one, window, lookback, first)
 
 
 def native(one: Selection, classic: Selection, window: timedelta, lookback: timedelta) -> str:
     """The sums of native histograms at the window's end, and those at its start: `native.py` takes the differences.
 
-    What stood at the start is as in `growth`, but for the last line: of histograms no lowest one is to be had, so of
-    a new series that isn't known to begin with 0 the last sample in the window is taken, and nothing of it counts.
-    So it is with one that had `classic` buckets before the window: it began where these were converted.
-    The sum at the start is of all series of that at the end, so that a server can't do without some of them.
-    A reset is what Prometheus calls one. It compares each sample with the one before, so a reset between the window's
-    start and end is one that the look-back with the window has, and the look-back alone hasn't.
+    The start of a series is as in `growth`, but for the last line, as PromQL has no lowest histogram: a new series
+    that isn't known to begin with 0 starts from its last sample in the window, so nothing of it counts. The same
+    holds for one that had `classic` buckets before the window: it began when these were converted.
+    Both sums are of the same series, so an answer without the start of some can't count what they had before.
+    A reset is what Prometheus calls one: it compares each sample with the one before. A reset between the window's
+    start and its end is one that the look-back with the window has, and the look-back alone hasn't.
     """
     i, back, before = duration(window), duration(lookback), _before(one, window, lookback)
     last = f"last_over_time({one.x}[{i}])"
     whole = f"resets({one.x}[{duration(lookback + window)}]) == resets({one.x}[{back}] offset {i})"
-    told = f"({_from_zero(one, window, lookback)}) unless ignoring (le) {_before(classic, window, lookback)}"
-    first = f"{last} unless ({told} or {before})"
+    converted = _before(classic, window, lookback)
+    start_known = f"({_start_known(one, window, lookback)}) unless ignoring (le) {converted}"
+    first = f"{last} unless ({start_known} or {before})"
     start = f"{one.by} (({before} and ({whole}) and {last}) or ({first}) or {last} * 0)"
     return f"{_with_le(f'{one.by} ({last})', END)} or {_with_le(start, START)}"
 
 
-def _from_zero(one: Selection, window: timedelta, lookback: timedelta) -> str:
+def _start_known(one: Selection, window: timedelta, lookback: timedelta) -> str:
     """The series of which something is known about the window's start: what they had counted, or that it was 0."""
     whole, before = one.whole, _before(one, window, lookback)
     i, back = duration(window), duration(lookback)

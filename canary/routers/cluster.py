@@ -34,7 +34,7 @@ class RouterPermissions:
     run: tuple[Permission, ...]
     """For `canary run`."""
     controller: tuple[Permission, ...]
-    """For the controller, whatever its targets are: it watches the objects of each router."""
+    """For the controller, with any targets: it watches the objects of each router."""
     people: tuple[Permission, ...]
     """For commands that only read."""
     primaries: tuple[Permission, ...] = ()

@@ -421,6 +421,14 @@ def histogram(total: int, **slower: int) -> Callable[[Query], Sample]:
     return lambda query: Counts(total, 0, edges, timed=total, native=True) if query.edges else Counts(total, 0)
 
 
+def test_a_canary_that_is_slower_within_the_objective_is_worse_than_stable() -> None:
+    """Half of the objective is counted as well: all requests take less than 500 ms, and most more than 250 ms."""
+    play = Play()
+    play.see(counts(100, 0), counts(900, 0))
+    slower, usual = histogram(100, _250=60, _500=0), histogram(900, _250=9, _500=0)
+    assert said([play.see(slower, usual) for _ in range(3)][-1]) == ("roll back", "CanaryWorse")
+
+
 @pytest.mark.parametrize(
     ("canary", "stable", "outcome"),
     [

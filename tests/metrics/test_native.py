@@ -59,7 +59,7 @@ def _started(binary: Path, folder: Path, pods: Mesh | None, *more: str) -> Prome
 
 
 def test_counts_and_percentile_of_a_converted_histogram(watched: Watched) -> None:
-    """As of its classic buckets: each bound of a bucket is an edge, and what is between two is told by both."""
+    """As of its classic buckets: each bound of a bucket is an edge, and what is between two is bounded by both."""
     pod = watched.pods.start("web")
     pod.serve(1000, ms=50)
     start = watched.seen()

@@ -110,7 +110,7 @@ def test_one_workload_has_native_histograms_and_another_has_new_series() -> None
 
 
 def test_no_namespace_is_all_of_them() -> None:
-    """Their histograms are added up, whatever bounds each has."""
+    """Their histograms are added up, also if their bounds differ."""
     here = [
         histogram("native end", "9", [0, "100", "250", "9"]),
         histogram("native start", "4", [0, "100", "250", "4"]),

@@ -182,14 +182,14 @@ def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[i
     """None where the histogram can't tell that enough requests are fast."""
     if lane.kind in (Kind.ERRORS, Kind.EVENTS):
         return canary.bad, canary.total, stable.bad, stable.total
-    most = slowest / 2 if lane.kind is Kind.HALF else slowest
+    limit = limit_of(lane.kind, slowest)
     ours, theirs = dict(canary.slower), dict(stable.slower)
-    if most in ours and (most in theirs or not stable.timed):
-        return ours[most], canary.timed, theirs.get(most, 0), stable.timed
-    edges = sorted({most, *ours, *theirs})
+    if limit in ours and (limit in theirs or not stable.timed):
+        return ours[limit], canary.timed, theirs.get(limit, 0), stable.timed
+    edges = sorted({limit, *ours, *theirs})
+    nearest = edges.index(limit)  # the first to try: a native histogram has hundreds of edges
     fair = _fair(canary, stable), _fair(stable, canary)
-    # from the nearest on: a native histogram has hundreds
-    for edge in edges[edges.index(most) :] if lane.kind is Kind.OVER else edges[edges.index(most) :: -1]:
+    for edge in edges[nearest:] if lane.kind is Kind.OVER else edges[nearest::-1]:
         slow, beside = canary.slower_than(edge), stable.slower_than(edge)
         if slow is not None and beside is not None and all(one(edge) for one in fair):
             return slow, canary.timed, beside, stable.timed
@@ -197,10 +197,10 @@ def _lane(lane: Lane, canary: Counts, stable: Counts, slowest: float) -> tuple[i
 
 
 def _fair(counts: Counts, other: Counts) -> Callable[[float], bool]:
-    """Whether counts may be compared at an edge: if it is the histogram's own, whatever it counted.
+    """Whether counts may be compared at an edge: if the histogram has this edge, and not only with these counts.
 
-    A coarser one knows the count at an edge of the other only where it has no request nearby. To compare there, and
-    elsewhere where it has some, would find a difference between two versions that are alike.
+    A coarser one knows the count at an edge of the other only if it has no request nearby. If the edge were chosen by
+    that, two versions that are alike would seem to differ.
     """
     own = dict(counts.slower)
     if not counts.timed or (counts.native and not (own and counts.coarser(other))):
@@ -208,9 +208,6 @@ def _fair(counts: Counts, other: Counts) -> Callable[[float], bool]:
     return lambda edge: edge in own or (counts.native and not min(own) < edge < max(own))
 
 
-def edge_of(kind: Kind, edges: Sequence[float], slowest: float) -> float | None:
-    """The edge beyond which requests are bad in a lane of latency; None where the histogram has none for it."""
-    if kind is Kind.OVER:
-        return next((one for one in edges if one >= slowest), None)
-    most = slowest / 2 if kind is Kind.HALF else slowest
-    return next((one for one in reversed(edges) if one <= most), None)
+def limit_of(kind: Kind, slowest: float) -> float:
+    """The duration beyond which requests are bad in a lane of latency, if the histogram has an edge there."""
+    return slowest / 2 if kind is Kind.HALF else slowest

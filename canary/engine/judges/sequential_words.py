@@ -244,8 +244,8 @@ def _check(metric: str, own: Sequence[int], policy: Policy, known: Findings) -> 
     bar = -log(known.design.alpha)
     # What both versions did in an outage of this step is no check of the requests since.
     weighed = known.weighed
-    whole = [at for at in own if weighed.roll_back or not known.state.recounted[at]]
-    worse = any(weighed.by_lane[at] >= bar for at in own) or any(weighed.missed[at] >= bar for at in whole)
+    whole = [one for one in own if weighed.roll_back or not known.state.recounted[one]]
+    worse = any(weighed.by_lane[one] >= bar for one in own) or any(weighed.missed[one] >= bar for one in whole)
     good = round(100 * (1 - float(known.counts.step_bad[index] / total)), 4)
     return CheckResult(
         **found,

@@ -33,7 +33,7 @@ def after(chosen: Design, *evaluations: tuple[ArrayLike, ...], step: int = 1) ->
 
 
 def test_no_increase_with_some_evidence() -> None:
-    """With a little less there is one, whatever the counts are."""
+    """With a little less there is one, for any counts."""
     errors, requests, stable = np.meshgrid(np.arange(10, 60), (400, 900), np.arange(1, 80))
     found = after(design(allowed=nan), *[(errors, requests, stable, 900)] * 2)
     evidence, advance, held = np.exp(found.suspected), found.advance, found.doubted
